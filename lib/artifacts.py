@@ -1,0 +1,129 @@
+"""An atomic store: each artifact is written aside, checked, renamed, and knows what it was made from.
+
+An artifact is a folder ``<store>/<kind>/<digest of its inputs>`` with a ``manifest.json`` that lists the
+inputs and each file's size and SHA-256. A killed writer leaves only a temporary folder behind; a damaged
+artifact is noticed when it is opened, and made again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lib import paths
+
+MANIFEST = "manifest.json"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of ``value`` as canonical JSON: equal values give equal digests on every machine."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of the bytes of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it takes the place of ``path``, else it goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step: readers see the old file or the new one, never a part."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object together with its own digest, so that any later change to it shows."""
+    write_text(path, json.dumps({**value, "seal": digest(value)}, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Read what `write_sealed` wrote; None if the file is missing, truncated or changed."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        seal = value.pop("seal")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return value if seal == digest(value) else None
+
+
+def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+    """Return the folder of the artifact made from ``inputs``, building it first if need be.
+
+    Args:
+        kind: what it is, and the name of the folder that holds all of this kind.
+        inputs: everything that it depends on, as JSON values.
+        build: fills an empty folder with the artifact's files.
+    """
+    folder = paths.store() / kind / digest({"kind": kind, **inputs})[:16]
+    if intact(folder):
+        return folder
+    if folder.exists():
+        print(f"{kind} {folder.name} is damaged: making it again", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        build(made)
+        _seal_folder(made, inputs)
+        if folder.exists() and not intact(folder):
+            shutil.rmtree(folder)
+        try:
+            made.rename(folder)
+        except OSError:  # another run finished the same artifact first: its bytes serve as well as ours
+            if not intact(folder):
+                raise
+    return folder
+
+
+def intact(folder: Path) -> bool:
+    """Whether an artifact's folder is complete and every file has its recorded size and SHA-256."""
+    manifest = read_sealed(folder / MANIFEST)
+    if manifest is None:
+        return False
+    return all(_matches(folder / name, *expected) for name, expected in manifest["files"].items())
+
+
+def _seal_folder(folder: Path, inputs: Mapping[str, Any]) -> None:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    listed = {p.relative_to(folder).as_posix(): [p.stat().st_size, file_digest(p)] for p in files}
+    write_sealed(folder / MANIFEST, {"inputs": dict(inputs), "files": listed})
+
+
+def _matches(path: Path, size: int, sha256: str) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return stat.st_size == size and _digest_of(path, stat.st_mtime_ns, stat.st_ino) == sha256
+
+
+@cache
+def _digest_of(path: Path, mtime_ns: int, inode: int) -> str:
+    """The file's digest, read once a process for each version of the file."""
+    return file_digest(path)

@@ -1,0 +1,127 @@
+"""Profiles and runs: a YAML file plus overrides, read into one frozen, checked object.
+
+A profile is ``configs/<name>.yaml``. A run is a profile plus overrides (``key=value``, as typed on the
+command line), and its name says which: the profile's name, with 8 hex digits of the overrides if any.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from lib import artifacts, paths
+from lib.errors import UserError
+
+Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
+Positive = Annotated[int, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run does. Field by field as in the YAML file of a profile (see ``configs/``)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    encoder: str
+    train: tuple[str, ...]
+    eval: tuple[str, ...]
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
+    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    steps: Positive = 80
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-5
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    scale: Annotated[float, Field(gt=0)] = 20.0
+    max_tokens: Annotated[int, Field(ge=8, le=512)] = 128
+    train_word_vectors: bool = False
+    candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A profile with its overrides: the configuration, and the name of the folder it works in."""
+
+    profile: str
+    overrides: tuple[str, ...]
+    config: Config
+    fallback: bool = False
+
+    @property
+    def name(self) -> str:
+        base = f"{self.profile}-facts" if self.fallback else self.profile
+        changed = _changes(self.overrides)
+        return f"{base}-{artifacts.digest(changed)[:8]}" if changed else base
+
+    @property
+    def folder(self) -> Path:
+        return paths.results() / self.name
+
+    def on_facts(self) -> "Run":
+        """The same run on the embedded facts corpus, under a name of its own (design: never silently)."""
+        return replace(self, fallback=True, config=replace(self.config, train=("facts",), eval=("facts",)))
+
+
+def profiles() -> list[str]:
+    """Names of the profiles, the smallest first."""
+    order = ["smoke", "default", "full", "paper"]
+    return sorted((p.stem for p in paths.CONFIGS.glob("*.yaml")), key=lambda n: (order + [n]).index(n))
+
+
+def load(profile: str, overrides: Sequence[str] = ()) -> Run:
+    """Read a profile and apply overrides.
+
+    Args:
+        profile: name of a file in ``configs/``.
+        overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``.
+
+    Raises:
+        UserError: unknown profile or key, wrong type, impossible value; names the key and what is allowed.
+    """
+    if profile not in profiles():
+        raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")
+    file = paths.CONFIGS / f"{profile}.yaml"
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values |= _changes(overrides)
+    return Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    """The configuration as JSON values, keys in the order of the class."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def _changes(overrides: Sequence[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    known = {field.name: field for field in fields(Config)}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {text}: write it as key=value, for instance steps=10")
+        if key not in known:
+            raise UserError(f"--set {text}: no such key; the keys are: {', '.join(known)}")
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {text}: the value is not valid YAML") from error
+        if "tuple" in str(known[key].type) and not isinstance(changes[key], list):
+            changes[key] = [changes[key]]  # train=my.jsonl is as good as train=[my.jsonl]
+    return changes
+
+
+def _checked(values: dict[str, Any], source: str) -> Config:
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "unexpected_keyword_argument":
+            names = ", ".join(field.name for field in fields(Config))
+            raise UserError(f"{source}: {key} is not a key; the keys are: {names}") from error
+        raise UserError(f"{source}: {key}: {first['msg']} (it is {first['input']!r})") from error

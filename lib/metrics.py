@@ -1,0 +1,75 @@
+"""Effectiveness measures, computed from the ranks of the relevant passages alone.
+
+A *unit* is one query in one setting. Per unit, with the m relevant passages at ranks r_1 < ... < r_m:
+
+- ``map``: average precision without cutoff, (1/m) * sum_i i / r_i.
+- ``recall@k``: share of the m that stand in the first k.
+- ``ndcg@10``: sum over r_i <= 10 of 1 / log2(1 + r_i), over the same sum for the ideal ranking.
+
+Settings (paper, section 3.2): *monolingual*, queries against the corpus of their own language; *cross-lingual*,
+against the corpus of one other language; *multilingual*, against one pool of all languages.
+"""
+
+import numpy as np
+import pandas as pd
+
+SETTINGS = ("monolingual", "cross-lingual", "multilingual")
+POOL = "all"  # the passage language of the multilingual setting
+
+
+def units(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Per-unit values in all three settings.
+
+    Args:
+        ranks: as in `lib.search.Ranking`.
+
+    Returns:
+        One row a unit: ``setting, question, query_language, passage_language`` and one column a measure, among
+        them ``rank_distance`` and ``max_rank`` (see `lib.bias`) in the multilingual setting.
+    """
+    keys = ["question", "query_language", "passage_language"]
+    single = measure(ranks, keys, "rank")
+    same = single["query_language"] == single["passage_language"]
+    single.insert(0, "setting", np.where(same, "monolingual", "cross-lingual"))
+    if ranks["passage_language"].nunique() == 1 or not (~same).any():  # not parallel: there is no multilingual pool
+        return single
+    pooled = measure(ranks.assign(passage_language=POOL), keys, "pool_rank")
+    pooled.insert(0, "setting", "multilingual")
+    return pd.concat([single, pooled], ignore_index=True)
+
+
+def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
+    """All measures for each group of ``keys``, from the ranks (from 1) in ``column``."""
+    ordered = ranks.sort_values([*keys, column], kind="stable", ignore_index=True)
+    group = ordered.groupby(keys, sort=False, observed=True).ngroup().to_numpy()
+    rank = ordered[column].to_numpy().astype(np.float64)
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    count = np.diff(first, append=len(group))
+    place = np.arange(len(group)) - first[group] + 1
+    table = ordered.loc[first, keys].reset_index(drop=True)
+    table["map"] = np.add.reduceat(place / rank, first) / count
+    for k in (1, 10, 100):
+        table[f"recall@{k}"] = np.add.reduceat((rank <= k).astype(np.float64), first) / count
+    gain = np.where(rank <= 10, 1 / np.log2(1 + rank), 0)
+    ideal = np.cumsum(1 / np.log2(1 + np.arange(1, 11)))
+    table["ndcg@10"] = np.add.reduceat(gain, first) / ideal[np.minimum(count, 10) - 1]
+    if column == "pool_rank":
+        last = first + count - 1
+        table["rank_distance"] = rank[last] - rank[first]
+        table["max_rank"] = rank[last]
+    return table
+
+
+def by_language(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over questions for each setting and language pair, long: ``..., metric, value, n``."""
+    names = [c for c in table.columns if c not in ("setting", "question", "query_language", "passage_language")]
+    keys = ["setting", "query_language", "passage_language"]
+    grouped = table.groupby(keys, sort=True, observed=True)
+    long = grouped[names].mean().stack().rename_axis([*keys, "metric"]).rename("value").reset_index()
+    return long.merge(grouped.size().rename("n").reset_index(), on=keys)
+
+
+def macro(languages: pd.DataFrame) -> pd.DataFrame:
+    """Unweighted mean over a setting's language pairs (paper, tables 1 and 2); ``n`` counts the units behind it."""
+    grouped = languages.groupby(["setting", "metric"], sort=True, observed=True)
+    return grouped.agg(value=("value", "mean"), n=("n", "sum")).reset_index()

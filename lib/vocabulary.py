@@ -1,0 +1,153 @@
+"""Vocabulary trimming: within a run, keep only the pieces that the run's texts use, and undo it afterwards.
+
+Two thirds of a small multilingual encoder are rows of word vectors that a run never looks up. The cut leaves
+every encoding of the given texts as it was: the best Unigram segmentation of a text stays the best one when
+pieces are removed that it does not use, since the rest compete with the same scores as before. Other texts may
+be segmented differently, so a model that is saved for others gets its full vocabulary back by `restore`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+    from torch import nn
+
+# Texts handed to the tokenizer at once: enough to keep all cores busy, few enough to keep memory flat.
+CHUNK = 8192
+
+
+def trim(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
+    """Cut `model`, in place, down to the pieces that `texts` use.
+
+    Args:
+        model: a SentenceTransformer whose first module is a transformer or a StaticEmbedding.
+        texts: all texts of the run, without prompts: each is taken under every prompt of the model.
+
+    Returns:
+        The kept ids, ascending, for `restore`. None where the tokenizer is not a Unigram one (WordPiece, BPE):
+        then the model is left as it is.
+    """
+    kept = kept_ids(model, texts)
+    if kept is not None:
+        cut(model, kept)
+    return kept
+
+
+def kept_ids(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
+    """Return the ids that `trim` would keep, ascending, or None where the tokenizer is not a Unigram one."""
+    from tokenizers import Tokenizer, models
+
+    backend = _backend(model)
+    if not isinstance(backend.model, models.Unigram):
+        return None
+    description = backend.to_str()
+    used = _used_ids(Tokenizer.from_str(description), texts, set(model.prompts.values()) or {""})
+    return np.array(sorted(used | _always_kept(model, backend, json.loads(description))))
+
+
+def cut(model: SentenceTransformer, kept: np.ndarray) -> None:
+    """Cut the tokenizer and the word vectors of `model`, in place: row i becomes what row `kept[i]` was."""
+    from tokenizers import Tokenizer
+
+    description = _subset(json.loads(_backend(model).to_str()), kept)
+    _replace_tokenizer(model, Tokenizer.from_str(json.dumps(description)))
+    _replace_vectors(model, kept)
+
+
+def restore(trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None) -> SentenceTransformer:
+    """Put the weights of `trimmed` into `full`, in place, and return `full`.
+
+    Word vectors of kept pieces come from `trimmed`, those of all other pieces stay as they are in `full`;
+    every other weight comes from `trimmed`.
+
+    Args:
+        trimmed: the model that `trim` cut, trained since or not.
+        full: the same encoder as it was loaded, with its full vocabulary.
+        kept: what `trim` returned.
+    """
+    import torch
+
+    target, source = full.state_dict(), trimmed.state_dict()
+    if target.keys() != source.keys():
+        raise ValueError(f"not the same encoder: {sorted(target.keys() ^ source.keys())[:3]} are in only one of the two")
+    vectors = _vectors(full).weight
+    with torch.no_grad():
+        for name, weight in target.items():
+            if kept is not None and weight.data_ptr() == vectors.data_ptr():
+                weight[torch.from_numpy(kept).to(weight.device)] = source[name].to(weight)
+            else:
+                weight.copy_(source[name])
+    return full
+
+
+def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) -> set[int]:
+    """Return the ids of all pieces in the segmentations of each text under each prompt."""
+    backend.no_truncation()
+    backend.no_padding()
+    used: set[int] = set()
+    distinct = ["", *dict.fromkeys(texts)]
+    for prompt in prompts:
+        for start in range(0, len(distinct), CHUNK):
+            batch = [prompt + text for text in distinct[start : start + CHUNK]]
+            used.update(*(encoding.ids for encoding in backend.encode_batch_fast(batch)))
+    return used
+
+
+def _always_kept(model: SentenceTransformer, backend: Tokenizer, description: dict[str, Any]) -> set[int]:
+    """Return ids that are kept whatever the texts: control tokens, added tokens, and one least likely piece.
+
+    Control tokens (those put around a text, padding, unknown) are named by id in places that are not rewritten,
+    so all ids up to the last of them stay. The score of an unknown character hangs on the lowest of all scores.
+    """
+    padding = getattr(model.tokenizer, "pad_token_id", None)
+    control = {*backend.encode("").ids, description["model"]["unk_id"], padding} - {None}
+    added = {token["id"] for token in description["added_tokens"]}
+    least_likely = min(enumerate(description["model"]["vocab"]), key=lambda item: item[1][1])[0]
+    return set(range(max(control) + 1)) | added | {least_likely}
+
+
+def _subset(description: dict[str, Any], kept: np.ndarray) -> dict[str, Any]:
+    """Return the tokenizer's JSON with just the kept pieces, renumbered from 0 in their old order."""
+    new_id = {int(old): new for new, old in enumerate(kept)}
+    pieces = description["model"]["vocab"]
+    added = [token | {"id": new_id[token["id"]]} for token in description["added_tokens"]]
+    return description | {"added_tokens": added, "model": description["model"] | {"vocab": [pieces[old] for old in new_id]}}
+
+
+def _backend(model: SentenceTransformer) -> Tokenizer:
+    """Return the Rust tokenizer of the model's first module."""
+    return getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
+
+
+def _replace_tokenizer(model: SentenceTransformer, backend: Tokenizer) -> None:
+    if hasattr(model.tokenizer, "backend_tokenizer"):
+        model.tokenizer._tokenizer = backend
+    else:
+        model[0].tokenizer = backend
+
+
+def _vectors(model: SentenceTransformer) -> nn.Embedding | nn.EmbeddingBag:
+    """Return the layer that holds the word vectors."""
+    first = model[0]
+    return first.embedding if hasattr(first, "embedding") else first.auto_model.get_input_embeddings()
+
+
+def _replace_vectors(model: SentenceTransformer, kept: np.ndarray) -> None:
+    """Cut the word vectors down to the kept rows."""
+    import torch
+
+    layer = _vectors(model)
+    rows = layer.weight.detach()[torch.from_numpy(kept).to(layer.weight.device)].clone()
+    layer.weight = torch.nn.Parameter(rows, requires_grad=layer.weight.requires_grad)
+    layer.num_embeddings = len(kept)
+    if hasattr(model[0], "num_embeddings"):
+        model[0].num_embeddings = len(kept)
+    else:
+        model[0].auto_model.config.vocab_size = len(kept)
