@@ -11,6 +11,6 @@ source ./setup.sh
 
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg
 
-python -m ruff check .
+python -m ruff check --output-format concise .
 exec python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
     --nbval-sanitize-with tests/sanitize.cfg "$@"

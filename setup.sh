@@ -114,9 +114,11 @@ setup_locked() (
             owner="$(cat "$lock.d/pid" 2>/dev/null)"
             if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
                 rm -rf "$lock.d" # its owner was killed
-            else
-                setup_say "$waiting (if there is none, remove $lock.d)" && sleep 5
+                continue
             fi
+            [ -z "$waiting" ] || setup_say "$waiting (if there is none, remove $lock.d)"
+            waiting=""
+            sleep 1
         done
         trap 'rm -rf "$lock.d"' EXIT
         printf '%s\n' "$$" >"$lock.d/pid"

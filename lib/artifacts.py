@@ -86,19 +86,24 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
     if folder.exists():
         print(f"{kind} {folder.name} is damaged: making it again", file=sys.stderr)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+    with _alone(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        if intact(folder):  # another run made it while we waited
+            return folder
         made = Path(scratch) / "made"
         made.mkdir()
         build(made)
-        _seal_folder(made, inputs)
-        if folder.exists() and not intact(folder):
+        seal(made, inputs)
+        if folder.exists():
             shutil.rmtree(folder)
-        try:
-            made.rename(folder)
-        except OSError:  # another run finished the same artifact first: its bytes serve as well as ours
-            if not intact(folder):
-                raise
+        made.rename(folder)
     return folder
+
+
+def seal(folder: Path, inputs: Mapping[str, Any]) -> None:
+    """Write the manifest of a finished folder: its inputs, and the size and SHA-256 of each file."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    listed = {p.relative_to(folder).as_posix(): [p.stat().st_size, file_digest(p)] for p in files}
+    write_sealed(folder / MANIFEST, {"inputs": dict(inputs), "files": listed})
 
 
 def intact(folder: Path) -> bool:
@@ -109,10 +114,14 @@ def intact(folder: Path) -> bool:
     return all(_matches(folder / name, *expected) for name, expected in manifest["files"].items())
 
 
-def _seal_folder(folder: Path, inputs: Mapping[str, Any]) -> None:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    listed = {p.relative_to(folder).as_posix(): [p.stat().st_size, file_digest(p)] for p in files}
-    write_sealed(folder / MANIFEST, {"inputs": dict(inputs), "files": listed})
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one run at a time make an artifact; the lock goes with its process, however that ends."""
+    import fcntl
+
+    with open(folder.parent / f".{folder.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _matches(path: Path, size: int, sha256: str) -> bool:

@@ -12,6 +12,7 @@ is a pure function of (seed, epoch), so that a resumed run sees the batches that
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,11 @@ class Strategy:
         if self.name == "hybrid" and not (self.alpha is not None and 0 <= self.alpha <= 1):
             raise UserError(f"strategy hybrid: alpha must be a number from 0 to 1, not {self.alpha}")
 
+    @property
+    def label(self) -> str:
+        """The name, for hybrid with its alpha: ``hybrid-0.5``."""
+        return self.name if self.alpha is None else f"{self.name}-{self.alpha:g}"
+
     def kind(self, draw: np.random.Generator) -> str:
         """The kind of the next batch: ``mono``, ``cross``, ``x-x`` or ``en-en``."""
         if self.name in ("x-x", "en-en"):
@@ -91,13 +97,16 @@ class Strategy:
 
     def sampler(self, pairs: Pairs, processes: int = 1) -> Callable[..., "LanguageBatchSampler"]:
         """What ``batch_sampler=`` of SentenceTransformerTrainingArguments takes."""
+        return partial(_make, self, pairs, processes)
 
-        def make(dataset: Any, batch_size: int, seed: int = 0, **ignored: Any) -> LanguageBatchSampler:
-            if len(dataset) != len(pairs.anchor):
-                raise UserError(f"the data set has {len(dataset)} rows, the pairs {len(pairs.anchor)}: make it from them")
-            return LanguageBatchSampler(self, pairs, batch_size, seed, processes)
 
-        return make
+def _make(
+    strategy: Strategy, pairs: Pairs, processes: int, dataset: Any, batch_size: int, seed: int = 0, **ignored: Any
+) -> "LanguageBatchSampler":
+    """The trainer's call. A module's function, not a closure: the trainer saves its arguments with each checkpoint."""
+    if len(dataset) != len(pairs.anchor):
+        raise UserError(f"the data set has {len(dataset)} rows, the pairs {len(pairs.anchor)}: make it from them")
+    return LanguageBatchSampler(strategy, pairs, batch_size, seed, processes)
 
 
 class LanguageBatchSampler:

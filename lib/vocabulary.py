@@ -1,9 +1,9 @@
 """Vocabulary trimming: within a run, keep only the pieces that the run's texts use, and undo it afterwards.
 
-Two thirds of a small multilingual encoder are rows of word vectors that a run never looks up. The cut leaves
-every encoding of the given texts as it was: the best Unigram segmentation of a text stays the best one when
-pieces are removed that it does not use, since the rest compete with the same scores as before. Other texts may
-be segmented differently, so a model that is saved for others gets its full vocabulary back by `restore`.
+Most of a small multilingual encoder is rows of word vectors that a run never looks up. The cut leaves every
+encoding of the given texts as it was: the best Unigram segmentation of a text stays the best one when pieces
+are removed that it does not use, since the rest compete with the same scores as before. Other texts may be
+segmented differently, so a model that is saved for others gets its full vocabulary back by `restore`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def trim(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
         texts: all texts of the run, without prompts: each is taken under every prompt of the model.
 
     Returns:
-        The kept ids, ascending, for `restore`. None where the tokenizer is not a Unigram one (WordPiece, BPE):
-        then the model is left as it is.
+        The kept ids, ascending, for `restore`. None where the tokenizer is not a Unigram one (but WordPiece
+        or BPE): then the model is left as it is.
     """
     kept = kept_ids(model, texts)
     if kept is not None:
@@ -61,7 +61,9 @@ def cut(model: SentenceTransformer, kept: np.ndarray) -> None:
     _replace_vectors(model, kept)
 
 
-def restore(trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None) -> SentenceTransformer:
+def restore(
+    trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None
+) -> SentenceTransformer:
     """Put the weights of `trimmed` into `full`, in place, and return `full`.
 
     Word vectors of kept pieces come from `trimmed`, those of all other pieces stay as they are in `full`;
@@ -76,7 +78,7 @@ def restore(trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.nd
 
     target, source = full.state_dict(), trimmed.state_dict()
     if target.keys() != source.keys():
-        raise ValueError(f"not the same encoder: {sorted(target.keys() ^ source.keys())[:3]} are in only one of the two")
+        raise ValueError(f"not the same encoder: only one has {sorted(target.keys() ^ source.keys())[:3]}")
     vectors = _vectors(full).weight
     with torch.no_grad():
         for name, weight in target.items():
@@ -103,8 +105,8 @@ def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) 
 def _always_kept(model: SentenceTransformer, backend: Tokenizer, description: dict[str, Any]) -> set[int]:
     """Return ids that are kept whatever the texts: control tokens, added tokens, and one least likely piece.
 
-    Control tokens (those put around a text, padding, unknown) are named by id in places that are not rewritten,
-    so all ids up to the last of them stay. The score of an unknown character hangs on the lowest of all scores.
+    Control tokens (those put around a text, padding, unknown) are named by id in places that are not
+    rewritten, so all ids up to the last of them stay. An unknown character's score hangs on the lowest score.
     """
     padding = getattr(model.tokenizer, "pad_token_id", None)
     control = {*backend.encode("").ids, description["model"]["unk_id"], padding} - {None}
@@ -118,7 +120,8 @@ def _subset(description: dict[str, Any], kept: np.ndarray) -> dict[str, Any]:
     new_id = {int(old): new for new, old in enumerate(kept)}
     pieces = description["model"]["vocab"]
     added = [token | {"id": new_id[token["id"]]} for token in description["added_tokens"]]
-    return description | {"added_tokens": added, "model": description["model"] | {"vocab": [pieces[old] for old in new_id]}}
+    unigram = description["model"] | {"vocab": [pieces[old] for old in new_id]}
+    return description | {"added_tokens": added, "model": unigram}
 
 
 def _backend(model: SentenceTransformer) -> Tokenizer:

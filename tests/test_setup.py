@@ -1,7 +1,7 @@
 """Set-up: the three lists of pins agree, and setup.sh knows when to do nothing, what to redo and what to say.
 
-The shell tests run the real setup.sh in a folder of its own with a stand-in for Python on PATH, which records what
-it is asked to do: no network, no installation.
+The shell tests run the real setup.sh in a folder of its own with a stand-in for Python on PATH, which records
+what it is asked to do: no network, no installation.
 """
 
 import os
@@ -42,7 +42,7 @@ esac
 
 
 def direct_pins() -> dict[str, str]:
-    """Requirement text without its marker, by canonical name, of what pyproject asks for by default and in tests."""
+    """What pyproject asks for by default and for the tests, by canonical name."""
     project = PYPROJECT["project"]
     lines = project["dependencies"] + project["optional-dependencies"]["test"]
     return {canonical(Requirement(line).name): line for line in lines}
@@ -56,7 +56,7 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-# --- the three lists of pins ---------------------------------------------------------------------------------------
+# --- the three lists of pins
 
 
 def test_every_direct_dependency_is_pinned_exactly():
@@ -102,12 +102,12 @@ def test_every_locked_package_is_hashed():
     assert not [block for block in blocks if "--hash=sha256:" not in block]
 
 
-# --- setup.sh --------------------------------------------------------------------------------------------------------
+# --- setup.sh
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with the set-up files and the stand-in Pythons; its name has a space and letters outside ASCII."""
+    """The set-up files in a folder with a space and an umlaut in its name; beside it the stand-in Pythons."""
     folder = tmp_path / "Prüf mappe"
     folder.mkdir()
     for name in ("setup.sh", "requirements.lock", "pyproject.toml"):
@@ -144,7 +144,7 @@ def start(checkout: Path, **fakes: str) -> subprocess.Popen[str]:
 
 
 def source(checkout: Path, **fakes: str) -> tuple[int, str, list[str]]:
-    """Sources setup.sh: the exit status, what it printed, and the calls of the stand-in Python that it made."""
+    """Sources setup.sh; returns the exit status, what it printed, and its calls of the stand-in Python."""
     calls = checkout.parent / "calls"
     calls.write_text("", encoding="utf-8")
     process = start(checkout, **fakes)
@@ -156,10 +156,10 @@ def test_first_run_installs_in_order_and_activates(checkout: Path):
     status, printed, calls = source(checkout)
     assert status == 0, printed
     steps = [call for call in calls if call.startswith("-m")]
-    wanted = ["-m venv", "--require-hashes", "torch==2.13.0+cpu", "--no-build-isolation -e", "check", "ipykernel install"]
+    wanted = ["-m venv", "--require-hashes", "torch==2.13.0+cpu", "--no-build-isolation -e", "check"]
+    wanted.append("ipykernel install --sys-prefix --name hybrid-batches")
     assert len(steps) == len(wanted)
     assert all(word in step for word, step in zip(wanted, steps, strict=True))
-    assert "--sys-prefix --name hybrid-batches" in steps[-1]
     assert printed.splitlines()[-1] == f"ready with {checkout}/.venv/bin/python"
 
 
@@ -277,7 +277,7 @@ def test_a_machine_with_a_gpu_gets_the_plain_torch(checkout: Path):
         ("ipykernel", "Jupyter kernel"),
     ],
 )
-def test_a_failed_step_is_named_with_the_last_output_and_leaves_no_stamp(checkout: Path, failing: str, step: str):
+def test_a_failed_step_is_named_with_its_output_and_leaves_no_stamp(checkout: Path, failing: str, step: str):
     status, printed, _ = source(checkout, FAKE_FAIL=failing)
     assert status == 1
     assert f'error: "{step}" failed' in printed
@@ -291,7 +291,8 @@ def test_a_failed_step_is_named_with_the_last_output_and_leaves_no_stamp(checkou
 def test_an_unsuitable_python_ends_in_one_clear_line(checkout: Path, version: str):
     status, printed, _ = source(checkout, FAKE_VERSION=version)
     assert status == 1
-    assert printed.startswith("[set-up] error: Python 3.11 to 3.14 is needed on PATH; found: python3 is " + version)
+    assert printed.startswith("[set-up] error: Python 3.11 to 3.14 is needed on PATH; found: python3 is")
+    assert f"python3 is {version}, python3.13 is {version}" in printed
     assert printed.count("\n") == 1
     assert not (checkout / ".venv").exists()
 
@@ -304,6 +305,7 @@ def test_a_python_without_venv_is_told_how_to_get_it(checkout: Path):
 
 
 def test_a_shim_without_a_python_behind_it_is_passed_over(checkout: Path):
-    (checkout.parent / "bin/python3").write_text("#!/bin/sh\necho 'no such version' >&2\nexit 127\n", encoding="utf-8")
+    shim = checkout.parent / "bin/python3"
+    shim.write_text("#!/bin/sh\necho 'no such version' >&2\nexit 127\n", encoding="utf-8")
     status, printed, _ = source(checkout)
     assert status == 0, printed

@@ -1,0 +1,89 @@
+"""Texts to vectors in one pass, sorted by length, in batches of about equal numbers of tokens."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib import device
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
+STATIC_BATCH = 1_024
+
+
+def encode(
+    model: "SentenceTransformer",
+    texts: Sequence[str],
+    kind: str,
+    precision: str = "float32",
+    progress: Callable[[int], Any] | None = None,
+) -> np.ndarray:
+    """Embed texts with the model's prompt for their kind.
+
+    The transformer runs in ``precision``; pooling and normalisation always in float32, since scores that are
+    rounded to bf16 would tie.
+
+    Args:
+        kind: ``query`` or ``document``, the name of the prompt.
+        progress: called with the number of texts done since the last call.
+
+    Returns:
+        float32 [texts, dimensions], rows in the order of ``texts``.
+    """
+    import torch
+
+    prompt = (model.prompts or {}).get(kind) or ""
+    model.eval()
+    vectors = np.empty((len(texts), model.get_embedding_dimension()), np.float32)
+    with torch.inference_mode(), _running_in(model, precision):
+        for rows in _batches(model, [prompt + text for text in texts]):
+            features = model.preprocess([texts[row] for row in rows], prompt=prompt or None)
+            features = {k: v.to(model.device) if hasattr(v, "to") else v for k, v in features.items()}
+            for module in model:
+                features = module(features)
+                if "token_embeddings" in features:
+                    features["token_embeddings"] = features["token_embeddings"].float()
+            vectors[rows] = features["sentence_embedding"].float().cpu().numpy()
+            if progress:
+                progress(len(rows))
+    return vectors
+
+
+def _batches(model: "SentenceTransformer", texts: Sequence[str]) -> Iterator[np.ndarray]:
+    """Row numbers of each batch, longest texts first, so that hardly any padding is computed."""
+    if not hasattr(model[0], "auto_model"):
+        yield from np.array_split(np.arange(len(texts)), max(1, -(-len(texts) // STATIC_BATCH)))
+        return
+    limit = model.max_seq_length or 512
+    backend = model.tokenizer.backend_tokenizer
+    backend.no_padding()
+    lengths = np.minimum([len(encoding) for encoding in backend.encode_batch_fast(texts)], limit)
+    order = np.argsort(-lengths, kind="stable")
+    budget, start = TOKENS_PER_BATCH[device.device()], 0
+    while start < len(order):
+        end = start + max(1, budget // int(lengths[order[start]]))
+        yield order[start:end]
+        start = end
+
+
+class _running_in:
+    """The transformer's weights in a precision for a while, and back in float32 as they were."""
+
+    def __init__(self, model: "SentenceTransformer", precision: str):
+        self.transformer = getattr(model[0], "auto_model", None)
+        self.precision = precision
+
+    def __enter__(self) -> None:
+        import torch
+
+        if self.transformer is not None and self.precision == "bfloat16":
+            self.kept = {name: tensor.data for name, tensor in self.transformer.named_parameters()}
+            self.transformer.to(torch.bfloat16)
+
+    def __exit__(self, *error: object) -> None:
+        if self.transformer is not None and self.precision == "bfloat16":
+            for name, parameter in self.transformer.named_parameters():
+                parameter.data = self.kept[name]

@@ -1,0 +1,227 @@
+"""Fine-tuning with sentence-transformers' own trainer: resumable, logged, one card a model.
+
+Loss (paper, eq. 1): InfoNCE with in-batch negatives, here MultipleNegativesRankingLoss, whose ``scale`` stands for
+the temperature that the paper does not give.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lib import artifacts, device, encoders, paths, progress, vocabulary
+from lib.config import Config
+from lib.parallel import ParallelSet
+from lib.sampling import Pairs, Strategy
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+STEPS_PER_CHECKPOINT = 20
+MODEL, LOG = "model", "training.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a trained model depends on, beside the software."""
+
+    encoder: str
+    encoder_digest: str
+    train: str
+    train_digest: str
+    strategy: Strategy
+    seed: int
+    config: Config
+
+    def inputs(self) -> dict[str, Any]:
+        """As JSON values, to be hashed and recorded."""
+        names = (
+            "steps batch_size learning_rate warmup_steps weight_decay scale max_tokens train_word_vectors".split()
+        )
+        return {
+            "encoder": self.encoder,
+            "encoder_digest": self.encoder_digest,
+            "train": self.train,
+            "train_digest": self.train_digest,
+            "strategy": self.strategy.name,
+            "alpha": self.strategy.alpha,
+            "seed": self.seed,
+            "precision": device.precision(self.config.precision),
+            **{name: getattr(self.config, name) for name in names},
+        }
+
+
+def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
+    """Return the folder of the trained model and its log, training first if need be.
+
+    The folder holds ``model/`` (an ordinary SentenceTransformer with its full vocabulary and a card) and
+    ``training.json`` (per step: loss, kind and languages of the batch). An interrupted training goes on from its
+    last checkpoint, and ends with the weights that an unbroken one has.
+    """
+
+    def build(folder: Path) -> None:
+        checkpoints = paths.store() / "checkpoints" / artifacts.digest(recipe.inputs())[:16]
+        model = encoders.load(encoder_folder)
+        kept = vocabulary.trim(model, [*data.queries["text"], *data.passages["text"].iloc[_used(data)]])
+        log = fit(model, data, recipe.strategy, recipe.seed, recipe.config, checkpoints, recipe.train)
+        full = vocabulary.restore(model, encoders.load(encoder_folder, device="cpu"), kept) if kept is not None else model
+        encoders.save(full, folder / MODEL)
+        write_card(folder / MODEL, recipe, log["batches"])
+        artifacts.write_text(folder / LOG, json.dumps(log, indent=1) + "\n")
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+    return artifacts.make("models", recipe.inputs(), build)
+
+
+def fit(
+    model: "SentenceTransformer",
+    data: ParallelSet,
+    strategy: Strategy,
+    seed: int,
+    config: Config,
+    checkpoints: Path,
+    title: str = "training",
+) -> dict[str, Any]:
+    """Fine-tune ``model`` in place for ``config.steps`` steps.
+
+    Returns:
+        ``batches``: how they were made; ``steps``: a list of one row a step, with loss, kind, languages, and
+        candidates passed over because they would have been false negatives.
+    """
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    if hasattr(model[0], "auto_model"):
+        model.max_seq_length = config.max_tokens
+    _freeze_word_vectors(model, not config.train_word_vectors)
+    pairs = Pairs.of(data)
+    sampler = strategy.sampler(pairs, processes=int(os.environ.get("WORLD_SIZE", 1)))
+    dataset = as_dataset(data, pairs)
+    last = _last_checkpoint(checkpoints)
+    trainer = _trainer(
+        model=model,
+        args=_arguments(model, config, seed, sampler, checkpoints),
+        train_dataset=dataset,
+        loss=MultipleNegativesRankingLoss(model, scale=config.scale),
+    )
+    with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, encoders.quiet():
+        trainer.add_callback(_reporter(task))
+        trainer.train(resume_from_checkpoint=last)
+    made = sampler(dataset, batch_size=config.batch_size, seed=seed)
+    losses = {entry["step"]: entry["loss"] for entry in trainer.state.log_history if "loss" in entry}
+    steps = made.log(config.steps)
+    steps.insert(1, "loss", steps["step"].map(losses).astype(float).round(5))
+    model.eval()
+    return {"batches": made.describe(), "steps": json.loads(steps.to_json(orient="records"))}
+
+
+def as_dataset(data: ParallelSet, pairs: Pairs) -> Any:
+    """A datasets.Dataset of row numbers whose texts are looked up as batches are made.
+
+    Its columns are exactly ``anchor`` and ``positive``: any other text column, such as a language, would reach the
+    loss as a hard negative without an error.
+    """
+    from datasets import Dataset
+
+    queries, passages = data.queries["text"].tolist(), data.passages["text"].tolist()
+
+    def look_up(rows: dict[str, list[int]]) -> dict[str, list[str]]:
+        return {"anchor": [queries[i] for i in rows["anchor"]], "positive": [passages[i] for i in rows["positive"]]}
+
+    return Dataset.from_dict({"anchor": pairs.anchor, "positive": pairs.positive}).with_transform(look_up)
+
+
+def log_of(folder: Path) -> pd.DataFrame:
+    """The step-by-step log of a trained model, one row a step."""
+    return pd.DataFrame(json.loads((folder / LOG).read_text(encoding="utf-8"))["steps"])
+
+
+def write_card(folder: Path, recipe: Recipe, batches: dict[str, Any]) -> None:
+    """Write the model's card: what it is, and how its batches were made (saved arguments do not say)."""
+    inputs = {**recipe.inputs(), **{f"batches: {key}": value for key, value in batches.items()}}
+    rows = "\n".join(f"| {key} | {json.dumps(value)} |" for key, value in inputs.items())
+    text = (
+        "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\n---\n\n"
+        f"# {recipe.encoder} fine-tuned on {recipe.train} with {recipe.strategy.label} batches\n\n"
+        "A multilingual retriever made by the reproducibility suite for hybrid-batch training "
+        "(arXiv 2408.10536). It loads with `SentenceTransformer(folder)`; queries and passages take the prompts "
+        "`query` and `document`.\n\n| what | value |\n|---|---|\n" + rows + "\n"
+    )
+    artifacts.write_text(folder / "README.md", text)
+
+
+def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints: Path) -> Any:
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    prompts = model.prompts or {}
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        bf16=device.precision(config.precision) == "bfloat16" and hasattr(model[0], "auto_model"),
+        use_cpu=device.device() == "cpu",
+        seed=seed,
+        batch_sampler=sampler,
+        prompts={"anchor": prompts.get("query", ""), "positive": prompts.get("document", "")},
+        logging_steps=1,
+        save_steps=STEPS_PER_CHECKPOINT,
+        save_total_limit=2,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+
+
+def _trainer(**arguments: Any) -> Any:
+    """The stock trainer without what it prints and guesses: our card says how the model was made."""
+    from sentence_transformers import SentenceTransformerTrainer
+    from transformers.trainer_callback import PrinterCallback
+
+    class Trainer(SentenceTransformerTrainer):
+        def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+            """None is added: it would embed sample rows for a widget at each checkpoint."""
+
+    trainer = Trainer(**arguments)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _reporter(task: progress.Task) -> Any:
+    """Shows each step, and seals each checkpoint once it is complete."""
+    from transformers import TrainerCallback
+
+    class Reporter(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **ignored: Any) -> None:
+            task.advance(state.global_step - task.done)
+
+        def on_save(self, args: Any, state: Any, control: Any, **ignored: Any) -> None:
+            step = {"step": state.global_step}
+            artifacts.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
+
+    return Reporter()
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end and is undamaged; the trainer would take any."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for path in found:
+        if artifacts.intact(path):
+            return str(path)
+        shutil.rmtree(path)
+    return None
+
+
+def _freeze_word_vectors(model: Any, frozen: bool) -> None:
+    if hasattr(model[0], "auto_model"):
+        model[0].auto_model.get_input_embeddings().weight.requires_grad_(not frozen)
+
+
+def _used(data: ParallelSet) -> Any:
+    """Rows of the passages that are relevant to some question: training sees no others."""
+    return data.qrels["passage"].unique()

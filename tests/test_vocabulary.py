@@ -1,0 +1,160 @@
+"""What is promised of vocabulary trimming: nothing changes for the run's texts, and it can be undone."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lib import encoders, vocabulary
+
+TEXTS = [
+    "Where is Athens?", "Athens is the capital of Greece.", "Wo liegt Athen?", "Где находятся Афины?",
+    "雅典在哪里？", "เอเธนส์อยู่ที่ไหน", "أين تقع أثينا؟", "  two  spaces ", "", "☃ no piece for \U00013000 this",
+]  # fmt: skip
+PIECES = ["▁", *"Wherolitg?", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
+
+
+def toy_tokenizer():
+    """A Unigram tokenizer with XLM-R's control tokens first, a mask token last, and rare letters."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    control = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    ordinary = [(piece, -2.0 - index / 7) for index, piece in enumerate(PIECES)]
+    rare = [(letter, -9.0) for letter in "QXZ"] + [("rarest", -12.0)]
+    backend = Tokenizer(models.Unigram([*control, *rare, *ordinary, ("<mask>", 0.0)], unk_id=3))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return backend
+
+
+def write_transformer(kind: str, folder):
+    """A tiny random BERT or XLM-R over the toy tokenizer, with spare rows of vectors, as a plain folder."""
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=toy_tokenizer(), model_max_length=40, bos_token="<s>", cls_token="<s>",
+        eos_token="</s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+    )  # fmt: skip
+    config, model = {"bert": (BertConfig, BertModel), "xlm-r": (XLMRobertaConfig, XLMRobertaModel)}[kind]
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    sizes |= {"vocab_size": len(tokenizer) + 5, "max_position_embeddings": 64}
+    model(config(pad_token_id=1, **sizes)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def write_static(folder):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    embedding = StaticEmbedding(toy_tokenizer(), embedding_dim=8)
+    SentenceTransformer(modules=[embedding], device="cpu").save(str(folder), create_model_card=False)
+
+
+@pytest.fixture(params=["bert", "xlm-r", "static"])
+def folder(request, tmp_path):
+    """One encoder folder of each kind that can be trimmed."""
+    written = tmp_path / request.param
+    write_static(written) if request.param == "static" else write_transformer(request.param, written)
+    return written
+
+
+@pytest.fixture
+def static_folder(tmp_path):
+    write_static(tmp_path / "static")
+    return tmp_path / "static"
+
+
+@pytest.fixture
+def bert_folder(tmp_path):
+    write_transformer("bert", tmp_path / "bert")
+    return tmp_path / "bert"
+
+
+def load(folder):
+    model = encoders.load(folder, "cpu")
+    model.prompts = {"query": "W: ", "document": "he: "}
+    return model
+
+
+def encodings(model, texts):
+    return np.concatenate([model.encode_query(texts), model.encode_document(texts)])
+
+
+def test_the_run_s_texts_are_encoded_as_before(folder):
+    model = load(folder)
+    before = encodings(model, TEXTS)
+    kept = vocabulary.trim(model, TEXTS)
+    assert vocabulary._vectors(model).weight.shape[0] == len(kept) < len(toy_tokenizer().get_vocab())
+    np.testing.assert_allclose(encodings(model, TEXTS), before, atol=1e-6)
+
+
+def test_control_added_and_least_likely_pieces_stay(bert_folder):
+    model = load(bert_folder)
+    kept = vocabulary.trim(model, [""]).tolist()
+    assert kept[:4] == [0, 1, 2, 3] and model.tokenizer.pad_token_id == 1
+    tokens = model.tokenizer.convert_ids_to_tokens(range(len(kept)))
+    assert "rarest" in tokens and tokens[model.tokenizer.mask_token_id] == "<mask>"
+    assert "Q" not in tokens and "▁Athens" not in tokens
+
+
+def test_a_trimmed_model_can_be_saved_and_loaded(folder, tmp_path):
+    model = load(folder)
+    vocabulary.trim(model, TEXTS)
+    encoders.save(model, tmp_path / "checkpoint")
+    np.testing.assert_allclose(
+        encodings(encoders.load(tmp_path / "checkpoint", "cpu"), TEXTS), encodings(model, TEXTS), atol=1e-6
+    )
+
+
+def test_undone_without_training_it_is_the_same_to_the_bit(folder):
+    trimmed, full = load(folder), load(folder)
+    before = encoders.fingerprint(full)
+    kept = vocabulary.trim(trimmed, TEXTS)
+    assert encoders.fingerprint(vocabulary.restore(trimmed, full, kept)) == before
+
+
+def test_undone_after_training_the_kept_rows_and_all_else_are_the_trained_ones(folder):
+    import torch
+
+    trimmed, full, original = load(folder), load(folder), load(folder)
+    kept = vocabulary.trim(trimmed, TEXTS)
+    with torch.no_grad():
+        for parameter in trimmed.parameters():
+            parameter += 1
+    vocabulary.restore(trimmed, full, kept)
+    change = vocabulary._vectors(full).weight - vocabulary._vectors(original).weight
+    expected = torch.zeros(len(change))
+    expected[torch.from_numpy(kept)] = 1
+    torch.testing.assert_close(change, expected[:, None].expand_as(change))
+    np.testing.assert_allclose(encodings(full, TEXTS), encodings(trimmed, TEXTS), atol=1e-6)
+
+
+def test_another_encoder_is_not_restored(static_folder, bert_folder):
+    with pytest.raises(ValueError, match="not the same encoder"):
+        vocabulary.restore(load(static_folder), load(bert_folder), np.arange(4))
+
+
+def test_a_wordpiece_model_is_left_as_it_is(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models
+
+    words = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1, "b": 2}, unk_token="[UNK]"))
+    model = SentenceTransformer(modules=[StaticEmbedding(words, embedding_dim=4)], device="cpu")
+    before = encoders.fingerprint(model)
+    assert vocabulary.trim(model, ["a"]) is None
+    assert encoders.fingerprint(model) == before
+    assert encoders.fingerprint(vocabulary.restore(model, model, None)) == before
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text("Where isAthnolgtWQXZ? \u2603", max_size=20), max_size=6))
+def test_new_ids_stand_for_the_same_pieces(static_folder, texts):
+    full, trimmed = load(static_folder), load(static_folder)
+    kept = vocabulary.trim(trimmed, texts)
+    for text in texts:
+        for prompt in full.prompts.values():
+            old, new = full.tokenizer.encode(prompt + text), trimmed.tokenizer.encode(prompt + text)
+            assert kept[new.ids].tolist() == old.ids and new.tokens == old.tokens
