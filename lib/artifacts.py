@@ -67,9 +67,9 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         seal = value.pop("seal")
+        return value if seal == digest(value) else None  # digest raises ValueError for an infinite number
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return value if seal == digest(value) else None
 
 
 def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
@@ -80,14 +80,14 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
         inputs: everything that it depends on, as JSON values.
         build: fills an empty folder with the artifact's files.
     """
-    folder = paths.store() / kind / digest({"kind": kind, **inputs})[:16]
-    if intact(folder):
+    folder = _folder(kind, inputs)
+    if intact(folder, inputs):
         return folder
     if folder.exists():
         print(f"{kind} {folder.name} is damaged: making it again", file=sys.stderr)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        if intact(folder):  # another run made it while we waited
+        if intact(folder, inputs):  # another run made it while we waited
             return folder
         made = Path(scratch) / "made"
         made.mkdir()
@@ -99,6 +99,15 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
     return folder
 
 
+def discard(kind: str, inputs: Mapping[str, Any]) -> None:
+    """Remove the artifact made from ``inputs``, if it is there."""
+    shutil.rmtree(_folder(kind, inputs), ignore_errors=True)
+
+
+def _folder(kind: str, inputs: Mapping[str, Any]) -> Path:
+    return paths.store() / kind / digest({"kind": kind, **inputs})[:16]
+
+
 def seal(folder: Path, inputs: Mapping[str, Any]) -> None:
     """Write the manifest of a finished folder: its inputs, and the size and SHA-256 of each file."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
@@ -106,10 +115,14 @@ def seal(folder: Path, inputs: Mapping[str, Any]) -> None:
     write_sealed(folder / MANIFEST, {"inputs": dict(inputs), "files": listed})
 
 
-def intact(folder: Path) -> bool:
-    """Whether an artifact's folder is complete and every file has its recorded size and SHA-256."""
+def intact(folder: Path, inputs: Mapping[str, Any] | None = None) -> bool:
+    """Whether an artifact's folder is complete and every file has its recorded size and SHA-256.
+
+    Args:
+        inputs: what it should have been made from; None where any will do.
+    """
     manifest = read_sealed(folder / MANIFEST)
-    if manifest is None:
+    if manifest is None or (inputs is not None and digest(manifest["inputs"]) != digest(inputs)):
         return False
     return all(_matches(folder / name, *expected) for name, expected in manifest["files"].items())
 

@@ -16,29 +16,36 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from lib import artifacts, paths
 from lib.errors import UserError
 
+FACTS_ONLY = (
+    "FACTS CORPUS, NOT THE PAPER'S DATA: XQuAD-R and MLQA-R could be had neither from a mirror nor from their "
+    "origin, so this run used the embedded facts corpus."
+)
+
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
-Positive = Annotated[int, Field(gt=0)]
+# Whole numbers are strict: a stray ``true`` would otherwise count as 1.
+Positive = Annotated[int, Field(gt=0, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
 
 
 @dataclass(frozen=True)
 class Config:
     """What a run does. Field by field as in the YAML file of a profile (see ``configs/``)."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     encoder: str
     train: tuple[str, ...]
-    eval: tuple[str, ...]
+    eval: Annotated[tuple[str, ...], Field(min_length=1)]
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
     alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0,)
     steps: Positive = 80
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: Annotated[int, Field(ge=2, strict=True)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-5
-    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    warmup_steps: Natural = 10
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     scale: Annotated[float, Field(gt=0)] = 20.0
-    max_tokens: Annotated[int, Field(ge=8, le=512)] = 128
+    max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
     train_word_vectors: bool = False
     candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -55,8 +62,10 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The name of its folder. Overrides that mean the same, in any order or spelling, are the same run."""
         base = f"{self.profile}-facts" if self.fallback else self.profile
-        changed = _changes(self.overrides)
+        values = as_dict(self.config)
+        changed = {key: values[key] for key in _changes(self.overrides)}
         return f"{base}-{artifacts.digest(changed)[:8]}" if changed else base
 
     @property
@@ -87,9 +96,11 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     if profile not in profiles():
         raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")
     file = paths.CONFIGS / f"{profile}.yaml"
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    values |= _changes(overrides)
-    return Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML") from error
+    return Run(profile, tuple(overrides), _checked(values | _changes(overrides), source=f"profile {profile}"))
 
 
 def as_dict(config: Config) -> dict[str, Any]:

@@ -49,10 +49,7 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     """
     if name == "facts":
         return _facts("train")
-    if name in LAREQA:
-        full = lareqa(name, candidates)
-    else:
-        full = _parallel_docs() if name == "parallel-docs" else _own(name)
+    full = _full(name, candidates)
     keep = full.questions["split"] == "train"
     for other in set(evaluated) & set(LAREQA) - {name}:
         keep &= ~full.questions["group"].isin(lareqa(other, candidates).questions["group"])
@@ -144,6 +141,12 @@ def _own(name: str) -> ParallelSet:
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise UserError(f"data set '{name}' does not exist; choose of {', '.join(NAMES)}, or a .jsonl file of your own")
     return parallel.from_rows(path.name.split(".jsonl")[0], parallel.read_rows(path))
+
+
+def _full(name: str, candidates: str) -> ParallelSet:
+    if name in LAREQA:
+        return lareqa(name, candidates)
+    return _parallel_docs() if name == "parallel-docs" else _own(name)
 
 
 def _questions(articles: list[dict]) -> Iterator[tuple[dict, dict, dict]]:

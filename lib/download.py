@@ -4,10 +4,12 @@
 """
 
 import csv
+import os
 import sys
 import urllib.request
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 
 from lib import artifacts, paths
@@ -50,16 +52,16 @@ def status(dataset: str) -> str:
     mirror = paths.mirror()
     if mirror and any((mirror / f.path).exists() for f in files):
         return "mirror"
+    if mirror_is_set():
+        return "not obtainable"
     if all((_downloads() / f.path).exists() for f in files):
         return "downloaded"
-    can_download = not mirror_is_set() and all(f.url for f in files)
-    return "origin" if can_download and _reachable(files[0].url) else "not obtainable"
+    return "origin" if all(f.url for f in files) and _reachable(files[0].url) else "not obtainable"
 
 
 def mirror_is_set() -> bool:
     """Whether ``HYBRID_DATA_MIRROR`` is set: then nothing else is looked up."""
-    mirror = paths.mirror()
-    return mirror is not None and mirror != paths.BESIDE
+    return bool(os.environ.get("HYBRID_DATA_MIRROR"))
 
 
 def fetch(dataset: str) -> dict[str, Path]:
@@ -121,6 +123,6 @@ def _reachable(url: str) -> bool:
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
             return True
-    except OSError:
+    except (OSError, HTTPException):
         print(f"(no answer from {url.split('/')[2]})", file=sys.stderr)
         return False

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import e5q4
+from lib import artifacts, e5q4
 from lib.errors import UserError
 
 if TYPE_CHECKING:
@@ -114,6 +114,19 @@ def find(name: str) -> Encoder:
     known = ", ".join(ENCODERS)
     right = f"use {known}, a hub id org/name[@revision], or a folder that exists"
     raise UserError(f"unknown encoder {name!r}: {right}")
+
+
+def identity(name: str) -> str:
+    """What pins an encoder's weights without loading them: its revision, or a digest of a local folder's files.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name not in ENCODERS and (folder := Path(name)).is_dir():
+        weights = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
+        return artifacts.digest([[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in weights])
+    encoder = find(name)
+    return f"{encoder.repository or encoder.name}@{encoder.revision or 'main'}"
 
 
 def build(name: str, folder: Path) -> None:

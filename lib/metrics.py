@@ -65,7 +65,7 @@ def by_language(table: pd.DataFrame) -> pd.DataFrame:
     names = [c for c in table.columns if c not in ("setting", "question", "query_language", "passage_language")]
     keys = ["setting", "query_language", "passage_language"]
     grouped = table.groupby(keys, sort=True, observed=True)
-    long = grouped[names].mean().stack().rename_axis([*keys, "metric"]).rename("value").reset_index()
+    long = grouped[names].mean().stack().rename_axis([*keys, "metric"]).rename("value").dropna().reset_index()
     return long.merge(grouped.size().rename("n").reset_index(), on=keys)
 
 

@@ -170,7 +170,7 @@ def read_rows(path: Path) -> list[dict]:
 def read_lines(path: Path) -> Iterator[dict]:
     """JSON objects of a JSONL file, plain or gzipped; damage is reported with file and line."""
     opened = gzip.open if path.name.endswith(".gz") else open
-    number = 0
+    number = 0  # the last line that could be read
     try:
         with opened(path, "rt", encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
@@ -181,7 +181,8 @@ def read_lines(path: Path) -> Iterator[dict]:
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read beyond line {number} ({error}); is it truncated?") from error
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {number}: not a JSON object ({error.msg}); one object a line is right") from error
+        problem = f"not a JSON object ({error.msg}); one object a line is right"
+        raise UserError(f"{path}, line {number}: {problem}") from error
 
 
 def _problem(row: object, seen: dict[str, dict]) -> str | None:
@@ -194,7 +195,7 @@ def _problem(row: object, seen: dict[str, dict]) -> str | None:
     for field in ("q", "p"):
         texts = row.get(field)
         if not isinstance(texts, dict) or not texts:
-            return f"field '{field}' must map language codes to texts, such as {{\"en\": \"...\"}}"
+            return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
         for language, text in texts.items():
             if not isinstance(text, str) or not text.strip():
                 return f"field '{field}', language '{language}': must be a text that is not empty"

@@ -1,0 +1,240 @@
+"""A cell is one training (or none) and its evaluation: the piece that a run is made of.
+
+A finished cell is two small files in ``results/<run>/cells``: a table of ranks, from which every measure follows,
+and a sealed record of what it was made from and how. Cells are independent of each other; a run that was cut off
+goes on with those that are missing, and a fresh clone starts from those that were published.
+"""
+
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lib import artifacts, data, device, embedding, encoders, progress, search, training
+from lib.config import Config, Run, as_dict
+from lib.parallel import ParallelSet
+from lib.sampling import ALPHA, Strategy
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+VERSION = 1  # to be raised when the same inputs would give other results
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An encoder, fine-tuned on ``train`` with a strategy and a seed, or (train ``none``) left as it is."""
+
+    encoder: str
+    train: str = NONE
+    strategy: str = NONE
+    alpha: float | None = None
+    seed: int | None = None
+
+    @property
+    def id(self) -> str:
+        """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
+        name = Path(self.encoder).name if "/" in self.encoder else self.encoder
+        if self.train == NONE:
+            return f"{name}_none"
+        return f"{name}_{Path(self.train).name.split('.jsonl')[0]}_{self.label}_seed{self.seed}"
+
+    @property
+    def label(self) -> str:
+        """The strategy as tables show it; hybrid with its alpha."""
+        return f"hybrid-{self.alpha:g}" if self.strategy == "hybrid" else self.strategy
+
+    def columns(self) -> dict[str, Any]:
+        """The columns that identify the cell in every table; x-x-mono and x-y stand at alpha 1 and 0."""
+        alpha = ALPHA.get(self.strategy, self.alpha)
+        return {
+            "encoder": self.encoder,
+            "train": self.train,
+            "strategy": self.strategy,
+            "alpha": alpha,
+            "seed": self.seed,
+        }
+
+
+def plan(config: Config) -> list[Cell]:
+    """All cells of a run, in the order in which they are made."""
+    found = [Cell(config.encoder)] if NONE in config.strategies else []
+    for seed in config.seeds:
+        for train in config.train:
+            for strategy in config.strategies:
+                if strategy != NONE:
+                    alphas = config.alphas if strategy == "hybrid" else (None,)
+                    found += [Cell(config.encoder, train, strategy, alpha, seed) for alpha in alphas]
+    return found
+
+
+def evaluated(cell: Cell, config: Config) -> list[str]:
+    """The sets that a cell is scored on: all but the one it was trained on, of which only held-out questions."""
+    if cell.train in (NONE, "facts"):
+        return list(config.eval)
+    others = [name for name in config.eval if name.removesuffix("-heldout") != cell.train and "-heldout" not in name]
+    own = [name for name in config.eval if name == f"{cell.train}-heldout"]
+    return others + own
+
+
+def inputs(cell: Cell, config: Config) -> dict[str, Any]:
+    """Everything that a cell's result depends on, beside the software and the machine, as JSON values."""
+    sets = {name: data.evaluation_set(name, config.candidates).digest for name in evaluated(cell, config)}
+    values = {"version": VERSION, "cell": cell.columns(), "encoder": encoders.identity(cell.encoder), "eval": sets}
+    settings = as_dict(config)
+    names = ["max_tokens", "candidates", "precision"]
+    if cell.train != NONE:
+        values["train"] = data.training_set(cell.train, config.eval, config.candidates).digest
+        names += training.SETTINGS
+    return values | {name: settings[name] for name in names}
+
+
+def record(run: Run, cell: Cell) -> dict[str, Any] | None:
+    """The record of a finished cell, or None if it is missing, damaged, or was made from something else."""
+    return _record(run.folder / "cells" / cell.id, inputs(cell, run.config))
+
+
+def adopt_published(run: Run) -> list[Cell]:
+    """Copy the published cells that this run lacks and that were made from the same inputs; returns them."""
+    adopted = []
+    for cell in plan(run.config):
+        source = run.folder / "published" / "cells" / cell.id
+        wanted = inputs(cell, run.config)
+        target = run.folder / "cells" / cell.id
+        if _record(target, wanted) is None and _record(source, wanted) is not None:
+            for suffix in (".parquet", ".json"):
+                with artifacts.replacing(target.with_name(target.name + suffix)) as temporary:
+                    shutil.copyfile(source.with_name(source.name + suffix), temporary)
+            adopted.append(cell)
+    return adopted
+
+
+def is_published(run: Run, cell: Cell) -> bool:
+    """Whether a finished cell with the same inputs comes with the repository."""
+    return _record(run.folder / "published" / "cells" / cell.id, inputs(cell, run.config)) is not None
+
+
+def missing(run: Run) -> list[Cell]:
+    """The cells that are still to be made."""
+    return [cell for cell in plan(run.config) if record(run, cell) is None]
+
+
+def train(run: Run, cell: Cell) -> Path:
+    """The folder of the model that a cell evaluates, training it if need be."""
+    if cell.train == NONE:
+        return encoder_folder(cell.encoder)
+    recipe, questions = _recipe(run, cell)
+    return training.train(recipe, encoder_folder(cell.encoder), questions)
+
+
+def finish(run: Run, cell: Cell) -> dict[str, Any]:
+    """Train and evaluate a cell, unless that is done; returns its record."""
+    if (done := record(run, cell)) is not None:
+        return done
+    started = time.monotonic()
+    folder = train(run, cell)
+    trained = time.monotonic()
+    model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
+    rankings = evaluate(model, evaluated(cell, run.config), run.config)
+    ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
+    path = run.folder / "cells" / cell.id
+    with artifacts.replacing(path.with_name(path.name + ".parquet")) as temporary:
+        _write(ranks, temporary)
+        digest = artifacts.file_digest(temporary)
+    value = {
+        "inputs": inputs(cell, run.config),
+        "sha256": digest,
+        "top": {name: _top(name, ranking, run.config) for name, ranking in rankings.items()},
+        "encoded": {key: encoders.describe(model)[key] for key in ("query", "passage", "dimension")},
+        "training": training.log_of(folder) if cell.train != NONE else None,
+        "made": {
+            **device.describe(),
+            "precision": device.precision(run.config.precision),
+            "training_seconds": round(trained - started, 1),
+            "evaluation_seconds": round(time.monotonic() - trained, 1),
+        },
+    }
+    artifacts.write_sealed(path.with_name(path.name + ".json"), value)
+    return value
+
+
+def evaluate(model: "SentenceTransformer", names: Iterable[str], config: Config) -> dict[str, search.Ranking]:
+    """Encode each set once and rank its relevant passages: all three settings come from the same vectors."""
+    if hasattr(model[0], "auto_model"):
+        model.max_seq_length = config.max_tokens
+    precision = device.precision(config.precision)
+    found = {}
+    for name in names:
+        chosen = data.evaluation_set(name, config.candidates)
+        queries, passages = chosen.queries["text"].tolist(), chosen.passages["text"].tolist()
+        with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
+            query_vectors = embedding.encode(model, queries, "query", precision, task.advance)
+            passage_vectors = embedding.encode(model, passages, "document", precision, task.advance)
+        found[name] = search.rank(query_vectors, passage_vectors, chosen)
+    return found
+
+
+def ranks(run: Run, cell: Cell) -> pd.DataFrame:
+    """The ranks of a finished cell: ``dataset, question, query_language, passage_language, rank, pool_rank``."""
+    return pd.read_parquet(run.folder / "cells" / f"{cell.id}.parquet")
+
+
+def training_log(run: Run, cell: Cell) -> dict[str, Any]:
+    """How a cell was trained, step by step (see `lib.training.fit`), training it if need be."""
+    if (done := record(run, cell)) is not None:
+        return done["training"]
+    return training.log_of(train(run, cell))
+
+
+def forget(run: Run) -> None:
+    """Remove a run's cells and trained models, so that they are made anew."""
+    for cell in plan(run.config):
+        for suffix in (".parquet", ".json"):
+            (run.folder / "cells" / f"{cell.id}{suffix}").unlink(missing_ok=True)
+        if cell.train != NONE:
+            artifacts.discard("models", _recipe(run, cell)[0].inputs())
+
+
+def encoder_folder(name: str) -> Path:
+    """The folder of an encoder that is not fine-tuned, made or fetched if need be."""
+    if Path(name).is_dir():
+        return Path(name)
+    wanted = {"encoder": name, "identity": encoders.identity(name)}
+    return artifacts.make("encoders", wanted, lambda folder: encoders.build(name, folder))
+
+
+def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
+    questions = data.training_set(cell.train, run.config.eval, run.config.candidates)
+    recipe = training.Recipe(
+        encoder=cell.encoder,
+        encoder_digest=encoders.identity(cell.encoder),
+        train=cell.train,
+        train_digest=questions.digest,
+        strategy=Strategy(cell.strategy, cell.alpha),
+        seed=cell.seed or 0,
+        config=run.config,
+    )
+    return recipe, questions
+
+
+def _record(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    value = artifacts.read_sealed(path.with_name(path.name + ".json"))
+    table = path.with_name(path.name + ".parquet")
+    if value is None or value["inputs"] != wanted or not table.exists():
+        return None
+    return value if artifacts.file_digest(table) == value["sha256"] else None
+
+
+def _write(ranks: pd.DataFrame, path: Path) -> None:
+    """As small as it gets: languages as dictionaries, 8 to 32 bit numbers, zstd; the same bytes each time."""
+    small = ranks[["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]]
+    small.to_parquet(path, index=False, compression="zstd", compression_level=19)
+
+
+def _top(name: str, ranking: search.Ranking, config: Config) -> dict[str, Any]:
+    return {"languages": data.evaluation_set(name, config.candidates).languages, "counts": ranking.top.tolist()}

@@ -1,0 +1,161 @@
+"""The tables of a run, the only source of its figures, notebooks and verdicts; one row a number.
+
+They are a pure function of the finished cells: the same cells give the same bytes.
+"""
+
+import gzip
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib import artifacts, bias, cells, data, metrics
+from lib.config import FACTS_ONLY, Run, as_dict
+
+PROVENANCE = "provenance.json"
+TABLES = (
+    "metrics.csv",
+    "metrics_by_language.csv.gz",
+    "metrics_variants.csv",
+    "top10_languages.csv",
+    "training_log.csv",
+)
+VALUES = ["metric", "value", "n"]
+KEYS = ["encoder", "train", "strategy", "alpha", "seed", "dataset", "pool", "setting"]
+
+
+def write(run: Run) -> None:
+    """Write all tables of a run from its finished cells, and then what they were made from."""
+    units = all_units(run)
+    languages = summarise(units, metrics.by_language)
+    macro = summarise(units, _macro)
+    _write(run, "metrics.csv", macro[[*KEYS, *VALUES]])
+    _write(run, "metrics_by_language.csv.gz", languages[[*KEYS, "query_language", "passage_language", *VALUES]])
+    _write(run, "metrics_variants.csv", variants(run, units))
+    _write(run, "top10_languages.csv", top_languages(run))
+    write_training_log(run)
+    write_provenance(run)
+
+
+def write_training_log(run: Run) -> None:
+    """Write ``training_log.csv``: one row a training step, with the loss, and the batch's kind and languages."""
+    found = []
+    for cell in cells.plan(run.config):
+        if cell.train != cells.NONE:
+            found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
+    columns = [*KEYS[:5], "step", "epoch", "loss", "kind", "avoided", "languages"]
+    table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    _write(run, "training_log.csv", table)
+
+
+def current(run: Run) -> bool:
+    """Whether all tables are there, undamaged, and made from the run's present cells."""
+    made = artifacts.read_sealed(run.folder / PROVENANCE)
+    if made is None or made["digest"] != digest(run):
+        return False
+    files = {name: run.folder / name for name in TABLES}
+    return all(p.exists() and artifacts.file_digest(p) == made["tables"].get(name) for name, p in files.items())
+
+
+def all_units(run: Run) -> pd.DataFrame:
+    """Per-unit values (see `lib.metrics.units`) of all finished cells, with the columns that identify a cell."""
+    found = []
+    for cell in cells.plan(run.config):
+        for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
+            table = metrics.units(ranks.drop(columns="dataset"))
+            found.append(table.assign(**cell.columns(), dataset=dataset, pool=_pool(dataset, run)))
+    return pd.concat(found, ignore_index=True)
+
+
+def summarise(units: pd.DataFrame, summary: Any) -> pd.DataFrame:
+    """Apply a summary of `lib.metrics` to each cell and data set, keeping the order of the cells."""
+    keys = [key for key in KEYS if key != "setting"]
+    parts = []
+    for values, part in units.groupby(keys, sort=False, dropna=False, observed=True):
+        parts.append(summary(part).assign(**dict(zip(keys, values, strict=True))))
+    return pd.concat(parts, ignore_index=True)
+
+
+def variants(run: Run, units: pd.DataFrame) -> pd.DataFrame:
+    """Macro means under other rules: the paper's R@1 cells imply queries de-duplicated by their exact text."""
+    chosen = {"all queries": units, "distinct queries": units[_first_of_text(run, units)]}
+    parts = [summarise(part, _macro).assign(variant=name) for name, part in chosen.items()]
+    return pd.concat(parts, ignore_index=True)[["variant", *KEYS, "metric", "value", "n"]]
+
+
+def top_languages(run: Run) -> pd.DataFrame:
+    """Of the first 10 passages in the pool, the share in each language, by query language; beside the pool's share."""
+    found = []
+    for cell in cells.plan(run.config):
+        record = cells.record(run, cell) or {}
+        for dataset, top in record["top"].items():
+            passages = data.evaluation_set(dataset, run.config.candidates).passages
+            table = bias.top_shares(np.array(top["counts"]), top["languages"], passages["language"])
+            found.append(table.assign(**cell.columns(), dataset=dataset, pool=_pool(dataset, run)))
+    columns = [*KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
+    return pd.concat(found, ignore_index=True)[columns]
+
+
+def write_provenance(run: Run) -> None:
+    """What each number came from: configuration, data, cells with their digests, software and machine."""
+    from importlib.metadata import version
+
+    names = ["torch", "transformers", "sentence-transformers", "tokenizers", "datasets", "pandas", "numpy"]
+    records = {cell.id: cells.record(run, cell) or {} for cell in cells.plan(run.config)}
+    value = {
+        "run": run.name,
+        "profile": run.profile,
+        "overrides": list(run.overrides),
+        "data": "embedded facts corpus" if run.fallback else "as configured",
+        "config": as_dict(run.config),
+        "software": {name: version(name) for name in names},
+        "digest": digest(run),
+        "tables": {name: artifacts.file_digest(run.folder / name) for name in TABLES},
+        "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
+    }
+    artifacts.write_sealed(run.folder / PROVENANCE, value)
+
+
+def read(run: Run, name: str) -> pd.DataFrame:
+    """A table of a run; columns that are empty for some rows (alpha, seed) keep their numbers."""
+    return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], comment="#")
+
+
+def digest(run: Run) -> str:
+    """16 hex digits over the run's finished cells: which numbers a table or a figure was made from."""
+    return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.plan(run.config)])[:16]
+
+
+def _macro(units: pd.DataFrame) -> pd.DataFrame:
+    return metrics.macro(metrics.by_language(units))
+
+
+def _pool(dataset: str, run: Run) -> str:
+    return data.evaluation_set(dataset, run.config.candidates).pool
+
+
+def _first_of_text(run: Run, units: pd.DataFrame) -> np.ndarray:
+    """bool [units]: whether the unit's query is the first with its text in its language."""
+    keep = pd.Series(True, index=units.index)
+    for dataset, part in units.groupby("dataset", observed=True):
+        queries = data.evaluation_set(dataset, run.config.candidates).queries
+        repeated = queries[queries.duplicated(["language", "text"])]
+        pairs = pd.MultiIndex.from_frame(repeated[["question", "language"]])
+        keep[part.index] = ~pd.MultiIndex.from_frame(part[["question", "query_language"]]).isin(pairs)
+    return keep.to_numpy()
+
+
+def _write(run: Run, name: str, table: pd.DataFrame) -> None:
+    """CSV with 6 decimals; gzip without a time stamp, so that equal tables are equal files."""
+    path = run.folder / name
+    text = f"# {FACTS_ONLY}\n" if run.fallback else ""
+    text += table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    with artifacts.replacing(path) as temporary:
+        content = text.encode()
+        if path.suffix == ".gz":
+            buffer = io.BytesIO()
+            with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as file:
+                file.write(content)
+            content = buffer.getvalue()
+        temporary.write_bytes(content)

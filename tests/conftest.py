@@ -1,0 +1,23 @@
+"""Fixtures that several test files share."""
+
+import pytest
+
+from lib import paths
+
+
+@pytest.fixture
+def own_folders(tmp_path, monkeypatch):
+    """Results and store of a test, away from those of the project."""
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("HYBRID_STORE", str(tmp_path / "store"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Skips a test where no mirror holds the benchmark files."""
+    mirror = paths.mirror()
+    for dataset in ("xquad-r", "mlqa-r"):
+        if mirror is None or not list(mirror.glob(f"{dataset}/*.json")):
+            pytest.skip(f"{dataset} is not here: set HYBRID_DATA_MIRROR to a folder that holds it")
+    return mirror

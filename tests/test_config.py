@@ -1,0 +1,163 @@
+"""Profiles load, a run's name follows from what it does, and each mistake is answered with one clear line."""
+
+import pytest
+
+from lib import config, paths
+from lib.errors import UserError
+
+
+@pytest.mark.parametrize("profile", config.profiles())
+def test_each_profile_loads_and_survives_a_round_trip_through_json(profile):
+    run = config.load(profile)
+    assert run.name == profile
+    assert run.folder == paths.results() / profile
+    assert config._checked(config.as_dict(run.config), "round trip") == run.config
+
+
+def test_the_profiles_are_listed_from_small_to_large():
+    assert config.profiles()[:2] == ["smoke", "default"]
+
+
+def test_the_default_profile_is_the_main_result():
+    main = config.load("default").config
+    assert (main.encoder, main.train, main.eval) == ("e5-small-q4", ("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
+    assert main.strategies == ("none", "x-x-mono", "x-y", "hybrid")
+    assert (main.alphas, main.seeds, main.steps, main.batch_size) == ((0.5,), (0,), 80, 32)
+    assert (main.learning_rate, main.warmup_steps, main.scale, main.max_tokens) == (3e-5, 10, 20, 128)
+    assert not main.train_word_vectors
+
+
+# --- overrides ---
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "value"),
+    [
+        ("steps=10", "steps", 10),
+        ("learning_rate=1e-4", "learning_rate", 1e-4),  # YAML itself reads 1e-4 as a text
+        ("seeds=[0,1]", "seeds", (0, 1)),
+        ("seeds=3", "seeds", (3,)),
+        ("train=my.jsonl", "train", ("my.jsonl",)),
+        ("strategies=[none, x-y]", "strategies", ("none", "x-y")),
+        ("train_word_vectors=true", "train_word_vectors", True),
+        ("encoder=org/name@main", "encoder", "org/name@main"),
+    ],
+)
+def test_an_override_changes_its_key_and_nothing_else(override, field, value):
+    before, after = config.load("default").config, config.load("default", [override]).config
+    assert getattr(after, field) == value
+    rest = {key: v for key, v in config.as_dict(before).items() if key != field}
+    assert rest == {key: v for key, v in config.as_dict(after).items() if key != field}
+
+
+def test_a_run_is_named_by_its_profile_and_eight_hex_digits_of_its_overrides():
+    name = config.load("smoke", ["steps=10"]).name
+    assert name.startswith("smoke-")
+    assert len(name) == len("smoke-") + 8
+    assert set(name.removeprefix("smoke-")) <= set("0123456789abcdef")
+
+
+def test_the_order_and_spelling_of_overrides_do_not_matter_to_the_name_and_their_values_do():
+    name = config.load("smoke", ["steps=10", "seeds=[1]"]).name
+    assert config.load("smoke", ["seeds=[1]", "steps=10"]).name == name
+    assert config.load("smoke", ["seeds=1", "steps= 10"]).name == name
+    assert config.load("smoke", ["seeds=[1]", "steps=11"]).name != name
+    assert config.load("smoke", ["seeds=[2]", "steps=10"]).name != name
+    assert config.load("default", ["seeds=[1]", "steps=10"]).name != name
+
+
+def test_two_spellings_of_one_number_are_one_run():
+    names = {config.load("smoke", [f"scale={text}"]).name for text in ("30", "30.0", "3e1", "3.0e+1")}
+    assert len(names) == 1
+
+
+def test_the_fallback_to_facts_has_a_name_of_its_own():
+    run = config.load("default").on_facts()
+    assert run.name == "default-facts"
+    assert (run.config.train, run.config.eval) == (("facts",), ("facts",))
+    changed = config.load("default", ["steps=10"])
+    assert changed.on_facts().name == changed.name.replace("default-", "default-facts-")
+
+
+# --- mistakes ---
+
+
+def mistake(*overrides: str, profile: str = "default") -> str:
+    with pytest.raises(UserError) as caught:
+        config.load(profile, overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_unknown_profile_is_answered_with_those_there_are():
+    message = mistake(profile="tiny")
+    assert "'tiny'" in message
+    assert all(name in message for name in config.profiles())
+
+
+@pytest.mark.parametrize("text", ["steps", "=10", ""])
+def test_an_override_without_key_or_value_is_answered_with_the_form(text):
+    assert "key=value" in mistake(text)
+
+
+def test_an_unknown_key_is_answered_with_the_keys():
+    message = mistake("learning_ratee=3")
+    assert "learning_ratee" in message
+    assert "learning_rate," in message and "steps" in message
+
+
+def test_a_value_that_is_not_yaml_is_named():
+    assert "seeds=[0" in mistake("seeds=[0") and "YAML" in mistake("seeds=[0")
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "allowed"),
+    [
+        ("steps=0", "steps", "greater than 0"),
+        ("steps=1.5", "steps", "integer"),
+        ("steps=many", "steps", "integer"),
+        ("steps=true", "steps", "integer"),
+        ("steps=", "steps", "integer"),
+        ("batch_size=1", "batch_size", "greater than or equal to 2"),
+        ("learning_rate=0", "learning_rate", "greater than 0"),
+        ("learning_rate=2", "learning_rate", "less than or equal to 1"),
+        ("learning_rate=.nan", "learning_rate", "finite"),
+        ("warmup_steps=-1", "warmup_steps", "greater than or equal to 0"),
+        ("weight_decay=1", "weight_decay", "less than 1"),
+        ("scale=0", "scale", "greater than 0"),
+        ("scale=.inf", "scale", "finite"),
+        ("max_tokens=1000", "max_tokens", "less than or equal to 512"),
+        ("max_tokens=4", "max_tokens", "greater than or equal to 8"),
+        ("seeds=[0,-1]", "seeds.1", "greater than or equal to 0"),
+        ("seeds=[]", "seeds", "at least 1"),
+        ("alphas=[0.5,1]", "alphas.1", "less than 1"),
+        ("alphas=0", "alphas.0", "greater than 0"),
+        ("strategies=[hybird]", "strategies.0", "'x-x-mono', 'x-y' or 'hybrid'"),
+        ("strategies=[]", "strategies", "at least 1"),
+        ("eval=[]", "eval", "at least 1"),
+        ("candidates=paragraph", "candidates", "'sentence' or 'sentence+paragraph'"),
+        ("precision=float16", "precision", "'auto', 'bfloat16' or 'float32'"),
+        ("encoder=5", "encoder", "string"),
+        ("train_word_vectors=maybe", "train_word_vectors", "boolean"),
+    ],
+)
+def test_an_impossible_value_is_answered_with_its_key_and_what_is_allowed(override, key, allowed):
+    message = mistake(override)
+    assert f"profile default: {key}: " in message
+    assert allowed in message
+    assert "(it is " in message
+
+
+def test_a_profile_file_with_an_unknown_or_missing_key_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CONFIGS", tmp_path)
+    (tmp_path / "mine.yaml").write_text("encoder: static\ntrain: []\neval: [facts]\nstrategies: [none]\nstepz: 3\n")
+    message = mistake(profile="mine")
+    assert "profile mine: stepz is not a key" in message and "steps" in message
+    (tmp_path / "mine.yaml").write_text("encoder: static\ntrain: []\nstrategies: [none]\n")
+    assert "profile mine: eval: Field required" in mistake(profile="mine")
+
+
+def test_a_profile_file_that_is_not_yaml_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CONFIGS", tmp_path)
+    (tmp_path / "mine.yaml").write_text("encoder: [static\n")
+    assert "mine" in mistake(profile="mine")
