@@ -123,8 +123,8 @@ def identity(name: str) -> str:
         UserError: the name is unknown.
     """
     if name not in ENCODERS and (folder := Path(name)).is_dir():
-        weights = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
-        return artifacts.digest([[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in weights])
+        files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
+        return artifacts.digest([[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in files])
     encoder = find(name)
     return f"{encoder.repository or encoder.name}@{encoder.revision or 'main'}"
 

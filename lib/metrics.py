@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
+MEASURES = ("map", "recall@1", "recall@10", "recall@100", "ndcg@10", "rank_distance", "max_rank")
 POOL = "all"  # the passage language of the multilingual setting
 
 
@@ -62,7 +63,7 @@ def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
 
 def by_language(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over questions for each setting and language pair, long: ``..., metric, value, n``."""
-    names = [c for c in table.columns if c not in ("setting", "question", "query_language", "passage_language")]
+    names = [name for name in MEASURES if name in table]
     keys = ["setting", "query_language", "passage_language"]
     grouped = table.groupby(keys, sort=True, observed=True)
     long = grouped[names].mean().stack().rename_axis([*keys, "metric"]).rename("value").dropna().reset_index()

@@ -6,6 +6,7 @@ The exchange format is parallel JSONL, one question a row: ``{"id", "q": {lang: 
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -44,7 +45,8 @@ class ParallelSet:
 
     @cached_property
     def languages(self) -> list[str]:
-        present = set(self.passages["language"].unique())
+        """All languages of the set, of queries or passages, in the order of tables and figures."""
+        present = {*self.passages["language"].unique(), *self.queries["language"].unique()}
         return [x for x in LANGUAGES if x in present] + sorted(present - set(LANGUAGES))
 
     @cached_property
@@ -173,12 +175,12 @@ def read_lines(path: Path) -> Iterator[dict]:
     number = 0  # the last line that could be read
     try:
         with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(file, start=1):  # noqa: B007 - the handlers below read it
                 if line.strip():
                     yield json.loads(line)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read beyond line {number} ({error}); is it truncated?") from error
     except json.JSONDecodeError as error:
         problem = f"not a JSON object ({error.msg}); one object a line is right"
@@ -199,6 +201,10 @@ def _problem(row: object, seen: dict[str, dict]) -> str | None:
         for language, text in texts.items():
             if not isinstance(text, str) or not text.strip():
                 return f"field '{field}', language '{language}': must be a text that is not empty"
-    if row.get("split", "train") not in SPLITS:
+    if not isinstance(row.get("title", {}), dict):
+        return "field 'title' must map language codes to texts, such as {\"en\": \"...\"}"
+    if not isinstance(row.get("group", ""), str):
+        return "field 'group' must be a text"
+    if row.get("split", "train") not in list(SPLITS):
         return f"field 'split': must be one of {', '.join(SPLITS)}"
     return None

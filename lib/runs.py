@@ -18,6 +18,9 @@ def open(profile: str, overrides: Sequence[str] = ()) -> Run:
         UserError: as `lib.config.load`, or a data set of another profile is not obtainable.
     """
     run = config.load(profile, overrides)
+    for cell in cells.plan(run.config):
+        if not cells.evaluated(cell, run.config):
+            raise UserError(f"train={cell.train}: eval names nothing but the training set; add another set to eval")
     lacking = [name for name in _benchmarks(run) if os.environ.get("HYBRID_FALLBACK") or not obtainable(name)]
     if not lacking:
         return run

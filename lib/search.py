@@ -42,7 +42,7 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
     """
     import torch
 
-    query_vectors, passage_vectors = torch.from_numpy(queries), torch.from_numpy(passages).T.contiguous()
+    query_vectors, passage_vectors = torch.from_numpy(queries), torch.from_numpy(_padded(passages)).T
     code = data.languages.index
     language = data.passages["language"].map(code).to_numpy()
     edges = _edges(language)
@@ -51,7 +51,7 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
     query_language = data.queries["language"].map(code).to_numpy()
     top = np.zeros((len(data.languages), len(data.languages)), np.int64)
     for start in range(0, len(queries), block):
-        scores = query_vectors[start : start + block] @ passage_vectors
+        scores = (query_vectors[start : start + block] @ passage_vectors)[:, : len(passages)]
         first, last = np.searchsorted(pair_query, [start, start + block])
         pairs = slice(first, last)
         found[:, pairs] = _ranks(scores, pair_query[pairs] - start, pair_passage[pairs], language, edges)
@@ -80,13 +80,18 @@ def top_passages(scores: np.ndarray, k: int) -> np.ndarray:
     return best
 
 
+def _padded(passages: np.ndarray) -> np.ndarray:
+    """Rows up to a multiple of 64: at a ragged edge equal passages get scores that differ in the last bit."""
+    return np.pad(passages, ((0, -len(passages) % 64), (0, 0)))
+
+
 def _edges(language: np.ndarray) -> np.ndarray:
     """Start of each language's passages, and the end of the last; passages are sorted, so they are contiguous."""
     changes = np.flatnonzero(np.diff(language)) + 1
     order = language[np.concatenate([[0], changes])]
     if len(order) != len(set(order)):
         raise ValueError("passages must be sorted by docid, each language in one piece")
-    edges = np.zeros((len(order), 2), np.int64)
+    edges = np.zeros((language.max() + 1, 2), np.int64)
     edges[order, 0] = np.concatenate([[0], changes])
     edges[order, 1] = np.concatenate([changes, [len(language)]])
     return edges

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib import artifacts, cells, paths, tables
+from lib import artifacts, cells, paths, runs, tables
 from lib.config import Run, as_dict
 from lib.errors import UserError
 
 TRACKED = (*tables.TABLES, tables.PROVENANCE)
+BEGIN, END = "<!-- results: written by run_all.sh --publish -->", "<!-- end of results -->"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -45,7 +46,7 @@ def notebooks(only: str | None = None, start: str | None = None) -> list[Path]:
 def is_done(run: Run, notebook: Path) -> bool:
     """Whether the notebook was executed to its end with this configuration, code and results."""
     marker = artifacts.read_sealed(_marker(run, notebook))
-    if marker is None or marker["key"] != _key(run, notebook):
+    if marker is None or marker["key"] != _key(run, notebook) or marker["results"] not in (None, _results(run)):
         return False
     return all(p.exists() and artifacts.file_digest(p) == marker["files"].get(p.name) for p in outputs(run, notebook))
 
@@ -76,7 +77,13 @@ def execute(run: Run, notebook: Path) -> None:
         target = Path(scratch) / notebook.name
         try:
             papermill.execute_notebook(
-                str(notebook), str(target), parameters, kernel_name="python3", progress_bar=False, cwd=str(paths.ROOT)
+                str(notebook),
+                str(target),
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=_kernel_manager(),
+                progress_bar=False,
+                cwd=str(paths.ROOT),
             )
         except Exception as error:  # a cell's exception, a dead kernel, a kernel that does not start
             kept = executed.with_name(f"{notebook.stem}.failed.ipynb")
@@ -88,7 +95,9 @@ def execute(run: Run, notebook: Path) -> None:
     executed.with_name(f"{notebook.stem}.failed.ipynb").unlink(missing_ok=True)
     artifacts.write_text(page, page_text)
     files = {path.name: artifacts.file_digest(path) for path in outputs(run, notebook)}
-    artifacts.write_sealed(_marker(run, notebook), {"key": _key(run, notebook), "files": files})
+    artifacts.write_sealed(
+        _marker(run, notebook), {"key": _key(run, notebook), "results": _results(run), "files": files}
+    )
 
 
 def publish(run: Run) -> list[Path]:
@@ -111,7 +120,35 @@ def publish(run: Run) -> list[Path]:
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
     artifacts.write_text(paths.FIGURES / "README.md", figures.gallery(run))
-    return [*copies.values(), paths.FIGURES / "README.md"]
+    written = [*copies.values(), paths.FIGURES / "README.md"]
+    if run.name == "default":
+        _insert_results(paths.ROOT / "README.md", results_table(run))
+        written.append(paths.ROOT / "README.md")
+    return written
+
+
+def results_table(run: Run) -> str:
+    """The main table in Markdown, with the run that it came from: what stands in the project's README."""
+    table = runs.headline(tables.read(run, "metrics.csv")).reset_index()
+    numbers = table.columns[3:]
+    lines = [f"| tested on | trained on | strategy | {' | '.join(numbers)} |", "|---|---|---|" + "---:|" * len(numbers)]
+    for row in table.itertuples(index=False):
+        values = [
+            f"{x:,.0f}" if name == "rank distance" else f"{x:.3f}" for name, x in zip(numbers, row[3:], strict=True)
+        ]
+        lines.append(f"| {row.dataset} | {row.train} | {row.strategy} | {' | '.join(values)} |")
+    seeds = ", ".join(map(str, run.config.seeds))
+    source = (
+        f"mAP, and rank distance (lower is better). Run `{run.name}`, encoder `{run.config.encoder}`, seed {seeds}, "
+    )
+    return "\n".join([*lines, "", f"{source}cells `{tables.digest(run)}`."])
+
+
+def _insert_results(readme: Path, table: str) -> None:
+    """Put the table between the two marks of the README."""
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    artifacts.write_text(readme, f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 def _marker(run: Run, notebook: Path) -> Path:
@@ -119,11 +156,15 @@ def _marker(run: Run, notebook: Path) -> Path:
 
 
 def _key(run: Run, notebook: Path) -> str:
-    """What a notebook's output depends on: itself, the code, the configuration, and the results so far."""
+    """What a notebook's output depends on: itself, the code, the configuration and the data."""
     code = [artifacts.file_digest(path) for path in sorted((paths.ROOT / "lib").glob("*.*")) if path.is_file()]
-    results = [cells.record(run, cell) is not None for cell in cells.plan(run.config)]
     settings = [run.name, as_dict(run.config), [cells.inputs(cell, run.config) for cell in cells.plan(run.config)]]
-    return artifacts.digest([artifacts.file_digest(notebook), code, settings, all(results)])
+    return artifacts.digest([artifacts.file_digest(notebook), code, settings])
+
+
+def _results(run: Run) -> str | None:
+    """Which results a notebook could show; None while they are not all there, as for the first two."""
+    return None if cells.missing(run) else tables.digest(run)
 
 
 def _check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
@@ -151,6 +192,16 @@ def _last_started(notebook: Path) -> int | None:
     found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     started = [i for i, c in enumerate(found) if c["cell_type"] == "code" and (c["execution_count"] or c["outputs"])]
     return started[-1] if started else None
+
+
+def _kernel_manager() -> type:
+    """Kernels that are reached through a local socket file, not through a port of the machine."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class LocalKernelManager(AsyncKernelManager):
+        transport = "ipc"
+
+    return LocalKernelManager
 
 
 def _html(notebook: Path) -> str:

@@ -104,7 +104,7 @@ def test_an_empty_mirror_hides_every_other_source(mirror, own_folders, monkeypat
             download.fetch("toy")
 
 
-def test_a_named_mirror_that_is_the_one_beside_the_checkout_is_still_the_only_source(own_folders, monkeypatch, no_network):
+def test_naming_the_mirror_beside_the_checkout_makes_it_the_only_source(own_folders, monkeypatch, no_network):
     (own_folders / "beside").mkdir()
     monkeypatch.setattr(paths, "BESIDE", own_folders / "beside")
     monkeypatch.setenv("HYBRID_DATA_MIRROR", str(own_folders / "beside"))

@@ -1,0 +1,285 @@
+"""The figures of a run, made from its tables and the paper's published numbers, and the gallery that shows them.
+
+Each function draws one figure, titled with what the numbers say (`lib.findings`).
+"""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lib import bias, data, findings, metrics, panels, paths, style, tables
+from lib.config import Run
+from lib.findings import Task
+
+FIRST_BATCHES = 24
+SMOOTHED = 9  # steps, centred
+COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no fine-tuning
+ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
+
+
+@style.house()
+def data_at_a_glance(run: Run) -> Figure:
+    """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
+    names = [name for name in run.config.eval if not name.endswith("-heldout")] or run.config.eval
+    sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
+    figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
+    grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
+    for (upper, lower), (name, chosen) in zip(grid.T, sets.items(), strict=True):
+        panels.sizes(upper, chosen)
+        upper.set_title(style.capital(style.name(name)), pad=20)
+        counts = findings.languages_of_questions(chosen)
+        bars = lower.barh([str(n) for n in counts.index], counts, color=panels.DARK, height=0.6)
+        lower.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
+        lower.xaxis.set_major_formatter("{x:,.0f}")
+        lower.set(xlabel="questions", xlim=(0, counts.max() * 1.14), ylim=(-0.6, max(len(counts), 2) - 0.4))
+    grid[0, 0].set_ylabel("language")
+    grid[1, 0].set_ylabel("asked in how\nmany languages")
+    note = "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
+    style.frame(figure, run, tables.digest(run), findings.coverage(sets), note)
+    return figure
+
+
+@style.house()
+def batch_composition(run: Run) -> Figure:
+    """Languages of the first batches of each strategy, and all its pairs of query and passage language."""
+    whole = findings.chosen(tables.read(run, "training_log.csv"))
+    counts = findings.pairs_of_steps(whole[whole["seed"] == run.config.seeds[0]])
+    train = counts.groupby("train", sort=False)["query"].nunique().idxmax()
+    counts = counts[counts["train"] == train]
+    names = [name for name in style.STRATEGIES if name in set(counts["strategy"])]
+    languages = findings.ordered({*counts["query"], *counts["passage"]})
+    figure = style.new(run, 1.2 + len(names) * (0.3 + 0.16 * len(languages)))
+    grid = figure.subplots(len(names), 2, squeeze=False, width_ratios=[2.4, 1])
+    steps = range(1, 1 + min(FIRST_BATCHES, int(counts["step"].max())))
+    strips, squares = ({name: _spread(counts, name, over) for name in names} for over in ("step", "passage"))
+    for (left, right), name in zip(grid, names, strict=True):
+        for axes, matrices, columns in ((left, strips, steps), (right, squares, languages)):
+            most = max(matrix.to_numpy().max() for matrix in matrices.values())
+            matrix = matrices[name].reindex(index=languages, columns=columns, fill_value=0)
+            panels.heat(axes, matrix, panels.shades(style.COLOURS[name]), PowerNorm(0.5, 0, most))
+        left.set_title(f"{name}: its first {len(steps)} batches")
+        left.set_ylabel("query language")
+        right.set_title("all its batches")
+    grid[-1, 0].set_xlabel("training step")
+    grid[-1, 1].set_xlabel("passage language")
+    note = f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
+    style.frame(figure, run, tables.digest(run), findings.compositions(whole), note)
+    return figure
+
+
+@style.house()
+def loss_curves(run: Run) -> Figure:
+    """Loss by step, one panel a training set: each seed faint, their smoothed mean strong."""
+    log = findings.chosen(tables.read(run, "training_log.csv"))
+    sets = list(dict.fromkeys(log["train"]))
+    figure = style.new(run, 3.9)
+    for axes, train in zip(figure.subplots(1, len(sets), squeeze=False, sharey=True)[0], sets, strict=True):
+        for name in style.STRATEGIES:
+            part = log[(log["train"] == train) & (log["strategy"] == name)]
+            for _, raw in part.groupby("seed"):
+                axes.plot(raw["step"], raw["loss"], color=style.COLOURS[name], alpha=0.3, linewidth=0.7)
+            mean = part.groupby("step")["loss"].mean().rolling(SMOOTHED, center=True, min_periods=1).mean()
+            if len(mean):
+                axes.plot(mean, color=style.COLOURS[name], linestyle=style.LINES[name], linewidth=2, label=name)
+        axes.set(title=f"Training on {style.name(train)}", xlabel="training step", ylim=(0, None))
+        axes.grid(axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.axes[0].set_ylabel("loss (InfoNCE, nats)")
+    figure.axes[-1].legend(handlelength=3)
+    note = (
+        f"Strong lines: mean over {SMOOTHED} steps. To tell passages of one language apart is another task than "
+        "across languages: compare a curve with its own start, not with the others."
+    )
+    style.frame(figure, run, tables.digest(run), findings.losses(log), note)
+    return figure
+
+
+@style.house()
+def map_by_setting(run: Run) -> Figure:
+    """The main figure: mAP of each strategy in each setting, beside no fine-tuning and the paper's numbers."""
+    table = tables.read(run, "metrics.csv")
+    shown = findings.chosen(table[table["metric"] == "map"])
+    settings = [name for name in metrics.SETTINGS if name in set(shown["setting"])]
+    groups = {task: (findings.of_task(shown, task), _paper("map", task[1])) for task in findings.tasks(shown)}
+    rows = {task: panels.marks(own, paper) for task, (own, paper) in groups.items()}
+    heights = [0.9 + 0.185 * len(r) for r in rows.values()]
+    figure = style.new(run, 0.9 + sum(heights))
+    values = pd.concat([part["value"] for pair in groups.values() for part in pair])
+    span = values.max() - values.min()
+    for part, (task, (own, paper)) in zip(_rows(figure, list(groups), heights), groups.items(), strict=True):
+        for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
+            one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
+            panels.comparison(axes, *one, rows[task], named=setting == settings[0])
+            axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
+    note = f"Bold: the highest, and what is within {findings.number(findings.EQUAL)} of it."
+    note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
+    style.frame(figure, run, tables.digest(run), findings.effectiveness(table), note)
+    return figure
+
+
+@style.house()
+def language_heat_maps(run: Run) -> Figure:
+    """mAP by language of query and passage: x-x-mono, hybrid, and hybrid minus x-x-mono."""
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    maps = findings.language_matrices(table)
+    heights = [0.85 + 0.235 * len(mono) for mono, _ in maps.values()]
+    figure = style.new(run, 0.9 + sum(heights))
+    whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])
+    scale = Normalize(np.nanmin(whole), np.nanmax(whole))
+    for part, (mono, hybrid) in zip(_rows(figure, list(maps), heights), maps.values(), strict=True):
+        difference = 100 * (hybrid - mono)
+        reach = max(2.0, 1.3 * float(difference.abs().max(axis=None)))
+        left, middle, right = part.subplots(1, 3)
+        panels.heat(left, 100 * mono, "Blues", scale, "{:.0f}")
+        panels.heat(middle, 100 * hybrid, "Blues", scale, "{:.0f}")
+        panels.heat(right, difference, "PuOr", Normalize(-reach, reach), "{:+.0f}")
+        for axes, title in ((left, "x-x-mono"), (middle, "hybrid"), (right, "hybrid minus x-x-mono")):
+            axes.set(title=title, xlabel="passage language")
+        left.set_ylabel("query language")
+    note = (
+        "mAP × 100 of each query language on the corpus of each passage language; the diagonal is the monolingual "
+        "setting. Differences: violet where hybrid is higher, orange where x-x-mono is."
+    )
+    style.frame(figure, run, tables.digest(run), findings.language_pairs(table), note)
+    return figure
+
+
+@style.house()
+def rank_distances(run: Run) -> Figure:
+    """Rank distance of each query language and strategy, with the means of the paper."""
+    table = findings.chosen(tables.read(run, "metrics_by_language.csv.gz"))
+    table = table[table["metric"] == "rank_distance"]
+    found = findings.tasks(table)
+    figure = style.new(run, 1.6 + 0.24 * (table["query_language"].nunique() + 3))
+    grid = figure.subplots(1, len(found), squeeze=False, sharex=True)[0]
+    notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
+    for axes, task in zip(grid, found, strict=True):
+        paper = _paper("rank_distance", task[1])
+        panels.distances(axes, findings.of_task(table, task), paper)
+        axes.set_title(_test(task), pad=20)
+        notes += [ELSEWHERE] if len(paper) and ELSEWHERE not in notes else []
+    panels.rank_axis(grid[0])
+    panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
+    macro = tables.read(run, "metrics.csv")
+    style.frame(figure, run, tables.digest(run), findings.rank_distance(macro), " ".join(notes))
+    return figure
+
+
+@style.house()
+def top10_languages(run: Run) -> Figure:
+    """Which languages fill the top 10 of each query language; the last row is the pool's own share."""
+    table = findings.chosen(tables.read(run, "top10_languages.csv"))
+    present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
+    names = [name for name in present if name in COMPARED] or present[: len(COMPARED)]
+    parts = {task: findings.of_task(table, task) for task in findings.tasks(table)}
+    heights = [0.85 + 0.17 * (part["query_language"].nunique() + 1) for part in parts.values()]
+    figure = style.new(run, 1.0 + sum(heights))
+    for part, rows in zip(_rows(figure, list(parts), heights), parts.values(), strict=True):
+        grid = part.subplots(1, len(names), squeeze=False)[0]
+        for axes, name in zip(grid, names, strict=True):
+            top = rows[rows["strategy"] == name]
+            mesh = panels.heat(axes, panels.shares(top), "Blues", PowerNorm(0.5, 0, 1))
+            axes.axhline(len(set(top["query_language"])), color="white", linewidth=4)
+            axes.set(title=f"{style.name(name)}: {bias.own_language_share(top):.0%} own", xlabel="passage language")
+        for axes in grid[1:]:
+            axes.set_yticklabels([])
+        grid[0].set_ylabel("query language")
+        bar = part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
+        bar.ax.set_yticklabels(["0%", "2%", "10%", "25%", "50%", "100%"])
+        bar.set_label("share of the top 10")
+    note = (
+        "Own: in the language of the query, mean over query languages. Each row adds up to 100%. "
+        "Last row: the pool's shares, which a retriever blind to language would show."
+    )
+    style.frame(figure, run, tables.digest(run), findings.top_languages(table), note)
+    return figure
+
+
+FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
+    "map_by_setting": ("mAP in each setting", map_by_setting),
+    "data": ("The data at a glance", data_at_a_glance),
+    "batches": ("What the batches hold", batch_composition),
+    "loss": ("Loss", loss_curves),
+    "languages": ("Language by language", language_heat_maps),
+    "rank_distance": ("Rank distance", rank_distances),
+    "top10": ("Languages of the top 10", top10_languages),
+}
+
+
+def available(run: Run) -> list[str]:
+    """The figures that a run has numbers for; those on strategies or on several languages need them."""
+    languages = tables.read(run, "metrics_by_language.csv.gz")
+    absent = set() if len(tables.read(run, "training_log.csv")) else {"batches", "loss"}
+    absent |= set() if findings.language_matrices(languages) else {"languages"}
+    absent |= set() if "rank_distance" in set(languages["metric"]) else {"rank_distance", "top10"}
+    return [name for name in FIGURES if name not in absent]
+
+
+def save_all(run: Run) -> list[Path]:
+    """Write the run's figures to its folder ``figures``, each as SVG and PNG; returns their paths."""
+    origin, folder = style.provenance(run, tables.digest(run)), run.folder / "figures"
+    return [path for name in available(run) for path in style.save(FIGURES[name][1](run), folder / name, origin)]
+
+
+def gallery(run: Run) -> str:
+    """The gallery as Markdown: each figure with its finding and where its numbers come from."""
+    changes = "".join(f" --set {shlex.quote(text)}" for text in run.overrides)
+    tasks = findings.tasks(tables.read(run, "metrics.csv"))
+    pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
+    made = f"{style.small_print(run, tables.digest(run))} · trained → scored: {pairs}"
+    command = f"`./run_all.sh --profile {run.profile}{changes} --publish`"
+    warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
+    parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
+    for name in available(run):
+        heading, draw = FIGURES[name]
+        finding = style.capital(style.title(draw(run)))
+        parts.append(f"## {heading}\n\n![{heading}]({name}.png)\n\n{finding}.\n")
+        parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
+    return "\n".join(parts)
+
+
+def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:
+    """Pairs of a strategy by query language (rows) and ``over`` (columns)."""
+    part = counts[counts["strategy"] == strategy]
+    return part.pivot_table(index="query", columns=over, values="pairs", aggfunc="sum", fill_value=0)
+
+
+def _paper(metric: str, dataset: str) -> pd.DataFrame:
+    """The paper's means of a measure (its tables 3 to 8): XLM-R and LaBSE; empty for a set that it did not use."""
+    table = pd.read_csv(paths.PUBLISHED / "results.csv")
+    return table[
+        (table["metric"] == metric)
+        & (table["dataset"] == dataset)
+        & (table["language"] == "mean")
+        & table["table"].between(3, 8)
+    ]
+
+
+def _rows(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
+    """One part of the figure under the other for each task, with its name."""
+    parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, task in zip(parts, found, strict=True):
+        part.suptitle(_test(task), x=0.008, ha="left", fontsize=10)
+    return list(parts)
+
+
+def _test(task: Task) -> str:
+    """``XQuAD-R, after training on MLQA-R``."""
+    train, test = task
+    part = "its other part" if train == test else style.name(train)
+    return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")
+
+
+def _answers(name: str, run: Run) -> str:
+    """How many passages the rank distance is taken over."""
+    counts = (data.evaluation_set(name, run.config.candidates).passage_rows >= 0).sum(axis=1)
+    counts = counts[counts > 0]
+    least, most = counts.min(), counts.max()
+    over = f"{most}" if least == most else f"{least} to {most}"
+    return f"On {style.name(name)} the measure covers {over} passages a question."

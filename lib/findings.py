@@ -1,0 +1,255 @@
+"""What figures say: one sentence for each, its words picked by the numbers of the tables.
+
+Values within a tolerance of each other are called about equal: .002 mAP, 1% of a rank distance.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from lib import bias, style
+from lib.parallel import LANGUAGES, ParallelSet
+
+EQUAL = 0.002
+EQUAL_RANK = 0.01  # of the lower value
+Task = tuple[str, str]  # trained on, scored on
+Values = Mapping[str, float]  # by strategy
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5."""
+    hybrid = table["strategy"] == "hybrid"
+    alphas = sorted(table.loc[hybrid, "alpha"].unique(), key=lambda alpha: (abs(alpha - 0.5), alpha))
+    return table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table
+
+
+def tasks(table: pd.DataFrame) -> list[Task]:
+    """Each (trained on, scored on) of a table, held-out questions of the training set itself left out."""
+    foreign = table[~table["dataset"].str.endswith("-heldout")]
+    trained = foreign[foreign["train"] != "none"]
+    pairs = (trained if len(trained) else foreign)[["train", "dataset"]].drop_duplicates()
+    return sorted(pairs.itertuples(index=False, name=None), key=lambda pair: list(foreign["dataset"]).index(pair[1]))
+
+
+def of_task(table: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The rows of a task, and those of no fine-tuning on the same test."""
+    return table[(table["dataset"] == task[1]) & table["train"].isin([task[0], "none"])]
+
+
+def by_strategy(table: pd.DataFrame, value: str = "value") -> dict[str, float]:
+    """Mean of ``value`` for each strategy (over seeds, and whatever else the table holds), in the house's order."""
+    means = table.groupby("strategy")[value].mean()
+    return {name: float(means[name]) for name in style.STRATEGIES if name in means}
+
+
+def place(task: Task, among: Iterable[Task]) -> str:
+    """The test's name, with the training set where several were used for it."""
+    several = sum(other[1] == task[1] for other in among) > 1
+    return style.name(task[1]) + (f" after training on {style.name(task[0])}" if several else "")
+
+
+def equal_map(best: float) -> float:
+    """How far from the best an mAP may be and still be called about equal."""
+    return EQUAL
+
+
+def equal_rank(best: float) -> float:
+    """The same for a rank distance."""
+    return EQUAL_RANK * best
+
+
+def leaders(values: Values, lowest: bool = False, equal: Callable[[float], float] = equal_map) -> list[str]:
+    """The best strategies: the first, and those that are about equal to it."""
+    best = min(values.values()) if lowest else max(values.values())
+    return [name for name, value in values.items() if abs(value - best) <= equal(best) + 1e-12]
+
+
+def leading(what: str, found: Mapping[Task, Values], show: Callable[[float], str], lowest: bool = False) -> str:
+    """Which strategies are best in each task: ``What is highest with hybrid batches on A (.56) and B (.47)``."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for task, values in found.items():
+        best = leaders(values, lowest, equal_rank if lowest else equal_map)
+        numbers = ", ".join(show(values[name]) for name in best)
+        groups.setdefault(tuple(best), []).append(f"{place(task, found)} ({numbers})")
+    extreme = "lowest" if lowest else "highest"
+    parts = [f"{_with(names)} on {joined(places)}" for names, places in groups.items()]
+    return f"{what} is {extreme} {'; '.join(parts)}"
+
+
+def effectiveness(table: pd.DataFrame) -> str:
+    """The finding on mAP, from ``metrics.csv``; in the multilingual setting where there is one."""
+    maps = chosen(table[table["metric"] == "map"])
+    setting = "multilingual" if "multilingual" in set(maps["setting"]) else "monolingual"
+    maps = maps[maps["setting"] == setting]
+    found = {task: by_strategy(of_task(maps, task)) for task in tasks(maps)}
+    sentence = leading(f"{setting.capitalize()} mAP", found, number)
+    gains = [v - values["none"] for values in found.values() if "none" in values for v in values.values()]
+    trained = len(gains) - sum("none" in values for values in found.values())
+    if not trained:
+        return sentence
+    lifted = sum(gain > EQUAL for gain in gains)
+    some = f"{lifted} of {trained} fine-tunings lift it" if lifted else "no fine-tuning lifts it"
+    return f"{sentence}; {'every fine-tuning lifts it' if lifted == trained else some}"
+
+
+def rank_distance(table: pd.DataFrame) -> str:
+    """The finding on rank distance, from ``metrics.csv``."""
+    ranks = chosen(table[table["metric"] == "rank_distance"])
+    found = {task: by_strategy(of_task(ranks, task)) for task in tasks(ranks)}
+    before = [
+        f"{values['none']:,.0f} on {place(task, found)}"
+        for task, values in found.items()
+        if "none" in values and "none" not in leaders(values, True, equal_rank)
+    ]
+    sentence = leading("Rank distance", found, "{:,.0f}".format, lowest=True)
+    return f"{sentence}; without fine-tuning it is {joined(before)}" if before else sentence
+
+
+def language_pairs(table: pd.DataFrame) -> str:
+    """The finding on hybrid minus x-x-mono by language pair, from ``metrics_by_language.csv.gz``."""
+    sentences = []
+    matrices = language_matrices(table)
+    for task, (mono, hybrid) in matrices.items():
+        difference = (hybrid - mono).to_numpy()
+        same, known = np.eye(len(difference), dtype=bool), ~np.isnan(difference)
+        words = ("", "") if sentences else (" cross-lingual pairs", " single languages")
+        cross, single = _wins(difference[~same & known], words[0]), _wins(difference[same & known], words[1])
+        sentences.append(f"on {place(task, matrices)} in {cross} and {single}")
+    return f"Hybrid batches beat x-x-mono {'; '.join(sentences)}"
+
+
+def language_matrices(table: pd.DataFrame) -> dict[Task, tuple[pd.DataFrame, pd.DataFrame]]:
+    """mAP in single-language pools of x-x-mono and of hybrid, for the tasks that have both and several languages.
+
+    Rows are query languages, columns passage languages.
+    """
+    rows = chosen(table[(table["metric"] == "map") & (table["setting"] != "multilingual")])
+    found = {}
+    for task in tasks(rows[rows["setting"] == "cross-lingual"]):
+        part = of_task(rows, task)
+        languages = ordered({*part["query_language"], *part["passage_language"]})
+        if {"x-x-mono", "hybrid"} <= set(part["strategy"]):
+            means = part.groupby(["strategy", "query_language", "passage_language"])["value"].mean()
+            mono, hybrid = means["x-x-mono"].unstack(), means["hybrid"].unstack()
+            found[task] = (mono.reindex(languages, columns=languages), hybrid.reindex(languages, columns=languages))
+    return found
+
+
+def ordered(languages: Iterable[str]) -> list[str]:
+    """Languages in the order of every table and figure: the 11 of XQuAD-R, then others."""
+    return sorted(languages, key=lambda x: (LANGUAGES.index(x) if x in LANGUAGES else len(LANGUAGES), x))
+
+
+def top_languages(table: pd.DataFrame) -> str:
+    """The finding on the languages of the top 10, from ``top10_languages.csv``."""
+    sentences = []
+    table = chosen(table)
+    for task in (found := tasks(table)):
+        rows = of_task(table, task)
+        own = {name: bias.own_language_share(part) for name, part in rows.groupby("strategy")}
+        pool = own_pool_share(rows)
+        after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in own), None)
+        where = f"on {place(task, found)}"
+        if after is None or "none" not in own:
+            shown = ", ".join(f"{share:.0%} {_with([name])}" for name, share in own.items())
+            sentences.append(f"{shown} {where} (of the pool: {pool:.0%})")
+        else:
+            sentences.append(f"{_change(own['none'], own[after])} {_with([after])} {where} (of the pool: {pool:.0%})")
+    return f"The query's own language in the top 10: {'; '.join(sentences)}"
+
+
+def own_pool_share(top: pd.DataFrame) -> float:
+    """Mean over query languages of their own share of the pool: what a retriever blind to language would show."""
+    return float(top.loc[top["query_language"] == top["passage_language"], "pool_share"].mean())
+
+
+def losses(log: pd.DataFrame) -> str:
+    """The finding on the loss, from ``training_log.csv``: first and last tenth of the steps."""
+    ends: dict[str, dict[str, list[float]]] = {}
+    fell = trainings = 0
+    for (train, strategy, _), part in chosen(log).groupby(["train", "strategy", "seed"], sort=False):
+        tenth = max(1, len(part) // 10)
+        loss = part.sort_values("step")["loss"]
+        fell += loss.tail(tenth).mean() < loss.head(tenth).mean()
+        trainings += 1
+        ends.setdefault(train, {}).setdefault(strategy, []).append(loss.tail(tenth).mean())
+    shown = [
+        f"on {style.name(train)} at {joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
+        for train, by in ends.items()
+    ]
+    return f"The loss falls in {fell} of {trainings} trainings; it ends {'; '.join(shown)}"
+
+
+def compositions(log: pd.DataFrame) -> str:
+    """The finding on what batches hold, from ``training_log.csv``."""
+    said = []
+    for strategy, part in pairs_of_steps(log).groupby("strategy", sort=False):
+        kinds = part.groupby(["train", "seed", "step"]).size()
+        single = float((kinds == 1).mean())
+        same = part.loc[part["query"] == part["passage"], "pairs"].sum() / part["pairs"].sum()
+        if single == 1:
+            said.append(f"{strategy} keeps each batch in one language")
+        elif same == 0:
+            said.append(f"{strategy} never pairs a language with itself")
+        elif same == 1:
+            said.append(f"{strategy} mixes languages in the batch but not in the pair")
+        else:
+            said.append(f"{strategy} keeps {single:.0%} of its batches in one language and mixes the others")
+    return joined(said)
+
+
+def pairs_of_steps(log: pd.DataFrame) -> pd.DataFrame:
+    """The batches of a log, ``ar>en:2 de>de:1``, as rows ``train, strategy, seed, step, query, passage, pairs``."""
+    table = chosen(log)[["train", "strategy", "seed", "step", "languages"]]
+    table = table.assign(languages=table["languages"].str.split()).explode("languages", ignore_index=True)
+    parts = table["languages"].str.extract(r"(?P<query>.+)>(?P<passage>.+):(?P<pairs>\d+)")
+    return table.drop(columns="languages").join(parts.astype({"pairs": int}))
+
+
+def coverage(sets: Mapping[str, ParallelSet]) -> str:
+    """The finding on the data: in how many languages its questions can be asked."""
+    sentences = []
+    for name, chosen_set in sets.items():
+        counts = languages_of_questions(chosen_set)
+        most, share = counts.idxmax(), counts.max() / counts.sum()
+        many = "all" if share == 1 else f"{share:.0%}"
+        known = f"all {most}" if most == len(chosen_set.languages) else f"{most} of {len(chosen_set.languages)}"
+        sentences.append(f"{style.name(name)} has {many} of its {counts.sum():,} questions in {known} languages")
+    text = "; ".join(sentences)
+    return text[0].upper() + text[1:]
+
+
+def languages_of_questions(data: ParallelSet) -> pd.Series:
+    """How many questions are asked in 1, 2, ... languages: index languages, value questions."""
+    return pd.Series((data.query_rows >= 0).sum(axis=1)).value_counts().sort_index()
+
+
+def number(value: float, sign: bool = False) -> str:
+    """A share of 1 with three decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
+    text = f"{value:+.3f}" if sign else f"{value:.3f}"
+    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
+
+
+def joined(parts: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = list(parts)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _with(names: Iterable[str]) -> str:
+    """``with hybrid batches``, ``with x-y and hybrid batches (about equal)``, ``without fine-tuning``."""
+    trained = [name for name in names if name != "none"]
+    without = ["without fine-tuning"] if "none" in names else []
+    equal = " (about equal)" if len(trained) + len(without) > 1 else ""
+    return joined(without + ([f"with {joined(trained)} batches"] if trained else [])) + equal
+
+
+def _wins(differences: np.ndarray, what: str) -> str:
+    return f"{(differences > 0).sum()} of {len(differences)}{what} ({number(differences.mean(), sign=True)})"
+
+
+def _change(before: float, after: float) -> str:
+    if abs(after - before) < 0.005:
+        return f"still {after:.0%}"
+    return f"{'down' if after < before else 'up'} from {before:.0%} to {after:.0%}"

@@ -1,0 +1,166 @@
+"""The panels that figures are made of: bars, heat maps, and rows of marks with their values."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from lib import findings, style
+from lib.parallel import ParallelSet
+
+DARK, LIGHT = "#4D4D4D", "#C4C4C4"
+PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}
+
+
+def sizes(axes: Axes, chosen: ParallelSet) -> None:
+    """Two bars a language: questions asked in it, and passages of the pool."""
+    languages = chosen.languages
+    place = np.arange(len(languages))
+    kinds = [("questions", chosen.queries, DARK, ""), ("passages", chosen.passages, LIGHT, "////")]
+    for (kind, texts, colour, hatch), shift in zip(kinds, (-0.2, 0.2), strict=True):
+        counts = texts["language"].value_counts().reindex(languages, fill_value=0)
+        style_of = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        bars = axes.barh(place + shift, counts, height=0.38, label=f"{kind}, {counts.sum():,} in all", **style_of)
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
+    axes.set(yticks=place, yticklabels=languages, ylim=(len(languages) - 0.4, -0.6), xlabel="texts")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.margins(x=0.14)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1, handlelength=1.2)
+
+
+def heat(
+    axes: Axes, matrix: pd.DataFrame, colours: str | Colormap, scale: Normalize, numbers: str = ""
+) -> ScalarMappable:
+    """A matrix in colour, the first row on top; with ``numbers``, a format, its values are printed."""
+    values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
+    mesh = axes.pcolormesh(values, cmap=colours, norm=scale, edgecolors="white", linewidth=0.4)
+    axes.set_xticks(np.arange(values.shape[1]) + 0.5, matrix.columns)
+    axes.set_yticks(np.arange(values.shape[0]) + 0.5, matrix.index)
+    axes.tick_params(length=0, pad=2)
+    axes.spines[:].set_visible(False)
+    axes.invert_yaxis()
+    for (row, column), value in np.ndenumerate(values) if numbers else ():
+        if value is not np.ma.masked:
+            red, green, blue, _ = mesh.cmap(scale(value))
+            ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+            text = numbers.format(value).replace("-", "−") if round(value) else "0"
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center_baseline", fontsize=8, color=ink)
+    return mesh
+
+
+def shades(colour: str) -> Colormap:
+    """From almost white to a strategy's colour."""
+    return LinearSegmentedColormap.from_list(colour, ["#F4F4F4", colour])
+
+
+def shares(top: pd.DataFrame) -> pd.DataFrame:
+    """Share of the top 10 by query language (rows) and passage language, over seeds; last row the pool's."""
+    languages = findings.ordered(set(top["passage_language"]))
+    found = top.pivot_table(index="query_language", columns="passage_language", values="share")
+    found = found.reindex(findings.ordered(found.index), columns=languages)
+    found.loc["pool"] = top.groupby("passage_language")["pool_share"].first()
+    return found
+
+
+def marks(own: pd.DataFrame, paper: pd.DataFrame) -> list[tuple[str, str]]:
+    """The rows of a comparison, (source, strategy): those of the run, then the paper's by encoder."""
+    found = [("run", name) for name in style.STRATEGIES if name in set(own["strategy"])]
+    for encoder in PAPER:
+        trained = set(paper.loc[paper["encoder"] == encoder, "strategy"])
+        found += [(encoder, name) for name in style.STRATEGIES if name in trained]
+    return found
+
+
+def comparison(axes: Axes, own: pd.DataFrame, paper: pd.DataFrame, rows: list[tuple[str, str]], named: bool) -> None:
+    """One row a strategy with its mean and value, seeds as dots and their range as a line; the paper's rows grey."""
+    place = list(positions(rows))
+    for source, strategies in by_source(rows).items():
+        table = own if source == "run" else paper[paper["encoder"] == source]
+        values = findings.by_strategy(table)
+        best = findings.leaders(values) if values else []
+        for name in strategies:
+            if name not in values:
+                continue
+            y = place[rows.index((source, name))]
+            each = table.loc[table["strategy"] == name, "value"]
+            mark(axes, name, each, y, source == "run")
+            weight = "bold" if name in best else "normal"
+            ink = "black" if source == "run" else style.GREY
+            shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
+            axes.annotate(findings.number(values[name]), (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
+    names = [style.name(name) if source == "run" else f"{PAPER[source]}: {name}" for source, name in rows]
+    axes.set(yticks=place, yticklabels=names if named else [], ylim=(max(place) + 0.7, -0.7))
+    for label, (source, _) in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_color("black" if source == "run" else style.GREY)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def mark(axes: Axes, name: str, each: pd.Series, y: float, own: bool) -> None:
+    """The mean at ``y``: filled for the run, hollow and grey for the paper; seeds where there are several."""
+    colour = style.COLOURS[name] if own else style.GREY
+    if len(each) > 1:
+        axes.plot([each.min(), each.max()], [y, y], color=colour, linewidth=1.5)
+        axes.scatter(each, [y] * len(each), s=5, color=colour, linewidths=0)
+    face = colour if own else "white"
+    axes.scatter(each.mean(), y, s=32, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
+
+
+def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
+    """Rank distance: one row a query language, then the means, of this run and of the paper."""
+    languages = findings.ordered(set(table["query_language"]))
+    encoders = [encoder for encoder in PAPER if encoder in set(paper["encoder"])]
+    labels = [*languages, "mean", *(f"{PAPER[encoder]}, mean" for encoder in encoders)]
+    place = np.arange(len(labels)) + 0.6 * (np.arange(len(labels)) >= len(languages))
+    names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
+    for shift, name in zip(0.16 * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
+        rows = table[table["strategy"] == name]
+        own = [rows.loc[rows["query_language"] == language, "value"] for language in languages]
+        own.append(rows.groupby("seed", dropna=False)["value"].mean())
+        printed = paper[paper["strategy"] == name]
+        others = [printed.loc[printed["encoder"] == encoder, "value"] for encoder in encoders]
+        for number, each in enumerate([*own, *others]):
+            if len(each):
+                mark(axes, name, each, place[number] + shift, own=number < len(own))
+    axes.set(yticks=place, yticklabels=labels, ylim=(max(place) + 0.7, -0.7), xlabel="rank distance (ranks)")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="both")
+
+
+def rank_axis(axes: Axes) -> None:
+    """Logarithmic where the marks span more than a factor of 3, else linear; ranks as whole numbers."""
+    low, high = axes.dataLim.intervalx
+    if high > 3 * low:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def legend(axes: Axes, names: list[str]) -> None:
+    """The strategies' marks in one line above a panel; it may reach over the next one's."""
+    marks_of = [Line2D([], [], color=style.COLOURS[n], marker=style.MARKERS[n], linestyle="") for n in names]
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0}
+    labels = [style.name(name) for name in names]
+    axes.legend(marks_of, labels, ncols=len(names), handletextpad=0.1, columnspacing=1, **place).set_in_layout(False)
+
+
+def positions(rows: list[tuple[str, str]]) -> Any:
+    """Heights of the rows, with a gap before each new source."""
+    y = 0.0
+    for number, (source, _) in enumerate(rows):
+        y += 0 if number == 0 else 1 + 0.5 * (source != rows[number - 1][0])
+        yield y
+
+
+def by_source(rows: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """The strategies of each source."""
+    found: dict[str, list[str]] = {}
+    for source, name in rows:
+        found.setdefault(source, []).append(name)
+    return found

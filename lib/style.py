@@ -1,0 +1,156 @@
+"""How figures look, and how they are saved: one colour a strategy, findings as titles, provenance in every file."""
+
+import io
+import json
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from lib import artifacts, config
+from lib.config import Run
+
+WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
+DPI = 150
+WARNING = "Facts corpus, not the paper's data"
+GREY = "#666666"
+STRATEGIES = ("none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid")
+# The palette of Okabe and Ito, made for all kinds of colour vision; markers, lines and hatches serve grey print.
+COLOURS = {
+    "none": "#7F7F7F",
+    "en-en": "#D55E00",
+    "x-x": "#CC79A7",
+    "x-x-mono": "#0072B2",
+    "x-y": "#E69F00",
+    "hybrid": "#009E73",
+}
+MARKERS = {"none": "s", "en-en": "P", "x-x": "v", "x-x-mono": "o", "x-y": "^", "hybrid": "D"}
+LINES = {"en-en": (0, (5, 1, 1, 1, 1, 1)), "x-x": "-.", "x-x-mono": "--", "x-y": (0, (1, 1)), "hybrid": "-"}
+NAMES = {
+    "xquad-r": "XQuAD-R",
+    "mlqa-r": "MLQA-R",
+    "facts": "the facts corpus",
+    "parallel-docs": "parallel-docs",
+    "miracl-mini": "MIRACL-mini",
+    "mmarco": "mMARCO",
+    "xlm-r": "XLM-R",
+    "labse": "LaBSE",
+    "none": "no fine-tuning",
+}
+RULES = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "grid.color": "#E2E2E2",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "svg.hashsalt": "hybrid-batches",  # ids in an SVG are random without it
+}
+house: Callable[[], Any] = partial(matplotlib.style.context, ["default", RULES])
+
+
+def new(run: Run, height: float) -> Figure:
+    """An empty figure of the house's width; ``height`` in inches, without the line of warning."""
+    extra = 0.25 if on_facts(run) else 0.0
+    figure = Figure(figsize=(WIDTH, height + extra), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.03, wspace=0.03)
+    return figure
+
+
+def frame(figure: Figure, run: Run, digest: str, title: str, note: str = "") -> None:
+    """Put the finding above a figure and where it comes from below; on the facts corpus, the warning on top."""
+    warned = on_facts(run)
+    figure.suptitle("\n" * warned + _balanced(title, 88), x=0.008, ha="left", fontsize=11, fontweight="bold")
+    if warned:
+        figure.text(0.008, 1 - 0.06 / figure.get_figheight(), WARNING, va="top", color="#B00000", fontsize=11)
+    small = [_balanced(text, 136) for text in (note, small_print(run, digest)) if text]
+    figure.supxlabel("\n".join(small), x=0.008, ha="left", fontsize=8, color=GREY)
+
+
+def on_facts(run: Run) -> bool:
+    """Whether a run's numbers are those of the embedded facts corpus alone."""
+    return run.fallback or run.config.eval == ("facts",)
+
+
+def small_print(run: Run, digest: str) -> str:
+    """Where a figure's numbers come from, in one line."""
+    return f"Run {run.name} · encoder {run.config.encoder} · cells {digest} · {seeds(run)}"
+
+
+def seeds(run: Run) -> str:
+    """What the number of seeds allows to say."""
+    count = len(run.config.seeds)
+    return "1 seed: no interval" if count == 1 else f"means of {count} seeds; thin dots and lines: each seed, range"
+
+
+def name(key: str) -> str:
+    """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
+    base = Path(key.removesuffix("-heldout")).name.split(".jsonl")[0]
+    return NAMES.get(base, base) + (" (held-out)" if key.endswith("-heldout") else "")
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter; strategies such as x-y keep their own spelling."""
+    return text if text.startswith("x-") else text[0].upper() + text[1:]
+
+
+def title(figure: Figure) -> str:
+    """The finding that a figure is titled with, in one line."""
+    return " ".join(figure.get_suptitle().split())
+
+
+def provenance(run: Run, digest: str) -> dict[str, str]:
+    """What each figure's file says of its origin."""
+    trained, scored = ", ".join(run.config.train) or "nothing", ", ".join(run.config.eval)
+    return {
+        "run": run.name,
+        "profile": run.profile,
+        "overrides": " ".join(run.overrides),
+        "encoder": run.config.encoder,
+        "cells": digest,
+        "data": config.FACTS_ONLY if run.fallback else f"trained on {trained}; scored on {scored}",
+    }
+
+
+def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
+    """Write ``path.svg`` and ``path.png``, each whole or not at all; equal figures give equal bytes.
+
+    Both carry the finding as Title and ``origin``, as JSON, as Description.
+    """
+    inside = {"Title": title(figure), "Description": json.dumps(origin)}
+    found = []
+    for kind, date in {"svg": {"Date": None}, "png": {}}.items():
+        target = path.with_name(f"{path.name}.{kind}")
+        content = render(figure, kind, DPI, inside | date)
+        with artifacts.replacing(target) as temporary:
+            temporary.write_bytes(content)
+        found.append(target)
+    return found
+
+
+def render(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any] | None = None) -> bytes:
+    """The bytes of a figure as ``svg`` or ``png``."""
+    buffer = io.BytesIO()
+    with house():
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _balanced(text: str, width: int) -> str:
+    """The text in as few lines as ``width`` characters allow, all about equally long."""
+    lines = textwrap.wrap(text, width)
+    while len(closer := textwrap.wrap(text, width - 1)) == len(lines) > 1:
+        width, lines = width - 1, closer
+    return "\n".join(lines)

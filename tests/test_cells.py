@@ -1,0 +1,232 @@
+"""Cells: their names and order, what they are scored on, and that only a whole and fitting one counts as done."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import synthetic
+
+from lib import artifacts, cells, config
+from lib.cells import Cell
+
+# --- names, order, rules ---
+
+
+@pytest.mark.parametrize(
+    ("cell", "id_", "alpha"),
+    [
+        (Cell("e5-small-q4"), "e5-small-q4_none", None),
+        (Cell("e5-small-q4", "mlqa-r", "hybrid", 0.5, 0), "e5-small-q4_mlqa-r_hybrid-0.5_seed0", 0.5),
+        (Cell("static", "facts", "x-x-mono", None, 3), "static_facts_x-x-mono_seed3", 1.0),
+        (Cell("static", "facts", "x-y", None, 3), "static_facts_x-y_seed3", 0.0),
+        (Cell("org/name", "data/my.jsonl.gz", "x-x", None, 1), "name_my_x-x_seed1", None),
+    ],
+)
+def test_a_cell_is_named_by_what_it_is(cell, id_, alpha):
+    assert cell.id == id_
+    assert cell.columns() == {
+        "encoder": cell.encoder, "train": cell.train, "strategy": cell.strategy, "alpha": alpha, "seed": cell.seed,
+    }  # fmt: skip
+
+
+def test_the_plan_of_the_default_profile_is_none_and_three_strategies_in_both_directions():
+    assert [cell.id for cell in cells.plan(config.load("default").config)] == ["e5-small-q4_none"] + [
+        f"e5-small-q4_{train}_{strategy}_seed0"
+        for train in ("mlqa-r", "xquad-r")
+        for strategy in ("x-x-mono", "x-y", "hybrid-0.5")
+    ]
+
+
+def test_the_plan_goes_through_seeds_then_data_then_strategies_then_alphas():
+    overrides = ["seeds=[0,1]", "train=[a.jsonl,b.jsonl]", "strategies=[hybrid,x-y]", "alphas=[.25,.5]"]
+    found = [cell.id for cell in cells.plan(config.load("smoke", overrides).config)]
+    assert found == [
+        f"static_{train}_{label}_seed{seed}"
+        for seed in (0, 1) for train in "ab" for label in ("hybrid-0.25", "hybrid-0.5", "x-y")
+    ]  # fmt: skip
+    assert len(set(found)) == 12
+
+
+@pytest.mark.parametrize(
+    ("train", "wanted"),
+    [
+        ("none", ["xquad-r", "mlqa-r", "xquad-r-heldout", "facts"]),
+        ("xquad-r", ["mlqa-r", "facts", "xquad-r-heldout"]),  # never on what it was trained on
+        ("mlqa-r", ["xquad-r", "facts"]),
+        ("facts", ["xquad-r", "mlqa-r", "xquad-r-heldout", "facts"]),  # whose test part is another
+        ("parallel-docs", ["xquad-r", "mlqa-r", "facts"]),
+    ],
+)
+def test_a_cell_is_not_scored_on_questions_it_was_trained_on(train, wanted):
+    settings = config.load("default", ["eval=[xquad-r,mlqa-r,xquad-r-heldout,facts]"]).config
+    assert cells.evaluated(Cell("static", train, "x-y", None, 0), settings) == wanted
+
+
+# --- a tiny run ---
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """An encoder, training rows and test rows, as a person would bring their own."""
+    folder = tmp_path_factory.mktemp("inputs")
+    train = [row | {"split": "train"} for row in synthetic.rows(24)]
+    test = [
+        {"id": f"t{n}", "q": {x: f"q{n}{x} q{n + 1}{x}" for x in synthetic.LANGUAGES}, "p": row["p"], "split": "test"}
+        for n, row in enumerate(synthetic.rows(20))
+    ]
+    for name, rows in (("train", train), ("test", test)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [text for row in train for side in "qp" for text in row[side].values()]
+    synthetic.encoder(words).save(str(folder / "tiny"), create_model_card=False)
+    return folder
+
+
+@pytest.fixture
+def run(inputs, own_folders):
+    overrides = ["steps=4", "batch_size=8", "warmup_steps=1", f"encoder={inputs / 'tiny'}"]
+    overrides += [f"train={inputs / 'train.jsonl'}", f"eval={inputs / 'test.jsonl'}"]
+    return config.load("smoke", overrides)
+
+
+def files(run, cell):
+    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in (".parquet", ".json")]
+
+
+def only_plan(run, *labels: str) -> list[Cell]:
+    return [cell for cell in cells.plan(run.config) if cell.label in labels]
+
+
+def test_a_run_is_made_once_and_says_how(run, monkeypatch):
+    assert cells.missing(run) == cells.plan(run.config)
+    records = [cells.finish(run, cell) for cell in cells.plan(run.config)]
+    assert cells.missing(run) == []
+    none, *trained = records
+    assert none["training"] is None
+    for cell, record in zip(cells.plan(run.config)[1:], trained, strict=True):
+        assert len(record["training"]["steps"]) == 4
+        assert record["training"]["batches"]["strategy"] == cell.strategy
+        assert record["encoded"]["dimension"] == 8
+        assert cells.training_log(run, cell) == record["training"]
+        card = (cells.train(run, cell) / "model" / "README.md").read_text()
+        assert f"| batches: strategy | \"{cell.strategy}\" |" in card
+    ranks = cells.ranks(run, cells.plan(run.config)[0])
+    assert ranks.columns.tolist() == ["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]
+    assert len(ranks) == 20 * 3 * 3 and set(ranks["dataset"]) == {run.config.eval[0]}
+    assert ranks["rank"].between(1, 20).all() and ranks["pool_rank"].between(1, 60).all()
+
+    monkeypatch.setattr(cells, "train", lambda *arguments: pytest.fail("trained again"))
+    monkeypatch.setattr(cells, "evaluate", lambda *arguments: pytest.fail("evaluated again"))
+    assert [cells.finish(run, cell) for cell in cells.plan(run.config)] == records
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+@pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+def test_a_damaged_cell_is_noticed_and_made_again_with_the_same_ranks(damage, suffix, run):
+    none = cells.plan(run.config)[0]
+    cells.finish(run, none)
+    table, _ = files(run, none)
+    before = table.read_bytes()
+    damage(run.folder / "cells" / f"{none.id}{suffix}")
+    assert cells.record(run, none) is None
+    assert none in cells.missing(run)
+    cells.finish(run, none)
+    assert cells.record(run, none) is not None
+    assert table.read_bytes() == before
+
+
+def test_a_number_changed_by_hand_is_noticed(run):
+    none = cells.plan(run.config)[0]
+    cells.finish(run, none)
+    _, record = files(run, none)
+    value = json.loads(record.read_text())
+    value["top"][run.config.eval[0]]["counts"][0][0] += 1
+    record.write_text(json.dumps(value))
+    assert cells.record(run, none) is None
+
+
+def test_the_files_of_another_cell_are_not_taken_for_this_ones(run):
+    none, other = only_plan(run, "none", "x-y")
+    for cell in (none, other):
+        cells.finish(run, cell)
+    mine, others = files(run, none), files(run, other)
+    kept = [path.read_bytes() for path in mine]
+    for exchanged in ((0,), (1,), (0, 1)):
+        for number in exchanged:
+            shutil.copyfile(others[number], mine[number])
+        assert cells.record(run, none) is None
+        for path, content in zip(mine, kept, strict=True):
+            path.write_bytes(content)
+        assert cells.record(run, none) is not None
+
+
+def test_a_cell_made_with_other_settings_or_data_does_not_count(run, inputs):
+    none, trained = only_plan(run, "none", "x-x-mono")
+    for cell in (none, trained):
+        cells.finish(run, cell)
+    changed = replace(run, config=replace(run.config, scale=30.0))
+    assert changed.name == run.name
+    assert cells.record(changed, trained) is None
+    assert cells.record(changed, none) is not None  # scale is of training alone
+    assert cells.record(replace(run, config=replace(run.config, max_tokens=64)), none) is None
+    other = inputs / "other.jsonl"
+    other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
+    assert cells.record(replace(run, config=replace(run.config, eval=(str(other),))), none) is None
+
+
+def test_published_cells_are_adopted_only_where_they_fit_and_are_whole(run):
+    none, trained = only_plan(run, "none", "x-x-mono")
+    for cell in (none, trained):
+        cells.finish(run, cell)
+    published = run.folder / "published" / "cells"
+    (run.folder / "published").mkdir()
+    (run.folder / "cells").rename(published)
+    assert cells.is_published(run, none) and not cells.is_published(run, only_plan(run, "x-y")[0])
+
+    changed = replace(run, config=replace(run.config, scale=30.0))
+    assert cells.adopt_published(changed) == [none]
+    assert cells.adopt_published(run) == [trained]
+    assert cells.adopt_published(run) == []
+    for cell in (none, trained):
+        assert cells.record(run, cell) is not None
+        for path in files(run, cell):
+            assert path.read_bytes() == (published / path.name).read_bytes()
+
+    shutil.rmtree(run.folder / "cells")
+    cut(published / f"{none.id}.parquet")
+    assert cells.adopt_published(run) == [trained]
+    assert not cells.is_published(run, none)
+
+
+def test_own_cells_go_before_published_ones(run):
+    none = cells.plan(run.config)[0]
+    cells.finish(run, none)
+    shutil.copytree(run.folder / "cells", run.folder / "published" / "cells")
+    record = files(run, none)[1]
+    mine = artifacts.read_sealed(record)
+    artifacts.write_sealed(record, mine | {"made": {"device": "another"}})
+    assert cells.adopt_published(run) == []
+    assert cells.record(run, none)["made"] == {"device": "another"}
+
+
+def test_what_is_forgotten_is_trained_again_and_gives_the_same_bytes(run):
+    (trained,) = only_plan(run, "hybrid-0.5")
+    cells.finish(run, trained)
+    table, _ = files(run, trained)
+    before = table.read_bytes()
+    model = cells.train(run, trained)
+    cells.forget(run)
+    assert not model.exists() and not table.exists()
+    cells.finish(run, trained)
+    assert table.read_bytes() == before
+    assert artifacts.intact(model)

@@ -1,0 +1,396 @@
+"""The data: real counts, labels by the half-open rule, splits by article, and the parallel JSONL reader."""
+
+import bisect
+import csv
+import gzip
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import synthetic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib import data, download, parallel, paths
+from lib.errors import UserError
+
+# Questions of MLQA-R with a relevant sentence in both languages of a pair; the diagonal is the query count.
+MLQA_LANGUAGES = ["ar", "de", "en", "es", "hi", "vi", "zh"]
+MLQA_PAIRS = [
+    [517, 207, 517, 161, 186, 163, 188],
+    [207, 512, 512, 196, 163, 182, 190],
+    [517, 512, 1148, 500, 507, 511, 504],
+    [161, 196, 500, 500, 187, 189, 161],
+    [186, 163, 507, 187, 507, 177, 189],
+    [163, 182, 511, 189, 177, 511, 184],
+    [188, 190, 504, 161, 189, 184, 504],
+]
+
+
+def in_order(docids) -> bool:
+    """Whether docids ascend strictly by their bytes, as the total order of a ranking takes them."""
+    return all(one.encode() < other.encode() for one, other in zip(docids, docids[1:], strict=False))
+
+
+# --- XQuAD-R and MLQA-R as released ---
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", data.LAREQA)
+def test_queries_and_candidates_are_those_of_the_paper_in_each_language(name, real_data):
+    with open(paths.PUBLISHED / "eval_data.csv", encoding="utf-8") as file:
+        wanted = {r["language"]: (r["queries"], r["candidates"]) for r in csv.DictReader(file) if r["dataset"] == name}
+    found = data.lareqa(name)
+    queries, passages = (table["language"].value_counts() for table in (found.queries, found.passages))
+    assert {x: (str(queries[x]), str(passages[x])) for x in found.languages} == wanted
+
+
+@pytest.mark.real_data
+def test_every_question_of_xquad_r_has_one_relevant_sentence_in_each_of_11_languages(real_data):
+    xquad = data.lareqa("xquad-r")
+    assert xquad.languages == ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    assert len(xquad.questions) == 1190 and len(xquad.passages) == 13_014
+    assert xquad.passages["text"].nunique() == 13_000
+    assert (xquad.passage_rows >= 0).all() and (xquad.query_rows >= 0).all()
+    assert len(xquad.qrels) == 1190 * 11 * 11
+
+
+@pytest.mark.real_data
+def test_questions_of_mlqa_r_are_answered_in_the_language_pairs_that_were_counted_by_hand(real_data):
+    mlqa = data.lareqa("mlqa-r")
+    assert mlqa.languages == MLQA_LANGUAGES
+    assert len(mlqa.questions) == 1148 and len(mlqa.queries) == 4199 and len(mlqa.passages) == 20_534
+    asked, answered = mlqa.query_rows >= 0, mlqa.passage_rows >= 0
+    assert (asked.astype(int).T @ answered.astype(int)).tolist() == MLQA_PAIRS
+    assert np.bincount(answered.sum(axis=1)).tolist() == [0, 0, 65, 263, 820]
+
+
+@pytest.mark.real_data
+def test_all_17289_questions_have_the_sentence_in_which_their_answer_starts(real_data):
+    rows = 0
+    for name in data.LAREQA:
+        found = data.lareqa(name)
+        number = {id_: n for n, id_ in enumerate(found.questions["id"])}
+        for column, language in enumerate(found.languages):
+            for article in json.loads((real_data / name / f"{language}.json").read_text("utf-8"))["data"]:
+                for paragraph in article["paragraphs"]:
+                    starts = [begin for begin, _ in paragraph["sentence_breaks"]]
+                    for qa in paragraph["qas"]:
+                        sentence = bisect.bisect_right(starts, qa["answers"][0]["answer_start"]) - 1
+                        question = number[qa["id"]]
+                        passage = found.passages["text"].iat[found.passage_rows[question, column]]
+                        assert passage == paragraph["sentences"][sentence]
+                        assert found.queries["text"].iat[found.query_rows[question, column]] == qa["question"]
+                        rows += 1
+    assert rows == 17_289
+
+
+@pytest.mark.real_data
+def test_paragraphs_follow_the_sentence_where_that_is_wanted_and_labels_stay(real_data):
+    plain, with_paragraph = data.lareqa("mlqa-r"), data.lareqa("mlqa-r", "sentence+paragraph")
+    assert with_paragraph.pool == "mlqa-r+paragraph" and plain.pool == "mlqa-r"
+    assert with_paragraph.qrels.equals(plain.qrels)
+    both = zip(plain.passages["text"], with_paragraph.passages["text"], strict=True)
+    assert all(long.startswith(short + " ") and long.count(short.strip()) >= 2 for short, long in both)
+
+
+@pytest.mark.real_data
+def test_each_language_is_in_one_piece_and_docids_ascend(real_data):
+    for found in (*map(data.lareqa, data.LAREQA), data.evaluation_set("facts")):
+        assert in_order(found.passages["docid"].tolist())
+        assert found.qrels.equals(found.qrels.sort_values(["query", "passage"], ignore_index=True))
+
+
+# --- what may be trained on ---
+
+
+@pytest.mark.real_data
+def test_splits_are_by_article_and_take_about_80_10_10(real_data):
+    for found in map(data.lareqa, data.LAREQA):
+        assert (found.questions.groupby("group")["split"].nunique() == 1).all()
+        shares = found.questions["split"].value_counts(normalize=True)
+        assert 0.65 < shares["train"] < 0.85 and shares["dev"] > 0.05 and shares["test"] > 0.05
+
+
+@pytest.mark.real_data
+def test_two_articles_occur_in_both_sets_and_are_not_trained_on(real_data):
+    xquad, mlqa = map(data.lareqa, data.LAREQA)
+    shared = set(xquad.questions["group"]) & set(mlqa.questions["group"])
+    assert shared == {"Harvard University", "Prime number"}
+    assert xquad.questions["group"].isin(shared).sum() == 43
+    assert mlqa.questions["group"].isin(shared).sum() == 3
+    for name, other, alone, beside in (("xquad-r", "mlqa-r", 817, 793), ("mlqa-r", "xquad-r", 905, 904)):
+        assert len(data.training_set(name, [name]).questions) == alone
+        chosen = data.training_set(name, ["xquad-r", "mlqa-r"])
+        assert len(chosen.questions) == beside
+        assert not set(chosen.questions["group"]) & set(data.lareqa(other).questions["group"])
+
+
+@pytest.mark.real_data
+def test_no_id_question_or_relevant_sentence_is_in_both_training_and_test(real_data):
+    def contents(found) -> tuple[set, set, set]:
+        return (
+            set(found.questions["id"]),
+            set(found.queries["text"]),
+            set(found.passages["text"].iloc[found.qrels["passage"]]),
+        )
+
+    for name, other in (data.LAREQA, data.LAREQA[::-1]):
+        trained = contents(data.training_set(name, data.LAREQA))
+        assert all(not one & two for one, two in zip(trained, contents(data.evaluation_set(other)), strict=True))
+        held_out = data.evaluation_set(f"{name}-heldout")
+        assert not trained[0] & set(held_out.questions["id"])
+        assert not trained[1] & set(held_out.queries["text"])
+
+
+@pytest.mark.real_data
+def test_held_out_questions_are_scored_against_the_full_pool(real_data):
+    full, held_out = data.evaluation_set("mlqa-r"), data.evaluation_set("mlqa-r-heldout")
+    assert (held_out.name, held_out.pool) == ("mlqa-r-heldout", "mlqa-r")
+    assert held_out.passages.equals(full.passages)
+    assert set(held_out.questions["split"]) == {"test"} and len(held_out.questions) == 131
+
+
+@pytest.mark.real_data
+def test_miracl_mini_has_its_queries_and_passages(real_data):
+    if not (real_data / "miracl-mini").is_dir():
+        pytest.skip("miracl-mini is not here: it exists only in mirrors")
+    found = data.evaluation_set("miracl-mini")
+    assert len(found.queries) == len(found.questions) == 1311 and len(found.passages) == 38_740
+    assert found.languages == ["ar", "de", "en", "es", "hi", "ru", "th", "zh"]
+    assert found.passages["docid"].is_unique and in_order(found.passages["docid"].tolist())
+    assert set(found.qrels["query"]) == set(range(1311))  # each has a relevant passage in the pool
+    asked = found.queries["language"].iloc[found.qrels["query"]]
+    assert asked.tolist() == found.passages["language"].iloc[found.qrels["passage"]].tolist()
+
+
+def test_facts_for_training_and_for_the_test_have_no_question_in_common():
+    train, test = data.training_set("facts", ["facts"]), data.evaluation_set("facts")
+    assert set(train.questions["split"]) == {"train"} and set(test.questions["split"]) == {"test"}
+    assert not set(train.queries["text"]) & set(test.queries["text"])
+    assert len(train.languages) == len(test.languages) == 11
+
+
+# --- files in LAReQA's format, written here ---
+
+
+def lareqa_file(title: str, sentences: list[str], gap: int, questions: list[tuple[str, int]]) -> dict:
+    """One article of one paragraph; ``gap`` blanks stand between sentences, questions are (id, answer start)."""
+    breaks, at = [], 0
+    for sentence in sentences:
+        breaks.append([at, at + len(sentence)])
+        at += len(sentence) + gap
+    paragraph = {
+        "context": (" " * gap).join(sentences),
+        "sentences": sentences,
+        "sentence_breaks": breaks,
+        "qas": [{"id": i, "question": f"{i} {title}?", "answers": [{"answer_start": a}]} for i, a in questions],
+    }
+    return {"version": 1.0, "data": [{"title": title, "paragraphs": [paragraph]}]}
+
+
+@pytest.fixture
+def toy_xquad(tmp_path, monkeypatch):
+    """A function that puts LAReQA files into a mirror of their own and reads them as XQuAD-R."""
+
+    def read(**contents):
+        files = {}
+        for language, content in contents.items():
+            path, body = f"xquad-r/{language}.json", json.dumps(content).encode()
+            (tmp_path / "xquad-r").mkdir(exist_ok=True)
+            (tmp_path / path).write_bytes(body)
+            files[path] = download.RemoteFile(path, len(body), hashlib.sha256(body).hexdigest(), "", "CC0")
+        monkeypatch.setattr(download, "registry", lambda: files)
+        monkeypatch.setenv("HYBRID_DATA_MIRROR", str(tmp_path))
+        data.lareqa.cache_clear()
+        return data.lareqa("xquad-r")
+
+    yield read
+    data.lareqa.cache_clear()
+
+
+def test_an_answer_at_the_touching_break_of_two_chinese_sentences_is_in_the_second(toy_xquad):
+    chinese = ["北京是首都。", "上海很大。", "广州很热。"]  # breaks [0,6] [6,11] [11,16]
+    found = toy_xquad(
+        en=lareqa_file("Old_Cities", ["One.", "Two.", "Three."], 1, [("a", 0), ("b", 5), ("c", 14)]),
+        zh=lareqa_file("城市", chinese, 0, [("a", 5), ("b", 6), ("c", 11)]),
+    )
+    rows = found.passage_rows[:, found.languages.index("zh")]
+    assert found.passages["text"].iloc[rows].tolist() == chinese
+    english = found.passage_rows[:, found.languages.index("en")]
+    assert found.passages["text"].iloc[english].tolist() == ["One.", "Two.", "Three."]
+    assert found.questions["group"].unique().tolist() == ["Old Cities"]
+    assert found.passages["docid"].tolist() == [f"{x}-{n:05d}" for x in ("en", "zh") for n in range(3)]
+
+
+def test_a_question_that_lacks_a_language_has_no_query_and_no_answer_there(toy_xquad):
+    found = toy_xquad(
+        en=lareqa_file("T", ["One.", "Two."], 1, [("a", 0), ("b", 5)]),
+        de=lareqa_file("T", ["Eins.", "Zwei."], 1, [("b", 6)]),
+    )
+    assert found.languages == ["de", "en"]
+    assert (found.query_rows[:, 0] >= 0).tolist() == [False, True]
+    assert (found.passage_rows[:, 0] >= 0).tolist() == [False, True]
+    assert found.qrels.values.tolist() == [[0, 1], [0, 3], [1, 2], [2, 1], [2, 3]]  # de b, en a, en b
+
+
+def test_an_answer_between_two_sentences_is_an_error_that_names_the_question(toy_xquad):
+    with pytest.raises(UserError, match="question b: its answer starts in no sentence"):
+        toy_xquad(en=lareqa_file("T", ["One.", "Two."], 1, [("a", 0), ("b", 4)]))
+
+
+def test_a_data_set_that_does_not_exist_is_answered_with_those_that_do():
+    for read in (data.evaluation_set, lambda name: data.training_set(name, [])):
+        with pytest.raises(UserError, match="data set 'xquad' does not exist; choose of xquad-r, mlqa-r, facts"):
+            read("xquad")
+
+
+# --- parallel JSONL ---
+
+GOOD = [
+    {"id": "a", "q": {"en": "What?", "de": "Was?"}, "p": {"en": "This.", "de": "Dies."}},
+    {"id": "b#1", "q": {"en": "Who?"}, "p": {"en": "She.", "zh": "她。"}, "title": {"en": "People"}, "group": "g"},
+    {"id": "b#2", "q": {"zh": "谁?"}, "p": {"zh": "她。"}, "split": "test"},
+]
+
+
+def written(tmp_path, rows, name="mine.jsonl"):
+    path = tmp_path / name
+    text = "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["mine.jsonl", "mine.jsonl.gz"])
+def test_parallel_rows_are_read_plain_and_gzipped(name, tmp_path):
+    rows = parallel.read_rows(written(tmp_path, [GOOD[0], "", *GOOD[1:]], name))
+    assert rows == GOOD
+    found = parallel.from_rows("mine", rows)
+    assert found.languages == ["de", "en", "zh"]
+    assert found.questions.values.tolist()[1][:2] == ["b#1", "g"]
+    assert found.questions["group"].tolist() == ["a", "g", "b"]
+    assert found.questions["split"].tolist() == [parallel.split_of("a"), parallel.split_of("g"), "test"]
+    asked = [[0, "de", "Was?"], [0, "en", "What?"], [1, "en", "People: Who?"], [2, "zh", "谁?"]]
+    assert found.queries.values.tolist() == asked
+    assert found.passages["text"].tolist() == ["Dies.", "This.", "She.", "她。"]  # the last answers two questions
+    assert found.qrels.values.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 2], [2, 3], [3, 3]]
+
+
+def test_ones_own_file_is_a_data_set(tmp_path):
+    path = str(written(tmp_path, GOOD, "mine.jsonl.gz"))
+    assert data.evaluation_set(path).name == "mine"
+    trained = data.training_set(path, [])
+    assert set(trained.questions["split"]) == {"train"}
+    assert len(trained.passages) == 4  # the pool stays
+
+
+def test_a_language_may_have_queries_without_passages():
+    found = parallel.from_rows("mine", [{"id": "a", "q": {"hi": "क्या?", "en": "What?"}, "p": {"en": "This."}}])
+    assert found.languages == ["en", "hi"]
+    assert found.passage_rows.tolist() == [[0, -1]]
+    assert found.query_rows.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "line 2: not a JSON object"),
+        ("[1]", "row 2: not an object"),
+        ({"q": {"en": "x"}, "p": {"en": "x"}}, "row 2: field 'id' must be a text"),
+        ({"id": "", "q": {"en": "x"}, "p": {"en": "x"}}, "row 2: field 'id' must be a text"),
+        ({"id": 7, "q": {"en": "x"}, "p": {"en": "x"}}, "row 2: field 'id' must be a text"),
+        (GOOD[0], "row 2: field 'id': 'a' occurs twice"),
+        ({"id": "x", "p": {"en": "x"}}, "row 2: field 'q' must map language codes to texts"),
+        ({"id": "x", "q": {"en": "x"}, "p": "text"}, "row 2: field 'p' must map language codes to texts"),
+        ({"id": "x", "q": {}, "p": {"en": "x"}}, "row 2: field 'q' must map language codes to texts"),
+        ({"id": "x", "q": {"en": " "}, "p": {"en": "x"}}, "row 2: field 'q', language 'en': must be a text"),
+        ({"id": "x", "q": {"en": "x"}, "p": {"en": None}}, "row 2: field 'p', language 'en': must be a text"),
+        ({"id": "x", "q": {"en": "x"}, "p": {"en": "x"}, "split": "valid"}, "field 'split': must be one of train, dev"),
+        ({"id": "x", "q": {"en": "x"}, "p": {"en": "x"}, "split": ["test"]}, "field 'split': must be one of train"),
+        ({"id": "x", "q": {"en": "x"}, "p": {"en": "x"}, "title": "text"}, "field 'title' must map language codes"),
+        ({"id": "x", "q": {"en": "x"}, "p": {"en": "x"}, "group": 7}, "field 'group' must be a text"),
+    ],
+)
+def test_a_bad_row_is_named_with_file_line_and_field(row, said, tmp_path):
+    path = written(tmp_path, [GOOD[0], row])
+    with pytest.raises(UserError) as caught:
+        parallel.read_rows(path)
+    assert said in str(caught.value) and str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_empty_is_named(tmp_path):
+    with pytest.raises(UserError, match="no.jsonl: no such file"):
+        parallel.read_rows(tmp_path / "no.jsonl")
+    with pytest.raises(UserError, match="empty.jsonl: holds no rows"):
+        parallel.read_rows(written(tmp_path, [], "empty.jsonl"))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    rows = [{"id": str(n), "q": {"en": f"{n * n}?"}, "p": {"en": f"{n**3}."}} for n in range(2000)]
+    whole = written(tmp_path, rows, "x.jsonl.gz").read_bytes()
+    flips = [whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(20, len(whole), 211)]
+    gzipped = [whole[: len(whole) // 2], whole[:-1], b"plain", *flips]
+    cases = [(body, "x.jsonl.gz") for body in gzipped] + [(b'{"id": "caf\xe9"}\n', "x.jsonl")]
+    for body, name in cases:
+        (tmp_path / name).write_bytes(body)
+        with pytest.raises(UserError, match=f"^[^\\n]*{name}[^\\n]*$") as caught:
+            parallel.read_rows(tmp_path / name)
+        if body not in flips:  # a flipped byte may also come out as a wrong field
+            assert "cannot be read beyond line" in str(caught.value)
+
+
+# --- parts of a set ---
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sets(st.sampled_from(synthetic.LANGUAGES), min_size=1),
+            st.dictionaries(st.sampled_from(synthetic.LANGUAGES), st.sampled_from("uvw"), min_size=1),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    data=st.data(),
+)
+def test_only_keeps_the_labels_of_what_it_keeps_and_the_whole_pool(rows, data):
+    made = [{"id": str(n), "q": {x: f"q{n}{x}" for x in q}, "p": p} for n, (q, p) in enumerate(rows)]
+    found = parallel.from_rows("all", made)
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))))
+    part = found.only(keep, "part")
+    assert (part.name, part.pool) == ("part", "all")
+    assert part.passages is found.passages
+    assert part.questions["id"].tolist() == [str(n) for n in np.flatnonzero(keep)]
+
+    def labels(chosen) -> set:
+        query, passage = chosen.queries.iloc[chosen.qrels["query"]], chosen.passages.iloc[chosen.qrels["passage"]]
+        ids = chosen.questions["id"].iloc[query["question"]]
+        return set(zip(ids, query["language"], query["text"], passage["docid"], strict=True))
+
+    wanted = {
+        (row["id"], x, text, y, answer) for row, k in zip(made, keep, strict=True) if k
+        for x, text in row["q"].items() for y, answer in row["p"].items()
+    }  # fmt: skip
+    text = dict(zip(found.passages["docid"], found.passages["text"], strict=True))
+    assert {(i, x, q, d.split("-")[0], text[d]) for i, x, q, d in labels(part)} == wanted
+    assert labels(part) <= labels(found)
+    assert part.qrels.equals(part.qrels.sort_values(["query", "passage"], ignore_index=True))
+
+
+def test_the_digest_tells_sets_apart_by_text_label_split_and_name():
+    rows = synthetic.rows(4)
+    digest = parallel.from_rows("x", rows).digest
+    assert parallel.from_rows("x", synthetic.rows(4)).digest == digest
+    assert parallel.from_rows("y", rows).digest != digest
+    for change in ({"id": "z"}, {"split": "dev"}, {"p": {"en": "other"}}, {"q": {"en": "other"}}):
+        assert parallel.from_rows("x", [*rows[:3], rows[3] | change]).digest != digest
+
+
+def test_a_group_is_always_in_the_same_split():
+    assert [parallel.split_of(group) for group in ("Harvard University", "Prime number")] == ["test", "train"]
+    shares = [parallel.split_of(str(n)) for n in range(5000)]
+    assert 0.78 < shares.count("train") / 5000 < 0.82
+    assert 0.085 < shares.count("dev") / 5000 < 0.115

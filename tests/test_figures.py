@@ -1,0 +1,270 @@
+"""Figures: findings follow the numbers, files carry their provenance, nothing is clipped or too small to read."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from itertools import product
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.text import Text
+from PIL import Image
+
+from lib import config, data, figures, findings, parallel, paths, style, tables
+
+LANGUAGES = ["ar", "de", "en"]
+DIGEST = "0123456789abcdef"
+ALPHA = {"none": np.nan, "en-en": np.nan, "x-x": np.nan, "x-x-mono": 1.0, "x-y": 0.0, "hybrid": 0.5}
+MAPS = {"none": 0.30, "x-x-mono": 0.53, "x-y": 0.55, "hybrid": 0.56}
+DISTANCES = {"none": 1200.0, "x-x-mono": 400.0, "x-y": 350.0, "hybrid": 300.0}
+BATCHES = {
+    "en-en": ["en>en:4"] * 2,
+    "x-x": ["ar>ar:2 de>de:2"] * 2,
+    "x-x-mono": ["de>de:4", "ar>ar:4"],
+    "x-y": ["ar>de:2 de>en:2"] * 2,
+    "hybrid": ["en>en:4", "en>ar:2 ar>en:2"],
+}
+
+
+def small_set(name: str, candidates: str = "sentence") -> parallel.ParallelSet:
+    """Three questions; on MLQA-R the last one has only two languages."""
+    rows = [{"id": f"{n}", "q": dict.fromkeys(LANGUAGES, "q"), "p": dict.fromkeys(LANGUAGES, "p")} for n in range(3)]
+    if name == "mlqa-r":
+        for part in "qp":
+            rows[2][part] = {"ar": "x", "en": "x"}
+    return parallel.from_rows(name, rows)
+
+
+def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds: tuple = (0,)) -> config.Run:
+    """The four tables of a run, with the given multilingual mAP and rank distance on every set."""
+    macro, languages, top, log = [], [], [], []
+    names = {"facts": "facts"} if style.on_facts(run) else {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
+    for (dataset, train), strategy in product(names.items(), maps):
+        for seed in (np.nan,) if strategy == "none" else seeds:
+            trained = "none" if strategy == "none" else train
+            cell = ["static", trained, strategy, ALPHA[strategy], seed, dataset, dataset]
+            extra = 0.01 * (seed if seed == seed else 0)
+            value = maps[strategy] + extra
+            distance = distances[strategy] * (1 + extra)
+            macro += [[*cell, "multilingual", "map", value, 9], [*cell, "multilingual", "rank_distance", distance, 9]]
+            macro += [[*cell, s, "map", 0.8 - value / 10, 9] for s in ("monolingual", "cross-lingual")]
+            for query, passage in product(LANGUAGES, LANGUAGES):
+                setting = "monolingual" if query == passage else "cross-lingual"
+                languages.append([*cell, setting, query, passage, "map", value + 0.1 * (query == passage), 3])
+                own = 0.6 if strategy == "none" else 0.4
+                top.append([*cell, query, passage, own if query == passage else (1 - own) / 2, 1 / 3])
+            for query in LANGUAGES:
+                languages.append([*cell, "multilingual", query, "all", "rank_distance", distance, 3])
+            for step, batch in enumerate(BATCHES.get(strategy, ()), start=1):
+                log.append([*cell[:5], step, 0, 3.0 - step, "", 0, batch])
+    keys = tables.KEYS[:-1]
+    store(run, "metrics.csv", macro, [*keys, "setting", *tables.VALUES])
+    pairs = ["query_language", "passage_language"]
+    store(run, "metrics_by_language.csv.gz", languages, [*keys, "setting", *pairs, *tables.VALUES])
+    store(run, "top10_languages.csv", top, [*keys, *pairs, "share", "pool_share"])
+    store(run, "training_log.csv", log, [*keys[:5], "step", "epoch", "loss", "kind", "avoided", "languages"])
+    return run
+
+
+def store(run: config.Run, name: str, rows: list, columns: list[str]) -> None:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows, columns=columns).to_csv(run.folder / name, index=False)
+
+
+def change(run: config.Run, strategy: str, dataset: str, value: float, metric: str = "map") -> None:
+    """Change one number of the multilingual setting."""
+    table = tables.read(run, "metrics.csv")
+    row = (table["strategy"] == strategy) & (table["dataset"] == dataset) & (table["metric"] == metric)
+    table.loc[row & (table["setting"] == "multilingual"), "value"] = value
+    table.to_csv(run.folder / "metrics.csv", index=False)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> config.Run:
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    monkeypatch.setattr(data, "evaluation_set", small_set)
+    monkeypatch.setattr(tables, "digest", lambda run: DIGEST)
+    return config.load("default", ["encoder=static"])
+
+
+def finding(run: config.Run, name: str = "map_by_setting") -> str:
+    return style.title(figures.FIGURES[name][1](run))
+
+
+def texts(figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_the_title_says_who_is_best_and_changes_with_one_number(run):
+    write(run)
+    assert finding(run) == (
+        "Multilingual mAP is highest with hybrid batches on XQuAD-R (.560) and MLQA-R (.560); "
+        "every fine-tuning lifts it"
+    )
+    change(run, "x-y", "mlqa-r", 0.6)
+    assert "with hybrid batches on XQuAD-R (.560); with x-y batches on MLQA-R (.600)" in finding(run)
+    change(run, "x-y", "xquad-r", 0.5585)
+    assert "with x-y and hybrid batches (about equal) on XQuAD-R (.558, .560)" in finding(run)
+    change(run, "none", "xquad-r", 0.7)
+    assert "without fine-tuning on XQuAD-R (.700)" in finding(run)
+    assert finding(run).endswith("3 of 6 fine-tunings lift it")
+
+
+def test_rank_distance_is_best_when_lowest(run):
+    write(run)
+    assert finding(run, "rank_distance") == (
+        "Rank distance is lowest with hybrid batches on XQuAD-R (300) and MLQA-R (300); "
+        "without fine-tuning it is 1,200 on XQuAD-R and 1,200 on MLQA-R"
+    )
+    change(run, "x-y", "xquad-r", 302.9, "rank_distance")
+    assert "with x-y and hybrid batches (about equal) on XQuAD-R (303, 300)" in finding(run, "rank_distance")
+    change(run, "none", "mlqa-r", 100, "rank_distance")
+    assert finding(run, "rank_distance").endswith("on MLQA-R (100); without fine-tuning it is 1,200 on XQuAD-R")
+
+
+def test_the_other_findings_are_those_of_the_tables(run):
+    write(run)
+    assert finding(run, "data") == (
+        "XQuAD-R has all of its 3 questions in all 3 languages; MLQA-R has 67% of its 3 questions in all 3 languages"
+    )
+    assert finding(run, "batches") == (
+        "x-x-mono keeps each batch in one language, x-y never pairs a language with itself "
+        "and hybrid keeps 50% of its batches in one language and mixes the others"
+    )
+    ends = "at 1.00 (x-x-mono), 1.00 (x-y) and 1.00 (hybrid)"
+    assert finding(run, "loss") == f"The loss falls in 6 of 6 trainings; it ends on MLQA-R {ends}; on XQuAD-R {ends}"
+    assert finding(run, "languages") == (
+        "Hybrid batches beat x-x-mono on XQuAD-R in 6 of 6 cross-lingual pairs (+.030) and "
+        "3 of 3 single languages (+.030); on MLQA-R in 6 of 6 (+.030) and 3 of 3 (+.030)"
+    )
+    assert finding(run, "top10").startswith(
+        "The query's own language in the top 10: down from 60% to 40% with hybrid batches on XQuAD-R (of the pool: 33%)"
+    )
+
+
+def test_a_batch_that_breaks_its_rule_is_said(run):
+    write(run)
+    log = tables.read(run, "training_log.csv")
+    log.loc[log["strategy"] == "x-y", "languages"] = "ar>ar:1 de>en:3"
+    assert "x-y never" not in findings.compositions(log)
+    assert "x-y keeps 0% of its batches in one language" in findings.compositions(log)
+
+
+@given(st.dictionaries(st.sampled_from(style.STRATEGIES), st.floats(0, 1), min_size=1), st.booleans())
+def test_leaders_are_the_best_and_all_within_the_tolerance(values, lowest):
+    found = findings.leaders(values, lowest)
+    best = min(values.values()) if lowest else max(values.values())
+    assert any(values[name] == best for name in found)
+    assert all((abs(value - best) <= findings.EQUAL + 1e-12) == (name in found) for name, value in values.items())
+
+
+def test_of_several_alphas_the_one_nearest_to_half_stands_for_hybrid():
+    table = pd.DataFrame({"strategy": ["x-y", "hybrid", "hybrid", "hybrid"], "alpha": [0.0, 0.25, 0.5, 0.75]})
+    assert findings.chosen(table)["alpha"].tolist() == [0.0, 0.5]
+    assert findings.chosen(table[table["alpha"] != 0.5])["alpha"].tolist() == [0.0, 0.25]
+
+
+def test_numbers_are_written_as_in_the_paper():
+    assert [findings.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
+    assert [findings.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
+
+
+def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
+    names = set(get_args(config.Strategy))
+    assert set(style.STRATEGIES) == set(style.COLOURS) == set(style.MARKERS) == names
+    assert set(style.LINES) == names - {"none"}
+    for table in (style.COLOURS, style.MARKERS, style.LINES):
+        assert len({str(value) for value in table.values()}) == len(table)
+
+
+def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_the_same_bytes(run):
+    write(run)
+    saved, main = figures.save_all(run), finding(run)
+    assert {p.name for p in saved} == {f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png")}
+    first = {path: path.read_bytes() for path in saved}
+    for path, content in first.items():
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert image.width == 1350
+                title, inside = image.text["Title"], image.text["Description"]
+        else:
+            root = ET.fromstring(content)
+            title, inside = root.findtext("{*}title"), root.findtext(".//{*}description")
+            assert root.find(".//{*}date") is None
+        origin = json.loads(inside)
+        assert (title == main) == (path.stem == "map_by_setting") and len(title) > 20
+        assert (origin["run"], origin["cells"], origin["profile"]) == (run.name, DIGEST, "default")
+        assert "trained on mlqa-r, xquad-r; scored on xquad-r, mlqa-r" in origin["data"]
+    again = style.save(figures.top10_languages(run), run.folder / "figures" / "top10", origin)
+    assert [path.read_bytes() for path in again] == [first[path] for path in again]
+    assert len(list((run.folder / "figures").iterdir())) == len(saved)
+
+
+@pytest.mark.parametrize(("seeds", "facts"), [((0, 1, 2), False), ((0,), True)])
+def test_nothing_is_clipped_or_too_small_and_each_figure_says_where_it_is_from(run, seeds, facts):
+    run = replace(run, config=replace(run.config, seeds=seeds))
+    maps, distances = ({"en-en": MAPS["none"], "x-x": 0.5, **MAPS}, dict.fromkeys(style.STRATEGIES, 2000.0) | DISTANCES)
+    run = write(run.on_facts() if facts else run, maps, distances, seeds)
+    for name, (_, draw) in figures.FIGURES.items():
+        figure = draw(run)
+        with style.house():
+            figure.draw_without_rendering()
+        assert all(text.get_fontsize() >= 8 for text in figure.findobj(Text) if text.get_text()), name
+        drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert drawn.x0 >= 0 and drawn.y0 >= 0 and drawn.x1 <= width and drawn.y1 <= height, name
+        assert (style.WARNING in texts(figure)) == facts, name
+        assert f"Run {run.name} · encoder static · cells {DIGEST}" in texts(figure), name
+        assert ("1 seed: no interval" in texts(figure)) == (len(seeds) == 1), name
+
+
+def test_a_run_scored_on_the_facts_corpus_by_choice_is_marked_too():
+    assert style.on_facts(config.load("smoke"))
+    assert not style.on_facts(config.load("default"))
+
+
+def test_the_papers_numbers_stand_beside_ours_and_come_from_its_file(run):
+    write(run)
+    shown = texts(figures.map_by_setting(run))
+    published = pd.read_csv(paths.PUBLISHED / "results.csv")
+    means = published[(published["metric"] == "map") & (published["language"] == "mean")]
+    means = means.loc[means["table"].between(3, 6), "value"]
+    assert len(means) == 36
+    for value in means:
+        assert findings.number(value) in shown
+    assert {"paper, XLM-R: hybrid", "paper, LaBSE: x-y", "no fine-tuning", ".530"} <= set(shown.split("\n"))
+
+
+def test_the_small_print_says_over_how_many_passages_the_rank_distance_is_taken(run):
+    shown = " ".join(texts(figures.rank_distances(write(run))).split())
+    assert "On XQuAD-R the measure covers 3 passages a question. On MLQA-R the measure covers 2 to 3" in shown
+
+
+def test_the_top_10_is_shown_for_the_strategies_of_the_paper(run):
+    write(run, {"x-x": 0.5, **MAPS}, {"x-x": 500.0, **DISTANCES})
+    titles = {axes.get_title(loc="left") for axes in figures.top10_languages(run).axes} - {""}
+    assert titles == {"no fine-tuning: 60% own", "x-x-mono: 40% own", "x-y: 40% own", "hybrid: 40% own"}
+
+
+def test_without_training_there_are_no_figures_of_training(run):
+    untrained = replace(run, config=replace(run.config, strategies=("none",)))
+    write(untrained, {"none": 0.3})
+    assert figures.available(untrained) == ["map_by_setting", "data", "rank_distance", "top10"]
+    assert finding(untrained) == "Multilingual mAP is highest without fine-tuning on XQuAD-R (.300) and MLQA-R (.300)"
+    assert "60% without fine-tuning on XQuAD-R" in finding(untrained, "top10")
+
+
+def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
+    write(run)
+    text = figures.gallery(run)
+    assert re.findall(r"!\[.*?\]\((.*?)\)", text) == [f"{name}.png" for name in figures.FIGURES]
+    assert f"{finding(run)}." in text
+    assert text.count("`./run_all.sh --profile default --set encoder=static --publish`") == len(figures.FIGURES)
+    origin = f"cells {DIGEST} · 1 seed: no interval · trained → scored: MLQA-R → XQuAD-R; XQuAD-R → MLQA-R"
+    assert text.count(origin) == len(figures.FIGURES)
+    assert style.WARNING not in text
+    assert style.WARNING in figures.gallery(write(run.on_facts()))

@@ -1,0 +1,145 @@
+"""The command line and the execution of notebooks: what is told, what is skipped, and what counts as done."""
+
+import json
+import os
+
+import nbformat
+import pytest
+
+from lib import __main__ as command
+from lib import config, paths, suite
+
+GOOD = "print(profile)"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run of `smoke` in folders of its own; its notebooks are what `notebook` writes."""
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    return config.load("smoke")
+
+
+def notebook(name: str, *cells: str, parameters: str = 'profile = "smoke"\noverrides = []'):
+    """Write a notebook whose first cell takes the parameters."""
+    code = [nbformat.v4.new_code_cell(source) for source in (parameters, *cells)]
+    code[0].metadata["tags"] = ["parameters"]
+    path = paths.NOTEBOOKS / f"{name}.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=code), path)
+    return path
+
+
+def test_a_finished_notebook_is_done_and_leaves_a_page(run):
+    path = notebook("01_good", GOOD)
+    assert not suite.is_done(run, path)
+    suite.execute(run, path)
+    assert suite.is_done(run, path)
+    executed, page = suite.outputs(run, path)
+    assert "smoke" in json.loads(executed.read_text())["cells"][2]["outputs"][0]["text"][0]
+    assert "<html" in page.read_text()
+
+
+@pytest.mark.parametrize("damage", ["notebook changed", "page cut", "executed gone", "marker edited"])
+def test_done_ends_when_source_or_output_changes(run, damage):
+    path = notebook("01_good", GOOD)
+    suite.execute(run, path)
+    executed, page = suite.outputs(run, path)
+    if damage == "notebook changed":
+        notebook("01_good", GOOD, "1 + 1")
+    elif damage == "page cut":
+        page.write_text(page.read_text()[:-10])
+    elif damage == "executed gone":
+        executed.unlink()
+    else:
+        marker = executed.with_name(".01_good.done.json")
+        marker.write_text(marker.read_text().replace("ipynb", "ipynd", 1))
+    assert not suite.is_done(run, path)
+
+
+def test_a_failing_cell_is_named_with_its_last_error_line(run):
+    path = notebook("02_bad", GOOD, 'raise ValueError("no such thing")')
+    with pytest.raises(suite.NotebookFailed, match=r"02_bad\.ipynb, cell \d+: ValueError: no such thing"):
+        suite.execute(run, path)
+    assert not suite.is_done(run, path)
+
+
+def test_a_killed_kernel_is_a_failure(run):
+    path = notebook("02_killed", GOOD, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", GOOD)
+    with pytest.raises(suite.NotebookFailed, match=r"02_killed\.ipynb.*(?i:kernel)"):
+        suite.execute(run, path)
+    assert not suite.is_done(run, path)
+
+
+def test_a_parameter_that_the_notebook_ignores_is_refused(run):
+    path = notebook("01_deaf", "print(1)", parameters='profile = "smoke"')
+    with pytest.raises(suite.NotebookFailed, match="does not know overrides"):
+        suite.execute(run, path)
+
+
+def test_every_notebook_takes_the_parameters_that_are_passed():
+    import papermill
+
+    found = suite.notebooks()
+    assert [path.name[:2] for path in found][:4] == ["01", "02", "03", "04"]
+    for path in found:
+        assert set(papermill.inspect_notebook(str(path))) == {"profile", "overrides"}
+
+
+def test_notebooks_are_chosen_by_number_or_name(run):
+    for name in ("01_a", "02_b", "03_c"):
+        notebook(name, GOOD)
+    assert [path.stem for path in suite.notebooks()] == ["01_a", "02_b", "03_c"]
+    assert [path.stem for path in suite.notebooks(only="02")] == ["02_b"]
+    assert [path.stem for path in suite.notebooks(start="02_b.ipynb")] == ["02_b", "03_c"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--profile", "tiny"], "profile 'tiny' does not exist; choose one of: smoke, default"),
+        (["--only", "9"], "notebook '9' does not exist; choose one of: 01_data_prep"),
+        (["--profile", "smoke", "--set", "steps=0"], "steps: Input should be greater than 0"),
+        (["--profile", "smoke", "--set", "train=[mine]"], "data set 'mine' does not exist"),
+        (["--profile", "smoke", "--set", "encoder=nothing"], "unknown encoder 'nothing'"),
+    ],
+)
+def test_a_mistake_costs_one_line_and_no_work(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    assert command.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and told in error and error.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    assert command.main(["--profile", "smoke", "--dry-run"]) == 0
+    plan = capsys.readouterr().out
+    assert "static_facts_hybrid-0.5_seed0" in plan and "embedded" in plan and "Estimate" in plan
+    assert os.listdir(tmp_path) == []
+
+
+def test_default_without_its_data_says_so_and_takes_the_facts_corpus(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("HYBRID_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("HYBRID_DATA_MIRROR", str(tmp_path))
+    assert command.main(["--dry-run"]) == 0
+    plan = capsys.readouterr().out
+    assert plan.startswith(config.FACTS_ONLY)
+    assert "run default-facts:" in plan
+
+
+def test_publishing_is_refused_for_the_facts_corpus(run):
+    with pytest.raises(suite.UserError, match="only runs on real data are published"):
+        suite.publish(run)
+
+
+def test_publishing_is_refused_for_an_unfinished_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    own = tmp_path / "mine.jsonl"
+    rows = [{"id": f"{i}#0", "q": {"en": f"question {i}"}, "p": {"en": f"answer {i}"}} for i in range(40)]
+    own.write_text("\n".join(map(json.dumps, rows)))
+    unfinished = config.load("smoke", [f"eval={own}", "strategies=[none]"])
+    with pytest.raises(suite.UserError, match="not finished"):
+        suite.publish(unfinished)
