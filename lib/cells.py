@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # to be raised when the same inputs would give other results
 NONE = "none"
+EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any]:
         "inputs": inputs(cell, run.config),
         "sha256": digest,
         "top": {name: _top(name, ranking, run.config) for name, ranking in rankings.items()},
-        "encoded": {key: encoders.describe(model)[key] for key in ("query", "passage", "dimension")},
+        "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
         "made": {
             **device.describe(),
