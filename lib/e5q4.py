@@ -273,9 +273,7 @@ def backend_tokenizer(weights: WeightsFile) -> Tokenizer:
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     backend.decoder = decoders.Metaspace(prepend_scheme="always")
     bos, eos = ((weights.pieces[index][0], index) for index in map(weights.special_ids.get, ("bos", "eos")))
-    backend.post_processor = processors.TemplateProcessing(
-        single=f"{bos[0]} $A {eos[0]}", special_tokens=[bos, eos]
-    )
+    backend.post_processor = processors.TemplateProcessing(single=f"{bos[0]} $A {eos[0]}", special_tokens=[bos, eos])
     return backend
 
 

@@ -188,7 +188,8 @@ def _unambiguous(items: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """Drop names that two codes share in some language, so that a question has one answer."""
     uses = Counter((language, name[language].lower()) for name in items.values() for language in LANGUAGES)
     return {
-        code: name for code, name in items.items()
+        code: name
+        for code, name in items.items()
         if all(uses[language, name[language].lower()] == 1 for language in LANGUAGES)
     }
 
@@ -250,8 +251,7 @@ def _language_facts(names: Names) -> Iterator[Fact]:
     from babel.languages import get_official_languages
 
     official = Counter(
-        language for territory in names["territory"]
-        for language in get_official_languages(territory, de_facto=True)
+        language for territory in names["territory"] for language in get_official_languages(territory, de_facto=True)
     )
     likely = get_global("likely_subtags")
     for language in names["language"]:

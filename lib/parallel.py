@@ -202,7 +202,7 @@ def _problem(row: object, seen: dict[str, dict]) -> str | None:
             if not isinstance(text, str) or not text.strip():
                 return f"field '{field}', language '{language}': must be a text that is not empty"
     if not isinstance(row.get("title", {}), dict):
-        return "field 'title' must map language codes to texts, such as {\"en\": \"...\"}"
+        return 'field \'title\' must map language codes to texts, such as {"en": "..."}'
     if not isinstance(row.get("group", ""), str):
         return "field 'group' must be a text"
     if row.get("split", "train") not in list(SPLITS):

@@ -43,9 +43,11 @@ def duration(seconds: float) -> str:
 @contextmanager
 def task(title: str, total: int) -> Iterator[Task]:
     """Report on ``total`` units of work while the block runs."""
-    yield Task(title, total)
-    if not os.environ.get("HYBRID_PROGRESS") and sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
+    try:
+        yield Task(title, total)
+    finally:
+        if not os.environ.get("HYBRID_PROGRESS") and sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr)
 
 
 def _say(line: str) -> None:

@@ -122,12 +122,12 @@ def publish(run: Run) -> list[Path]:
     artifacts.write_text(paths.FIGURES / "README.md", figures.gallery(run))
     written = [*copies.values(), paths.FIGURES / "README.md"]
     if run.name == "default":
-        _insert_results(paths.ROOT / "README.md", results_table(run))
+        _insert_results(paths.ROOT / "README.md", results_table(run, tables.made_from(run)))
         written.append(paths.ROOT / "README.md")
     return written
 
 
-def results_table(run: Run) -> str:
+def results_table(run: Run, digest: str) -> str:
     """The main table in Markdown, with the run that it came from: what stands in the project's README."""
     table = runs.headline(tables.read(run, "metrics.csv")).reset_index()
     numbers = table.columns[3:]
@@ -141,7 +141,7 @@ def results_table(run: Run) -> str:
     source = (
         f"mAP, and rank distance (lower is better). Run `{run.name}`, encoder `{run.config.encoder}`, seed {seeds}, "
     )
-    return "\n".join([*lines, "", f"{source}cells `{tables.digest(run)}`."])
+    return "\n".join([*lines, "", f"{source}cells `{digest}`."])
 
 
 def _insert_results(readme: Path, table: str) -> None:

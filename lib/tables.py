@@ -127,6 +127,11 @@ def digest(run: Run) -> str:
     return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.plan(run.config)])[:16]
 
 
+def made_from(run: Run) -> str:
+    """The digest of the cells that the tables on disk were made from, as their provenance says."""
+    return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["digest"]
+
+
 def _macro(units: pd.DataFrame) -> pd.DataFrame:
     return metrics.macro(metrics.by_language(units))
 

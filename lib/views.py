@@ -1,6 +1,5 @@
 """Small tables and pictures that the notebooks show; nothing here is computed that is not in the modules below."""
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,9 +18,9 @@ def picture(figure: "Figure") -> Any:
     """A figure as a PNG for the notebook, the same with every matplotlib backend."""
     from IPython.display import Image
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-    return Image(buffer.getvalue())
+    from lib import style
+
+    return Image(style.render(figure, "png", dpi=100))
 
 
 def evaluation_sets(run: Run) -> pd.DataFrame:

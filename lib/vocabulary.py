@@ -61,9 +61,7 @@ def cut(model: SentenceTransformer, kept: np.ndarray) -> None:
     _replace_vectors(model, kept)
 
 
-def restore(
-    trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None
-) -> SentenceTransformer:
+def restore(trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None) -> SentenceTransformer:
     """Put the weights of `trimmed` into `full`, in place, and return `full`.
 
     Word vectors of kept pieces come from `trimmed`, those of all other pieces stay as they are in `full`;

@@ -1,0 +1,76 @@
+"""The published evidence: recomputed from its cells, checked against independent numbers, and quoted right."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from lib import cells, config, paths, suite, tables
+
+PUBLISHED = paths.ROOT / "results" / "default" / "published"
+
+# Measured with a separate plain prototype in float32: mAP in the three settings, and rank distance.
+ZERO_SHOT = {
+    ("e5-small-q4", "xquad-r"): (0.7989, 0.6396, 0.2988, 1217.4),
+    ("e5-small-q4", "mlqa-r"): (0.6553, 0.4597, 0.3123, 1572.8),
+    ("static", "xquad-r"): (0.5742, 0.0861, 0.0557, 9385.6),
+    ("static", "mlqa-r"): (0.3057, 0.0576, 0.0860, 10551),
+}
+
+
+def assert_zero_shot(metrics: pd.DataFrame, encoder: str, dataset: str) -> None:
+    """mAP within .002, ranks within 1%."""
+    rows = metrics[(metrics["strategy"] == "none") & (metrics["dataset"] == dataset)]
+    found = rows.set_index(["setting", "metric"])["value"]
+    *expected, distance = ZERO_SHOT[encoder, dataset]
+    for setting, value in zip(("monolingual", "cross-lingual", "multilingual"), expected, strict=True):
+        assert found[setting, "map"] == pytest.approx(value, abs=0.002), setting
+    assert found["multilingual", "rank_distance"] == pytest.approx(distance, rel=0.01)
+
+
+@pytest.fixture(scope="module")
+def metrics() -> pd.DataFrame:
+    return pd.read_csv(PUBLISHED / "metrics.csv")
+
+
+@pytest.mark.parametrize("dataset", ["xquad-r", "mlqa-r"])
+def test_published_zero_shot_numbers_agree_with_an_independent_prototype(metrics, dataset):
+    assert_zero_shot(metrics, "e5-small-q4", dataset)
+
+
+@pytest.mark.real_data
+def test_static_zero_shot_numbers_agree_with_an_independent_prototype(real_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    run = config.load("default", ["encoder=static", "strategies=[none]", "precision=float32"])
+    for cell in cells.plan(run.config):
+        cells.finish(run, cell)
+    tables.write(run)
+    for dataset in ("xquad-r", "mlqa-r"):
+        assert_zero_shot(tables.read(run, "metrics.csv"), "static", dataset)
+
+
+def test_every_strategy_lifts_multilingual_map_far_above_no_fine_tuning(metrics):
+    chosen = metrics[(metrics["setting"] == "multilingual") & (metrics["metric"] == "map")]
+    for _, rows in chosen.groupby("dataset"):
+        values = rows.set_index("strategy")["value"]
+        assert (values.drop("none") > values["none"] + 0.1).all()
+
+
+@pytest.mark.real_data
+def test_published_tables_follow_from_the_published_cells_byte_for_byte(real_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    shutil.copytree(PUBLISHED, tmp_path / "default" / "published")
+    run = config.load("default")
+    assert len(cells.adopt_published(run)) == len(cells.plan(run.config))
+    tables.write(run)
+    for name in tables.TABLES:
+        assert (run.folder / name).read_bytes() == (PUBLISHED / name).read_bytes(), name
+
+
+def test_the_readme_quotes_the_published_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    shutil.copytree(PUBLISHED, tmp_path / "default")
+    readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = readme.split(suite.BEGIN)[1].split(suite.END)[0].strip()
+    digest = tables.made_from(config.load("default"))
+    assert quoted == suite.results_table(config.load("default"), digest)
