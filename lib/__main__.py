@@ -53,6 +53,7 @@ def lab() -> int:
     """JupyterLab on the loopback address, with its token, in the notebooks' folder."""
     command = ["jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={paths.ROOT}"]
     os.execvp(command[0], command)
+    return 0
 
 
 def go(asked: argparse.Namespace) -> int:

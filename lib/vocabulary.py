@@ -34,31 +34,18 @@ def trim(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
         The kept ids, ascending, for `restore`. None where the tokenizer is not a Unigram one (but WordPiece
         or BPE): then the model is left as it is.
     """
-    kept = kept_ids(model, texts)
-    if kept is not None:
-        cut(model, kept)
-    return kept
-
-
-def kept_ids(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
-    """Return the ids that `trim` would keep, ascending, or None where the tokenizer is not a Unigram one."""
     from tokenizers import Tokenizer, models
 
     backend = _backend(model)
     if not isinstance(backend.model, models.Unigram):
         return None
-    description = backend.to_str()
-    used = _used_ids(Tokenizer.from_str(description), texts, set(model.prompts.values()) or {""})
-    return np.array(sorted(used | _always_kept(model, backend, json.loads(description))))
-
-
-def cut(model: SentenceTransformer, kept: np.ndarray) -> None:
-    """Cut the tokenizer and the word vectors of `model`, in place: row i becomes what row `kept[i]` was."""
-    from tokenizers import Tokenizer
-
-    description = _subset(json.loads(_backend(model).to_str()), kept)
-    _replace_tokenizer(model, Tokenizer.from_str(json.dumps(description)))
+    text = backend.to_str()
+    description = json.loads(text)
+    used = _used_ids(Tokenizer.from_str(text), texts, set(model.prompts.values()) or {""})
+    kept = np.array(sorted(used | _always_kept(model, backend, description)))
+    _replace_tokenizer(model, Tokenizer.from_str(json.dumps(_subset(description, kept))))
     _replace_vectors(model, kept)
+    return kept
 
 
 def restore(trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None) -> SentenceTransformer:

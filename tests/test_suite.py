@@ -143,3 +143,12 @@ def test_publishing_is_refused_for_an_unfinished_run(tmp_path, monkeypatch):
     unfinished = config.load("smoke", [f"eval={own}", "strategies=[none]"])
     with pytest.raises(suite.UserError, match="not finished"):
         suite.publish(unfinished)
+
+
+def test_jupyterlab_listens_on_loopback_with_its_token(monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execvp", lambda file, arguments: started.append((file, arguments)))
+    command.main(["--lab"])
+    file, arguments = started[0]
+    assert file == "jupyter" and "--ServerApp.ip=127.0.0.1" in arguments
+    assert not any("token" in part or "password" in part for part in arguments)  # Jupyter makes one by itself

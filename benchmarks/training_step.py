@@ -1,0 +1,51 @@
+"""Seconds a training step takes with and without grouping rows by length; alternating, medians, same batches."""
+
+import statistics
+import time
+
+from lib import cells, data, device, runs, training
+from lib.sampling import Pairs, Strategy
+
+REPEATS = 5
+
+
+def main() -> None:
+    import torch
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    from lib import encoders
+
+    run = runs.open("default")
+    questions = data.training_set("mlqa-r", run.config.eval)
+    model = encoders.load(cells.encoder_folder(run.config.encoder))
+    model.max_seq_length = run.config.max_tokens
+    model[0].auto_model.get_input_embeddings().weight.requires_grad_(False)
+    pairs = Pairs.of(questions)
+    dataset = training.as_dataset(questions, pairs)
+    batches = iter(Strategy("hybrid", 0.5).sampler(pairs)(dataset, run.config.batch_size))
+    bf16 = device.precision(run.config.precision) == "bfloat16"
+    losses = {
+        "padded": MultipleNegativesRankingLoss(model),
+        "grouped": MultipleNegativesRankingLoss(training.in_groups(model)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in losses}
+    for _ in range(REPEATS + 1):
+        rows = dataset[next(batches)]
+        for name, loss in losses.items():
+            features = [
+                model.preprocess(rows[column], prompt=model.prompts[kind])
+                for column, kind in (("anchor", "query"), ("positive", "document"))
+            ]
+            started = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                value = loss(features, None)
+            value.backward()
+            model.zero_grad()
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}  # the first one warms up
+    print({name: round(value, 2) for name, value in medians.items()})
+    print(f"grouped is {medians['padded'] / medians['grouped']:.2f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

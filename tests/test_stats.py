@@ -1,0 +1,79 @@
+"""Intervals and tests: cases with known answers, and by simulation their coverage and size."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import stats
+
+
+def simulated(draw, questions=60, languages=3, seeds=5, effect=0.0, seed_spread=0.1, spread=1.0):
+    """Differences with an effect of each question and of each seed; a third of them missing."""
+    values = effect + draw.normal(0, spread, (questions, 1, 1)) + draw.normal(0, seed_spread, (1, 1, seeds))
+    values = values + draw.normal(0, 0.3, (questions, languages, seeds))
+    gone = draw.random((questions, languages)) < 0.3
+    gone[:, 0] = False
+    values[gone] = np.nan
+    return values
+
+
+def test_macro_mean_gives_each_language_the_same_weight():
+    values = np.array([[[1.0], [4.0]], [[2.0], [np.nan]], [[3.0], [np.nan]]])
+    assert stats.macro_mean(values) == pytest.approx((2 + 4) / 2)
+
+
+def test_no_variation_gives_an_interval_of_no_width():
+    found = stats.interval(np.full((20, 2, 3), 0.25), draws=200)
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_interval_of_one_language_and_seed_is_the_usual_one():
+    values = np.random.default_rng(1).normal(0.5, 1, (400, 1, 1))
+    found = stats.interval(values, draws=4_000)
+    error = values.std(ddof=1) / 20
+    assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.01)
+    assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.01)
+
+
+def test_coverage_is_near_nominal_when_seeds_vary():
+    draw = np.random.default_rng(0)
+    hits = 0
+    for _ in range(150):
+        found = stats.interval(simulated(draw, seeds=8, seed_spread=0.3), draws=400)
+        hits += found.low <= 0 <= found.high
+    assert 0.86 <= hits / 150 <= 1.0
+
+
+def test_sign_flip_rejects_about_five_percent_without_a_difference():
+    draw = np.random.default_rng(0)
+    rejected = sum(stats.sign_flip(simulated(draw, seed_spread=0.0), draws=400) <= 0.05 for _ in range(300))
+    assert 0.02 <= rejected / 300 <= 0.09
+
+
+def test_sign_flip_finds_a_clear_difference_and_never_says_zero():
+    values = np.full((30, 1, 1), 0.1)
+    assert stats.sign_flip(values, draws=999) == pytest.approx(1 / 1000)
+
+
+def test_sign_flip_agrees_with_all_sign_patterns_of_a_small_case():
+    values = np.array([0.5, 0.3, -0.1, 0.4, 0.2]).reshape(5, 1, 1)
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 5)).reshape(5, -1)
+    exact = np.mean(np.abs(values.ravel() @ signs) >= values.sum() - 1e-12)
+    assert stats.sign_flip(values, draws=20_000) == pytest.approx(exact, abs=0.01)
+
+
+def test_holm_by_hand():
+    assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8))
+def test_holm_never_lowers_a_p_and_keeps_their_order(p):
+    adjusted = stats.holm(p)
+    assert all(a >= b for a, b in zip(adjusted, p, strict=True)) and max(adjusted) <= 1
+    assert [a for _, a in sorted(zip(p, adjusted, strict=True))] == sorted(adjusted)
+
+
+def test_equivalence_needs_the_whole_interval_inside_the_margin():
+    assert stats.Interval(0.0, -0.009, 0.009).inside(0.01)
+    assert not stats.Interval(0.0, -0.004, 0.011).inside(0.01)
