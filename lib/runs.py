@@ -1,6 +1,7 @@
 """What the notebooks call: open a run, train its models, evaluate them, write its tables."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ import pandas as pd
 from lib import cells, config, data, device, download, progress, tables
 from lib.config import FACTS_ONLY, Run
 from lib.errors import UserError
+
+# Bars are not shown in notebooks, so that tqdm needs no widgets for them.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def open(profile: str, overrides: Sequence[str] = ()) -> Run:
