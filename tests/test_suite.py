@@ -26,7 +26,8 @@ def notebook(name: str, *cells: str, parameters: str = 'profile = "smoke"\noverr
     code[0].metadata["tags"] = ["parameters"]
     path = paths.NOTEBOOKS / f"{name}.ipynb"
     path.parent.mkdir(exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=code), path)
+    kernel = {"kernelspec": {"name": "hybrid-batches", "display_name": "Hybrid batches", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), path)
     return path
 
 
