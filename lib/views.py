@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib import cells, data, encoders
+from lib import artifacts, cells, data, encoders
 from lib.config import Run
 from lib.sampling import Pairs, Strategy
 
@@ -123,4 +123,8 @@ def _readable(table: pd.DataFrame) -> Any:
             direction.loc[label, "relevant passage"] += "; direction: rtl; text-align: right"
     unique = table.reset_index()
     styles = direction.reset_index(drop=True).assign(**{table.index.name: ""})[list(unique.columns)]
-    return unique.style.hide(axis="index").apply(lambda _: styles, axis=None).set_uuid("rows")
+    return (
+        unique.style.hide(axis="index")
+        .apply(lambda _: styles, axis=None)
+        .set_uuid(artifacts.digest(unique.values.tolist())[:8])
+    )
