@@ -58,11 +58,10 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib import cells, config, runs, suite
+    from lib import cells, runs, suite
 
     started = time.monotonic()
     chosen = suite.notebooks(asked.only, asked.start)
-    config.load(asked.profile, asked.overrides)  # a mistake is told before the first look at the network
     run = runs.open(asked.profile, asked.overrides)
     print(runs.banner(run))
     if asked.dry_run:
@@ -87,7 +86,7 @@ def go(asked: argparse.Namespace) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 1
         print(f"{path.stem}: done in {runs.progress.duration(time.monotonic() - begun)}")
-    finish(run, chosen, bool(todo), asked.publish)
+    finish(run, bool(todo), asked.publish)
     print(f"{'all done' if todo else 'nothing had changed'}, {runs.progress.duration(time.monotonic() - started)}")
     return 0
 
@@ -119,7 +118,7 @@ def show_plan(run: object, chosen: list, force: bool) -> int:
     return 0
 
 
-def finish(run: object, chosen: list, worked: bool, wanted: bool) -> None:
+def finish(run: object, worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
     from lib import cells, config, figures, suite, tables
 

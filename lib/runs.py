@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -101,15 +100,6 @@ def estimate(run: Run, missing: list[cells.Cell]) -> float:
 
 
 SECONDS = {"static": (0.05, 0.0001), "e5-small-q4": (2.2, 0.0056)}  # a step of 32 pairs; a text
-
-
-def describe_plan(run: Run) -> list[dict[str, Any]]:
-    """One row a cell: what is trained on what, scored on what, and whether it is done."""
-    rows = []
-    for cell in cells.plan(run.config):
-        done = "done" if cells.record(run, cell) else "to do"
-        rows.append({"cell": cell.id, "scored on": ", ".join(cells.evaluated(cell, run.config)), "state": done})
-    return rows
 
 
 def estimate_text(run: Run, missing: list[cells.Cell]) -> str:
