@@ -47,11 +47,16 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     Harvard University and Prime number occur in both XQuAD-R and MLQA-R: they are dropped where the other one
     is evaluated. Development and in-domain test questions are never trained on.
     """
+    return _trainable(name, frozenset(evaluated), candidates)
+
+
+@cache
+def _trainable(name: str, evaluated: frozenset[str], candidates: str) -> ParallelSet:
     if name == "facts":
         return _facts("train")
     full = _full(name, candidates)
     keep = full.questions["split"] == "train"
-    for other in set(evaluated) & set(LAREQA) - {name}:
+    for other in evaluated & set(LAREQA) - {name}:
         keep &= ~full.questions["group"].isin(lareqa(other, candidates).questions["group"])
     return full.only(keep.to_numpy())
 
