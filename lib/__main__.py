@@ -1,6 +1,7 @@
 """The command line behind ``run_all.sh``; ``python -m lib --help`` says what it takes."""
 
 import argparse
+import fnmatch
 import os
 import sys
 import time
@@ -30,6 +31,10 @@ def parser() -> argparse.ArgumentParser:
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="change a key of the profile"
     )
     take.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
+    take.add_argument(
+        "--cells", metavar="PATTERN", help="make only the cells of these names, such as '*_seed0', and run no notebook"
+    )
+    take.add_argument("--finished", action="store_true", help="make nothing: show what the finished cells say")
     take.add_argument("--force", action="store_true", help="train and evaluate again, also what is published")
     take.add_argument("--publish", action="store_true", help="then copy figures and tables to where they are tracked")
     take.add_argument("--lab", action="store_true", help="open JupyterLab on this machine, with a token")
@@ -62,8 +67,10 @@ def go(asked: argparse.Namespace) -> int:
 
     started = time.monotonic()
     chosen = suite.notebooks(asked.only, asked.start)
-    run = runs.open(asked.profile, asked.overrides)
+    run = runs.open(asked.profile, asked.overrides, asked.finished)
     print(runs.banner(run))
+    if asked.cells:
+        return make_cells(run, asked.cells)
     if asked.dry_run:
         return show_plan(run, chosen, asked.force)
     if asked.force:
@@ -91,6 +98,23 @@ def go(asked: argparse.Namespace) -> int:
     return 0
 
 
+def make_cells(run: object, pattern: str) -> int:
+    """Train and evaluate the cells whose names match, one after the other; for a share of a large run."""
+    from lib import cells, progress
+
+    cells.adopt_published(run)
+    chosen = [cell for cell in cells.plan(run.config) if fnmatch.fnmatchcase(cell.id, pattern)]
+    if not chosen:
+        raise UserError(f"--cells {pattern}: no cell of run {run.name} has such a name; --dry-run lists them")
+    for cell in chosen:
+        begun = time.monotonic()
+        was_done = cells.record(run, cell) is not None
+        cells.finish(run, cell)
+        took = "was done" if was_done else f"done in {progress.duration(time.monotonic() - begun)}"
+        print(f"{cell.id}: {took}", flush=True)
+    return 0
+
+
 def show_plan(run: object, chosen: list, force: bool) -> int:
     """Print what a run would do: notebooks, cells, downloads, time."""
     from lib import cells, data, download, runs, suite
@@ -100,7 +124,7 @@ def show_plan(run: object, chosen: list, force: bool) -> int:
         print(f"  {path.stem:32} {'nothing to do' if not force and suite.is_done(run, path) else 'to run'}")
     print("\nTraining and evaluation")
     todo = []
-    for cell in cells.plan(run.config):
+    for cell in cells.of(run):
         state = "to do"
         if not force and cells.record(run, cell):
             state = "done"

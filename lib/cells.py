@@ -7,8 +7,9 @@ goes on with those that are missing, and a fresh clone starts from those that we
 
 import shutil
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +25,32 @@ if TYPE_CHECKING:
 
 VERSION = 1  # to be raised when the same inputs would give other results
 NONE = "none"
+LARGE = "miracl"
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An encoder, fine-tuned on ``train`` with a strategy and a seed, or (train ``none``) left as it is."""
+    """An encoder, fine-tuned on ``train`` with a strategy and a seed, or (train ``none``) left as it is.
+
+    It is scored on the sets of the profile, or ``on`` one large set alone, whose encoding would hold up the others.
+    """
 
     encoder: str
     train: str = NONE
     strategy: str = NONE
     alpha: float | None = None
     seed: int | None = None
+    on: str = ""
 
     @property
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
         name = Path(self.encoder).name if "/" in self.encoder else self.encoder
+        scored = f"_on_{self.on}" if self.on else ""
         if self.train == NONE:
-            return f"{name}_none"
-        return f"{name}_{Path(self.train).name.split('.jsonl')[0]}_{self.label}_seed{self.seed}"
+            return f"{name}_none{scored}"
+        return f"{name}_{Path(self.train).name.split('.jsonl')[0]}_{self.label}_seed{self.seed}{scored}"
 
     @property
     def label(self) -> str:
@@ -63,23 +70,41 @@ class Cell:
 
 
 def plan(config: Config) -> list[Cell]:
-    """All cells of a run, in the order in which they are made."""
-    found = [Cell(config.encoder)] if NONE in config.strategies else []
-    for seed in config.seeds:
-        for train in config.train:
-            for strategy in config.strategies:
-                if strategy != NONE:
-                    alphas = config.alphas if strategy == "hybrid" else (None,)
-                    found += [Cell(config.encoder, train, strategy, alpha, seed) for alpha in alphas]
+    """All cells of a run, in the order in which they are made: by training set, then seed, then strategy.
+
+    Those on the MIRACL passages, which take longest to encode, come last: no fine-tuning, and of the first training
+    set the first seed of each strategy.
+    """
+    large = [name for name in config.eval if name.startswith(LARGE)]
+    found = [] if large == list(config.eval) else _grid(config, config.train, config.seeds)
+    for name in large:
+        found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
     return found
+
+
+def _grid(config: Config, trains: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    found = [Cell(config.encoder)] if NONE in config.strategies else []
+    for train, seed, strategy in product(trains, seeds, config.strategies):
+        if strategy != NONE:
+            alphas = config.alphas if strategy == "hybrid" else (None,)
+            found += [Cell(config.encoder, train, strategy, alpha, seed) for alpha in alphas]
+    return found
+
+
+def of(run: Run) -> list[Cell]:
+    """The cells that a run's tables, figures and notebooks are made of: all, or for `--finished` those that are."""
+    return [c for c in plan(run.config) if not run.finished or record(run, c) is not None]
 
 
 def evaluated(cell: Cell, config: Config) -> list[str]:
     """The sets that a cell is scored on: all but the one it was trained on, of which only held-out questions."""
+    if cell.on:
+        return [cell.on]
+    names = [name for name in config.eval if not name.startswith(LARGE)]
     if cell.train in (NONE, "facts"):
-        return list(config.eval)
-    others = [name for name in config.eval if name.removesuffix("-heldout") != cell.train and "-heldout" not in name]
-    own = [name for name in config.eval if name == f"{cell.train}-heldout"]
+        return names
+    others = [name for name in names if name.removesuffix("-heldout") != cell.train and "-heldout" not in name]
+    own = [name for name in names if name == f"{cell.train}-heldout"]
     return others + own
 
 
@@ -122,7 +147,7 @@ def is_published(run: Run, cell: Cell) -> bool:
 
 def missing(run: Run) -> list[Cell]:
     """The cells that are still to be made."""
-    return [cell for cell in plan(run.config) if record(run, cell) is None]
+    return [cell for cell in of(run) if record(run, cell) is None]
 
 
 def train(run: Run, cell: Cell) -> Path:
@@ -167,14 +192,16 @@ def evaluate(model: "SentenceTransformer", names: Iterable[str], config: Config)
     if hasattr(model[0], "auto_model"):
         model.max_seq_length = config.max_tokens
     precision = device.precision(config.precision)
-    found = {}
+    found, pools = {}, {}
     for name in names:
         chosen = data.evaluation_set(name, config.candidates)
-        queries, passages = chosen.queries["text"].tolist(), chosen.passages["text"].tolist()
+        queries = chosen.queries["text"].tolist()
+        passages = [] if chosen.pool in pools else chosen.passages["text"].tolist()
         with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
             query_vectors = embedding.encode(model, queries, "query", precision, task.advance)
-            passage_vectors = embedding.encode(model, passages, "document", precision, task.advance)
-        found[name] = search.rank(query_vectors, passage_vectors, chosen)
+            if passages:  # held-out questions share the pool of all questions
+                pools[chosen.pool] = embedding.encode(model, passages, "document", precision, task.advance)
+        found[name] = search.rank(query_vectors, pools[chosen.pool], chosen)
     return found
 
 

@@ -44,6 +44,7 @@ class Config:
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-5
     warmup_steps: Natural = 10
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
     scale: Annotated[float, Field(gt=0)] = 20.0
     max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
     train_word_vectors: bool = False
@@ -53,12 +54,20 @@ class Config:
 
 @dataclass(frozen=True)
 class Run:
-    """A profile with its overrides: the configuration, and the name of the folder it works in."""
+    """A profile with its overrides: the configuration, and the name of the folder it works in.
+
+    Attributes:
+        fallback: the benchmarks could not be had, and the facts corpus takes their place.
+        finished: only cells that are finished are looked at; none is made.
+        left_out: sets of the profile that exist only in a mirror, and are not in this one.
+    """
 
     profile: str
     overrides: tuple[str, ...]
     config: Config
     fallback: bool = False
+    finished: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

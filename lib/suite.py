@@ -111,9 +111,9 @@ def publish(run: Run) -> list[Path]:
     if run.fallback or set(run.config.eval) == {"facts"}:
         raise UserError(f"run {run.name} used the facts corpus: only runs on real data are published")
     if cells.missing(run) or not tables.current(run):
-        raise UserError(f"run {run.name} is not finished: run it to its end first, then publish")
+        raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
     target = run.folder / "published"
-    names = [f"cells/{cell.id}{suffix}" for cell in cells.plan(run.config) for suffix in (".parquet", ".json")]
+    names = [f"cells/{cell.id}{suffix}" for cell in cells.of(run) for suffix in (".parquet", ".json")]
     copies = {run.folder / name: target / name for name in (*TRACKED, *names)}
     copies |= {path: paths.FIGURES / path.name for path in figures.save_all(run)}
     for source, copy in copies.items():
@@ -158,7 +158,7 @@ def _marker(run: Run, notebook: Path) -> Path:
 def _key(run: Run, notebook: Path) -> str:
     """What a notebook's output depends on: itself, the code, the configuration and the data."""
     code = [artifacts.file_digest(path) for path in sorted((paths.ROOT / "lib").glob("*.*")) if path.is_file()]
-    settings = [run.name, as_dict(run.config), [cells.inputs(cell, run.config) for cell in cells.plan(run.config)]]
+    settings = [run.name, as_dict(run.config), [cells.inputs(cell, run.config) for cell in cells.of(run)]]
     return artifacts.digest([artifacts.file_digest(notebook), code, settings])
 
 
@@ -217,6 +217,8 @@ def _environment(run: Run) -> Iterator[None]:
         added = {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
         if run.fallback:
             added["HYBRID_FALLBACK"] = "facts"
+        if run.finished:
+            added["HYBRID_FINISHED"] = "yes"
         before = {name: os.environ.get(name) for name in added}
         os.environ.update(added)
         stop = threading.Event()

@@ -5,7 +5,7 @@ They are a pure function of the finished cells: the same cells give the same byt
 
 import gzip
 import io
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -27,12 +27,18 @@ KEYS = ["encoder", "train", "strategy", "alpha", "seed", "dataset", "pool", "set
 
 def write(run: Run) -> None:
     """Write all tables of a run from its finished cells, and then what they were made from."""
-    units = all_units(run)
-    languages = summarise(units, metrics.by_language)
-    macro = summarise(units, _macro)
-    _write(run, "metrics.csv", macro[[*KEYS, *VALUES]])
-    _write(run, "metrics_by_language.csv.gz", languages[[*KEYS, "query_language", "passage_language", *VALUES]])
-    _write(run, "metrics_variants.csv", variants(run, units))
+    macro, languages, others = [], [], []
+    for cell in cells.of(run):
+        for dataset, units in all_units(run, cell):
+            identity = {**cell.columns(), "dataset": dataset, "pool": _pool(dataset, run)}
+            means = metrics.by_language(units)
+            languages.append(means.assign(**identity))
+            macro.append(metrics.macro(means).assign(**identity))
+            others.append(variants(run, dataset, units).assign(**identity))
+    _write(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
+    pairs = ["query_language", "passage_language"]
+    _write(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
+    _write(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
     _write(run, "top10_languages.csv", top_languages(run))
     write_training_log(run)
     write_provenance(run)
@@ -41,7 +47,7 @@ def write(run: Run) -> None:
 def write_training_log(run: Run) -> None:
     """Write ``training_log.csv``: one row a training step, with the loss, and the batch's kind and languages."""
     found = []
-    for cell in cells.plan(run.config):
+    for cell in cells.of(run):
         if cell.train != cells.NONE:
             found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
     columns = [*KEYS[:5], "step", "epoch", "loss", "kind", "avoided", "languages"]
@@ -58,36 +64,24 @@ def current(run: Run) -> bool:
     return all(p.exists() and artifacts.file_digest(p) == made["tables"].get(name) for name, p in files.items())
 
 
-def all_units(run: Run) -> pd.DataFrame:
-    """Per-unit values (see `lib.metrics.units`) of all finished cells, with the columns that identify a cell."""
-    found = []
-    for cell in cells.plan(run.config):
-        for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
-            table = metrics.units(ranks.drop(columns="dataset"))
-            found.append(table.assign(**cell.columns(), dataset=dataset, pool=_pool(dataset, run)))
-    return pd.concat(found, ignore_index=True)
+def all_units(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The sets that a finished cell was scored on, each with its per-unit values (see `lib.metrics.units`)."""
+    for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
+        yield str(dataset), metrics.units(ranks.drop(columns="dataset"))
 
 
-def summarise(units: pd.DataFrame, summary: Any) -> pd.DataFrame:
-    """Apply a summary of `lib.metrics` to each cell and data set, keeping the order of the cells."""
-    keys = [key for key in KEYS if key != "setting"]
-    parts = []
-    for values, part in units.groupby(keys, sort=False, dropna=False, observed=True):
-        parts.append(summary(part).assign(**dict(zip(keys, values, strict=True))))
-    return pd.concat(parts, ignore_index=True)
-
-
-def variants(run: Run, units: pd.DataFrame) -> pd.DataFrame:
+def variants(run: Run, dataset: str, units: pd.DataFrame) -> pd.DataFrame:
     """Macro means under other rules: the paper's R@1 cells imply queries de-duplicated by their exact text."""
-    chosen = {"all queries": units, "distinct queries": units[_first_of_text(run, units)]}
-    parts = [summarise(part, _macro).assign(variant=name) for name, part in chosen.items()]
-    return pd.concat(parts, ignore_index=True)[["variant", *KEYS, "metric", "value", "n"]]
+    chosen = {"all queries": units, "distinct queries": units[_first_of_text(run, dataset, units)]}
+    return pd.concat(
+        [metrics.macro(metrics.by_language(part)).assign(variant=name) for name, part in chosen.items()]
+    )
 
 
 def top_languages(run: Run) -> pd.DataFrame:
     """Of the first 10 passages in the pool, the share in each language, by query language; beside the pool's share."""
     found = []
-    for cell in cells.plan(run.config):
+    for cell in cells.of(run):
         record = cells.record(run, cell) or {}
         for dataset, top in record["top"].items():
             passages = data.evaluation_set(dataset, run.config.candidates).passages
@@ -102,7 +96,7 @@ def write_provenance(run: Run) -> None:
     from importlib.metadata import version
 
     names = ["torch", "transformers", "sentence-transformers", "tokenizers", "datasets", "pandas", "numpy"]
-    records = {cell.id: cells.record(run, cell) or {} for cell in cells.plan(run.config)}
+    records = {cell.id: cells.record(run, cell) or {} for cell in cells.of(run)}
     value = {
         "run": run.name,
         "profile": run.profile,
@@ -124,7 +118,7 @@ def read(run: Run, name: str) -> pd.DataFrame:
 
 def digest(run: Run) -> str:
     """16 hex digits over the run's finished cells: which numbers a table or a figure was made from."""
-    return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.plan(run.config)])[:16]
+    return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)])[:16]
 
 
 def made_from(run: Run) -> str:
@@ -132,23 +126,16 @@ def made_from(run: Run) -> str:
     return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["digest"]
 
 
-def _macro(units: pd.DataFrame) -> pd.DataFrame:
-    return metrics.macro(metrics.by_language(units))
-
-
 def _pool(dataset: str, run: Run) -> str:
     return data.evaluation_set(dataset, run.config.candidates).pool
 
 
-def _first_of_text(run: Run, units: pd.DataFrame) -> np.ndarray:
+def _first_of_text(run: Run, dataset: str, units: pd.DataFrame) -> np.ndarray:
     """bool [units]: whether the unit's query is the first with its text in its language."""
-    keep = pd.Series(True, index=units.index)
-    for dataset, part in units.groupby("dataset", observed=True):
-        queries = data.evaluation_set(dataset, run.config.candidates).queries
-        repeated = queries[queries.duplicated(["language", "text"])]
-        pairs = pd.MultiIndex.from_frame(repeated[["question", "language"]])
-        keep[part.index] = ~pd.MultiIndex.from_frame(part[["question", "query_language"]]).isin(pairs)
-    return keep.to_numpy()
+    queries = data.evaluation_set(dataset, run.config.candidates).queries
+    repeated = queries[queries.duplicated(["language", "text"])]
+    pairs = pd.MultiIndex.from_frame(repeated[["question", "language"]])
+    return ~pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(pairs)
 
 
 def _write(run: Run, name: str, table: pd.DataFrame) -> None:

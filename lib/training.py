@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 STEPS_PER_CHECKPOINT = 20
 GROUPS = 4
 # The keys of a configuration that a trained model depends on, beside its precision.
-SETTINGS = ["steps", "batch_size", "learning_rate", "warmup_steps", "weight_decay", "scale", "train_word_vectors"]
+SETTINGS = [
+    "steps", "batch_size", "learning_rate", "warmup_steps", "weight_decay", "dropout", "scale", "train_word_vectors",
+]  # fmt: skip
 MODEL, LOG = "model", "training.json"
 
 
@@ -64,12 +66,10 @@ def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
     def build(folder: Path) -> None:
         checkpoints = paths.store() / "checkpoints" / artifacts.digest(recipe.inputs())[:16]
         model = encoders.load(encoder_folder)
-        kept = vocabulary.trim(model, [*data.queries["text"], *data.passages["text"].iloc[_used(data)]])
+        cut = vocabulary.trim(model, [*data.queries["text"], *data.passages["text"].iloc[_used(data)]])
         log = fit(model, data, recipe.strategy, recipe.seed, recipe.config, checkpoints, recipe.train)
-        full = model
-        if kept is not None:
-            full = vocabulary.restore(model, encoders.load(encoder_folder, device="cpu"), kept)
-        encoders.save(full, folder / MODEL)
+        vocabulary.restore(model, cut)
+        encoders.save(model, folder / MODEL)
         write_card(folder / MODEL, recipe, log["batches"])
         artifacts.write_text(folder / LOG, json.dumps(log, indent=1) + "\n")
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -97,6 +97,7 @@ def fit(
     if hasattr(model[0], "auto_model"):
         model.max_seq_length = config.max_tokens
     _freeze_word_vectors(model, not config.train_word_vectors)
+    _set_up_for_training(model, config.dropout)
     pairs = Pairs.of(data)
     sampler = strategy.sampler(pairs, processes=int(os.environ.get("WORLD_SIZE", 1)))
     dataset = as_dataset(data, pairs)
@@ -105,7 +106,7 @@ def fit(
         model=model,
         args=_arguments(model, config, seed, sampler, checkpoints),
         train_dataset=dataset,
-        loss=MultipleNegativesRankingLoss(in_groups(model), scale=config.scale),
+        loss=MultipleNegativesRankingLoss(in_groups(model, _bf16(model, config)), scale=config.scale),
     )
     with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, encoders.quiet():
         trainer.add_callback(_reporter(task))
@@ -164,7 +165,7 @@ def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints:
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
-        bf16=device.precision(config.precision) == "bfloat16" and hasattr(model[0], "auto_model"),
+        bf16=_bf16(model, config),
         use_cpu=device.device() == "cpu",
         seed=seed,
         batch_sampler=sampler,
@@ -192,10 +193,11 @@ def _trainer(**arguments: Any) -> Any:
     return trainer
 
 
-def in_groups(model: "SentenceTransformer") -> Any:
+def in_groups(model: "SentenceTransformer", bf16: bool = False) -> Any:
     """The model, embedding the rows of a batch in groups of similar length: 1.3 times as fast as padding all alike.
 
-    The embeddings are the same, so the loss is; only the padding that one long text causes is avoided.
+    The embeddings are the same, so the loss is; only the padding that one long text causes is avoided. Under
+    ``bf16`` the groups share one cast of the weights.
     """
     import torch
 
@@ -208,10 +210,11 @@ def in_groups(model: "SentenceTransformer") -> Any:
             lengths = features["attention_mask"].sum(1)
             order = lengths.argsort(descending=True, stable=True)
             parts = []
-            for rows in order.chunk(GROUPS):
-                width = int(lengths[rows[0]])
-                part = {k: v[rows, :width] if torch.is_tensor(v) else v for k, v in features.items()}
-                parts.append(self.model(part)["sentence_embedding"])
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                for rows in order.chunk(GROUPS):
+                    width = int(lengths[rows[0]])
+                    part = {k: v[rows, :width] if torch.is_tensor(v) else v for k, v in features.items()}
+                    parts.append(self.model(part)["sentence_embedding"])
             return {"sentence_embedding": torch.cat(parts)[order.argsort()]}
 
     return InGroups() if hasattr(model[0], "auto_model") and device.device() == "cpu" else model
@@ -232,6 +235,10 @@ def _reporter(task: progress.Task) -> Any:
     return Reporter()
 
 
+def _bf16(model: Any, config: Config) -> bool:
+    return device.precision(config.precision) == "bfloat16" and hasattr(model[0], "auto_model")
+
+
 def _last_checkpoint(folder: Path) -> str | None:
     """The newest checkpoint that was written to its end and is undamaged; the trainer would take any."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
@@ -245,6 +252,17 @@ def _last_checkpoint(folder: Path) -> str | None:
 def _freeze_word_vectors(model: Any, frozen: bool) -> None:
     if hasattr(model[0], "auto_model"):
         model[0].auto_model.get_input_embeddings().weight.requires_grad_(not frozen)
+
+
+def _set_up_for_training(model: Any, dropout: float | None) -> None:
+    """Set the dropout, and on a CPU the attention whose backward pass in bf16 is 1.5 times as fast as the fused one."""
+    import torch
+
+    for module in model.modules():
+        if dropout is not None and isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    if hasattr(model[0], "auto_model") and device.device() == "cpu":
+        model[0].auto_model.set_attn_implementation("eager")
 
 
 def _used(data: ParallelSet) -> Any:

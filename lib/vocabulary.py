@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
     from torch import nn
@@ -23,7 +25,22 @@ if TYPE_CHECKING:
 CHUNK = 8192
 
 
-def trim(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
+@dataclass(frozen=True)
+class Cut:
+    """What `restore` needs to undo a trimming.
+
+    Attributes:
+        kept: ids of the pieces that were kept, ascending.
+        vectors: the word vectors as they were, all of them.
+        tokenizer: the tokenizer as it was.
+    """
+
+    kept: np.ndarray
+    vectors: torch.Tensor
+    tokenizer: Tokenizer
+
+
+def trim(model: SentenceTransformer, texts: Iterable[str]) -> Cut | None:
     """Cut `model`, in place, down to the pieces that `texts` use.
 
     Args:
@@ -31,51 +48,45 @@ def trim(model: SentenceTransformer, texts: Iterable[str]) -> np.ndarray | None:
         texts: all texts of the run, without prompts: each is taken under every prompt of the model.
 
     Returns:
-        The kept ids, ascending, for `restore`. None where the tokenizer is not a Unigram one (but WordPiece
-        or BPE): then the model is left as it is.
+        What was cut off, for `restore`. None where the tokenizer is not a Unigram one (but WordPiece or BPE):
+        then the model is left as it is.
     """
+    import torch
     from tokenizers import Tokenizer, models
 
     backend = _backend(model)
     if not isinstance(backend.model, models.Unigram):
         return None
-    text = backend.to_str()
-    description = json.loads(text)
-    used = _used_ids(Tokenizer.from_str(text), texts, set(model.prompts.values()) or {""})
+    description = json.loads(backend.to_str())
+    used = _used_ids(backend, texts, set(model.prompts.values()) or {""})
     kept = np.array(sorted(used | _always_kept(model, backend, description)))
+    vectors = _vectors(model).weight.detach()
     _replace_tokenizer(model, Tokenizer.from_str(json.dumps(_subset(description, kept))))
-    _replace_vectors(model, kept)
-    return kept
+    _replace_vectors(model, vectors[torch.from_numpy(kept).to(vectors.device)].clone())
+    return Cut(kept, vectors, backend)
 
 
-def restore(trimmed: SentenceTransformer, full: SentenceTransformer, kept: np.ndarray | None) -> SentenceTransformer:
-    """Put the weights of `trimmed` into `full`, in place, and return `full`.
-
-    Word vectors of kept pieces come from `trimmed`, those of all other pieces stay as they are in `full`;
-    every other weight comes from `trimmed`.
+def restore(model: SentenceTransformer, cut: Cut | None) -> None:
+    """Undo `trim`, in place: pieces that were kept have the vectors of now, all others those of before.
 
     Args:
-        trimmed: the model that `trim` cut, trained since or not.
-        full: the same encoder as it was loaded, with its full vocabulary.
-        kept: what `trim` returned.
+        model: the model that `trim` cut, trained since or not.
+        cut: what `trim` returned.
     """
     import torch
 
-    target, source = full.state_dict(), trimmed.state_dict()
-    if target.keys() != source.keys():
-        raise ValueError(f"not the same encoder: only one has {sorted(target.keys() ^ source.keys())[:3]}")
-    vectors = _vectors(full).weight
-    with torch.no_grad():
-        for name, weight in target.items():
-            if kept is not None and weight.data_ptr() == vectors.data_ptr():
-                weight[torch.from_numpy(kept).to(weight.device)] = source[name].to(weight)
-            else:
-                weight.copy_(source[name])
-    return full
+    if cut is None:
+        return
+    vectors = cut.vectors.clone()
+    now = _vectors(model).weight.detach()
+    vectors[torch.from_numpy(cut.kept).to(vectors.device)] = now.to(vectors)
+    _replace_vectors(model, vectors.to(now.device))
+    _replace_tokenizer(model, cut.tokenizer)
 
 
 def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) -> set[int]:
-    """Return the ids of all pieces in the segmentations of each text under each prompt."""
+    """Return the ids of all pieces in the segmentations of each text, whole, under each prompt."""
+    truncation, padding = backend.truncation, backend.padding
     backend.no_truncation()
     backend.no_padding()
     used: set[int] = set()
@@ -84,6 +95,10 @@ def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) 
         for start in range(0, len(distinct), CHUNK):
             batch = [prompt + text for text in distinct[start : start + CHUNK]]
             used.update(*(encoding.ids for encoding in backend.encode_batch_fast(batch)))
+    if truncation:
+        backend.enable_truncation(**truncation)
+    if padding:
+        backend.enable_padding(**padding)
     return used
 
 
@@ -127,15 +142,14 @@ def _vectors(model: SentenceTransformer) -> nn.Embedding | nn.EmbeddingBag:
     return first.embedding if hasattr(first, "embedding") else first.auto_model.get_input_embeddings()
 
 
-def _replace_vectors(model: SentenceTransformer, kept: np.ndarray) -> None:
-    """Cut the word vectors down to the kept rows."""
+def _replace_vectors(model: SentenceTransformer, vectors: torch.Tensor) -> None:
+    """Give the model these word vectors, one row a piece."""
     import torch
 
     layer = _vectors(model)
-    rows = layer.weight.detach()[torch.from_numpy(kept).to(layer.weight.device)].clone()
-    layer.weight = torch.nn.Parameter(rows, requires_grad=layer.weight.requires_grad)
-    layer.num_embeddings = len(kept)
+    layer.weight = torch.nn.Parameter(vectors, requires_grad=layer.weight.requires_grad)
+    layer.num_embeddings = len(vectors)
     if hasattr(model[0], "num_embeddings"):
-        model[0].num_embeddings = len(kept)
+        model[0].num_embeddings = len(vectors)
     else:
-        model[0].auto_model.config.vocab_size = len(kept)
+        model[0].auto_model.config.vocab_size = len(vectors)

@@ -38,12 +38,12 @@ def test_the_plan_of_the_default_profile_is_none_and_three_strategies_in_both_di
     ]
 
 
-def test_the_plan_goes_through_seeds_then_data_then_strategies_then_alphas():
+def test_the_plan_goes_through_data_then_seeds_then_strategies_then_alphas():
     overrides = ["seeds=[0,1]", "train=[a.jsonl,b.jsonl]", "strategies=[hybrid,x-y]", "alphas=[.25,.5]"]
     found = [cell.id for cell in cells.plan(config.load("smoke", overrides).config)]
     assert found == [
         f"static_{train}_{label}_seed{seed}"
-        for seed in (0, 1) for train in "ab" for label in ("hybrid-0.25", "hybrid-0.5", "x-y")
+        for train in "ab" for seed in (0, 1) for label in ("hybrid-0.25", "hybrid-0.5", "x-y")
     ]  # fmt: skip
     assert len(set(found)) == 12
 

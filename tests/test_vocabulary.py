@@ -85,14 +85,14 @@ def encodings(model, texts):
 def test_the_run_s_texts_are_encoded_as_before(folder):
     model = load(folder)
     before = encodings(model, TEXTS)
-    kept = vocabulary.trim(model, TEXTS)
+    kept = vocabulary.trim(model, TEXTS).kept
     assert vocabulary._vectors(model).weight.shape[0] == len(kept) < len(toy_tokenizer().get_vocab())
     np.testing.assert_allclose(encodings(model, TEXTS), before, atol=1e-6)
 
 
 def test_control_added_and_least_likely_pieces_stay(bert_folder):
     model = load(bert_folder)
-    kept = vocabulary.trim(model, [""]).tolist()
+    kept = vocabulary.trim(model, [""]).kept.tolist()
     assert kept[:4] == [0, 1, 2, 3] and model.tokenizer.pad_token_id == 1
     tokens = model.tokenizer.convert_ids_to_tokens(range(len(kept)))
     assert "rarest" in tokens and tokens[model.tokenizer.mask_token_id] == "<mask>"
@@ -109,31 +109,29 @@ def test_a_trimmed_model_can_be_saved_and_loaded(folder, tmp_path):
 
 
 def test_undone_without_training_it_is_the_same_to_the_bit(folder):
-    trimmed, full = load(folder), load(folder)
-    before = encoders.fingerprint(full)
-    kept = vocabulary.trim(trimmed, TEXTS)
-    assert encoders.fingerprint(vocabulary.restore(trimmed, full, kept)) == before
+    model = load(folder)
+    weights, tokenizer = encoders.fingerprint(model), vocabulary._backend(model).to_str()
+    vocabulary.restore(model, vocabulary.trim(model, TEXTS))
+    assert encoders.fingerprint(model) == weights
+    assert vocabulary._backend(model).to_str() == tokenizer
+    assert model[0].tokenizer is model.tokenizer
 
 
 def test_undone_after_training_the_kept_rows_and_all_else_are_the_trained_ones(folder):
     import torch
 
-    trimmed, full, original = load(folder), load(folder), load(folder)
-    kept = vocabulary.trim(trimmed, TEXTS)
+    model, original = load(folder), load(folder)
+    cut = vocabulary.trim(model, TEXTS)
     with torch.no_grad():
-        for parameter in trimmed.parameters():
+        for parameter in model.parameters():
             parameter += 1
-    vocabulary.restore(trimmed, full, kept)
-    change = vocabulary._vectors(full).weight - vocabulary._vectors(original).weight
+    trained = encodings(model, TEXTS)
+    vocabulary.restore(model, cut)
+    change = vocabulary._vectors(model).weight - vocabulary._vectors(original).weight
     expected = torch.zeros(len(change))
-    expected[torch.from_numpy(kept)] = 1
+    expected[torch.from_numpy(cut.kept)] = 1
     torch.testing.assert_close(change, expected[:, None].expand_as(change))
-    np.testing.assert_allclose(encodings(full, TEXTS), encodings(trimmed, TEXTS), atol=1e-6)
-
-
-def test_another_encoder_is_not_restored(static_folder, bert_folder):
-    with pytest.raises(ValueError, match="not the same encoder"):
-        vocabulary.restore(load(static_folder), load(bert_folder), np.arange(4))
+    np.testing.assert_allclose(encodings(model, TEXTS), trained, atol=1e-6)
 
 
 def test_a_wordpiece_model_is_left_as_it_is(tmp_path):
@@ -146,14 +144,15 @@ def test_a_wordpiece_model_is_left_as_it_is(tmp_path):
     before = encoders.fingerprint(model)
     assert vocabulary.trim(model, ["a"]) is None
     assert encoders.fingerprint(model) == before
-    assert encoders.fingerprint(vocabulary.restore(model, model, None)) == before
+    vocabulary.restore(model, None)
+    assert encoders.fingerprint(model) == before
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text("Where isAthnolgtWQXZ? \u2603", max_size=20), max_size=6))
 def test_new_ids_stand_for_the_same_pieces(static_folder, texts):
     full, trimmed = load(static_folder), load(static_folder)
-    kept = vocabulary.trim(trimmed, texts)
+    kept = vocabulary.trim(trimmed, texts).kept
     for text in texts:
         for prompt in full.prompts.values():
             old, new = full.tokenizer.encode(prompt + text), trimmed.tokenizer.encode(prompt + text)
