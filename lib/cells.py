@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib import artifacts, data, device, embedding, encoders, progress, search, training
+from lib import artifacts, data, device, embedding, encoders, probe, progress, search, training
 from lib.config import Config, Run, as_dict
 from lib.parallel import ParallelSet
 from lib.sampling import ALPHA, Strategy
@@ -165,7 +165,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any]:
     folder = train(run, cell)
     started = time.monotonic()
     model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
-    rankings = evaluate(model, evaluated(cell, run.config), run.config)
+    rankings, vectors = evaluate(model, evaluated(cell, run.config), run.config)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
     with artifacts.replacing(path.with_name(path.name + ".parquet")) as temporary:
@@ -175,6 +175,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any]:
         "inputs": inputs(cell, run.config),
         "sha256": digest,
         "top": {name: _top(name, ranking, run.config) for name, ranking in rankings.items()},
+        "vectors": vectors,
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
         "made": {
@@ -187,12 +188,18 @@ def finish(run: Run, cell: Cell) -> dict[str, Any]:
     return value
 
 
-def evaluate(model: "SentenceTransformer", names: Iterable[str], config: Config) -> dict[str, search.Ranking]:
-    """Encode each set once and rank its relevant passages: all three settings come from the same vectors."""
+def evaluate(
+    model: "SentenceTransformer", names: Iterable[str], config: Config
+) -> tuple[dict[str, search.Ranking], dict[str, Any]]:
+    """Encode each set once and rank its relevant passages: all three settings come from the same vectors.
+
+    Returns:
+        For each set the ranking; and for each whole parallel set what `lib.probe` reads off the vectors.
+    """
     if hasattr(model[0], "auto_model"):
         model.max_seq_length = config.max_tokens
     precision = device.precision(config.precision)
-    found, pools = {}, {}
+    found, pools, vectors = {}, {}, {}
     for name in names:
         chosen = data.evaluation_set(name, config.candidates)
         queries = chosen.queries["text"].tolist()
@@ -202,7 +209,9 @@ def evaluate(model: "SentenceTransformer", names: Iterable[str], config: Config)
             if passages:  # held-out questions share the pool of all questions
                 pools[chosen.pool] = embedding.encode(model, passages, "document", precision, task.advance)
         found[name] = search.rank(query_vectors, pools[chosen.pool], chosen)
-    return found
+        if passages and not name.startswith(LARGE):
+            vectors[name] = probe.read_off(query_vectors, pools[chosen.pool], chosen)
+    return found, vectors
 
 
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:

@@ -19,6 +19,7 @@ TABLES = (
     "metrics_by_language.csv.gz",
     "metrics_variants.csv",
     "top10_languages.csv",
+    "vectors.csv",
     "training_log.csv",
 )
 VALUES = ["metric", "value", "n"]
@@ -34,12 +35,13 @@ def write(run: Run) -> None:
             means = metrics.by_language(units)
             languages.append(means.assign(**identity))
             macro.append(metrics.macro(means).assign(**identity))
-            others.append(variants(run, dataset, units).assign(**identity))
+            others.append(variants(run, cell, dataset, units).assign(**identity))
     _write(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
     _write(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
     _write(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
     _write(run, "top10_languages.csv", top_languages(run))
+    _write(run, "vectors.csv", vectors(run))
     write_training_log(run)
     write_provenance(run)
 
@@ -70,12 +72,28 @@ def all_units(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(dataset), metrics.units(ranks.drop(columns="dataset"))
 
 
-def variants(run: Run, dataset: str, units: pd.DataFrame) -> pd.DataFrame:
-    """Macro means under other rules: the paper's R@1 cells imply queries de-duplicated by their exact text."""
+def variants(run: Run, cell: cells.Cell, dataset: str, units: pd.DataFrame) -> pd.DataFrame:
+    """Macro means under other rules.
+
+    ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
+    language's mean vector subtracted (see `lib.probe`).
+    """
     chosen = {"all queries": units, "distinct queries": units[_first_of_text(run, dataset, units)]}
-    return pd.concat(
-        [metrics.macro(metrics.by_language(part)).assign(variant=name) for name, part in chosen.items()]
-    )
+    parts = [metrics.macro(metrics.by_language(part)).assign(variant=name) for name, part in chosen.items()]
+    if read := cells.record(run, cell)["vectors"].get(dataset):
+        parts.append(pd.DataFrame(read["centred"]).assign(variant="centred"))
+    return pd.concat(parts)
+
+
+def vectors(run: Run) -> pd.DataFrame:
+    """How much language can be read off the vectors, before and after centring, and by chance (see `lib.probe`)."""
+    rows = []
+    for cell in cells.of(run):
+        for dataset, read in cells.record(run, cell)["vectors"].items():
+            identity = {**cell.columns(), "dataset": dataset}
+            for when in ("before", "after", "chance"):
+                rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in read[when].items()]
+    return pd.DataFrame(rows, columns=[*KEYS[:6], "centring", "measure", "value"])
 
 
 def top_languages(run: Run) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def test_a_run_is_made_once_and_says_how(run, monkeypatch):
         assert record["encoded"].keys() == {"query", "passage"}
         assert cells.training_log(run, cell) == record["training"]
         card = (cells.train(run, cell) / "model" / "README.md").read_text()
-        assert f"| batches: strategy | \"{cell.strategy}\" |" in card
+        assert f'| batches: strategy | "{cell.strategy}" |' in card
     ranks = cells.ranks(run, cells.plan(run.config)[0])
     assert ranks.columns.tolist() == ["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]
     assert len(ranks) == 20 * 3 * 3 and set(ranks["dataset"]) == {run.config.eval[0]}
