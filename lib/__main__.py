@@ -63,12 +63,14 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib import cells, runs, suite
+    from lib import cells, cost, runs, suite
 
     started = time.monotonic()
     chosen = suite.notebooks(asked.only, asked.start)
     run = runs.open(asked.profile, asked.overrides, asked.finished)
     print(runs.banner(run))
+    if run.profile == "paper":
+        print(cost.estimate(run))
     if asked.cells:
         return make_cells(run, asked.cells)
     if asked.dry_run:
@@ -117,7 +119,7 @@ def make_cells(run: object, pattern: str) -> int:
 
 def show_plan(run: object, chosen: list, force: bool) -> int:
     """Print what a run would do: notebooks, cells, downloads, time."""
-    from lib import cells, data, download, runs, suite
+    from lib import cells, download, runs, suite
 
     print("\nNotebooks")
     for path in chosen:
@@ -136,19 +138,21 @@ def show_plan(run: object, chosen: list, force: bool) -> int:
     print("\nData")
     for name in dict.fromkeys(n.removesuffix("-heldout") for n in (*run.config.train, *run.config.eval)):
         size = sum(file.bytes for file in download.files_of(name)) / 1e6
-        source = download.status(name) if size else "embedded" if name in data.NAMES else "your file"
+        named = {"facts": "embedded", "facts-new": "embedded", "mmarco": "33 GB through ir_datasets"}
+        source = download.status(name) if size else named.get(name, "your file")
         print(f"  {name:16} {f'{size:.0f} MB, ' if size else ''}{source}")
-    print(f"\nEstimate: {runs.estimate_text(run, todo)}")
+    if run.profile != "paper":  # its cost, for GPUs, stands above
+        print(f"\nEstimate: {runs.estimate_text(run, todo)}")
     return 0
 
 
 def finish(run: object, worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
-    from lib import cells, config, figures, suite, tables
+    from lib import cells, config, gallery, suite, tables
 
     if not cells.missing(run) and tables.current(run):
         if worked or not (run.folder / "figures").exists():
-            figures.save_all(run)
+            gallery.save_all(run)
         print(f"\ntables     {paths.shown(run.folder)}/metrics.csv and beside it")
         print(f"figures    {paths.shown(run.folder)}/figures")
     print(f"notebooks  {paths.shown(run.folder)}/notebooks (executed .ipynb, and .html to read)")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import artifacts, data, device, embedding, encoders, probe, progress, search, training
-from lib.config import Config, Run, as_dict
+from lib.config import Config, Run
 from lib.parallel import ParallelSet
 from lib.sampling import ALPHA, Strategy
 
@@ -112,12 +112,11 @@ def inputs(cell: Cell, config: Config) -> dict[str, Any]:
     """Everything that a cell's result depends on, beside the software and the machine, as JSON values."""
     sets = {name: data.evaluation_set(name, config.candidates).digest for name in evaluated(cell, config)}
     values = {"version": VERSION, "cell": cell.columns(), "encoder": encoders.identity(cell.encoder), "eval": sets}
-    settings = as_dict(config)
-    names = ["max_tokens", "candidates", "precision"]
+    values |= {name: getattr(config, name) for name in ("max_tokens", "candidates", "precision")}
     if cell.train != NONE:
-        values["train"] = data.training_set(cell.train, config.eval, config.candidates).digest
-        names += training.SETTINGS
-    return values | {name: settings[name] for name in names}
+        values["train"] = data.training_digest(cell.train, config.eval, config.candidates)
+        values |= training.settings(config)
+    return values
 
 
 def record(run: Run, cell: Cell) -> dict[str, Any] | None:
@@ -249,7 +248,7 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
         encoder=cell.encoder,
         encoder_digest=encoders.identity(cell.encoder),
         train=cell.train,
-        train_digest=questions.digest,
+        train_digest=data.training_digest(cell.train, run.config.eval, run.config.candidates),
         strategy=Strategy(cell.strategy, cell.alpha),
         seed=cell.seed or 0,
         config=run.config,

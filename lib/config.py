@@ -21,6 +21,8 @@ FACTS_ONLY = (
     "origin, so this run used the embedded facts corpus."
 )
 
+FACTS = ("facts", "facts-heldout", "facts-new")
+
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
 # Whole numbers are strict: a stray ``true`` would otherwise count as 1.
 Positive = Annotated[int, Field(gt=0, strict=True)]
@@ -45,6 +47,7 @@ class Config:
     warmup_steps: Natural = 10
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
+    checkpoint: Literal["last", "validation"] = "last"
     scale: Annotated[float, Field(gt=0)] = 20.0
     max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
     train_word_vectors: bool = False
@@ -83,7 +86,7 @@ class Run:
 
     def on_facts(self) -> "Run":
         """The same run on the embedded facts corpus, under a name of its own (design: never silently)."""
-        return replace(self, fallback=True, config=replace(self.config, train=("facts",), eval=("facts",)))
+        return replace(self, fallback=True, config=replace(self.config, train=("facts",), eval=FACTS))
 
 
 def profiles() -> list[str]:

@@ -16,7 +16,7 @@ from lib.errors import UserError
 from lib.parallel import ParallelSet
 
 LAREQA = ("xquad-r", "mlqa-r")
-NAMES = (*LAREQA, "facts", "parallel-docs", "miracl-mini")
+NAMES = (*LAREQA, "facts", "parallel-docs", "mmarco", "miracl-mini")
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -24,7 +24,8 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
 
     Args:
         name: ``xquad-r`` or ``mlqa-r`` (all questions), ``xquad-r-heldout`` or ``mlqa-r-heldout`` (in-domain test
-            questions against the full pool), ``facts`` (its test part), ``parallel-docs-heldout``,
+            questions against the full pool), ``facts`` (its test part; ``facts-heldout`` of the relations that are
+            trained on, ``facts-new`` of the others, against the same pool), ``parallel-docs-heldout``,
             ``miracl-mini``, or the path of a parallel JSONL file.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
@@ -32,8 +33,8 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
     if base in LAREQA:
         full = lareqa(base, candidates)
         return full if name == base else full.only((full.questions["split"] == "test").to_numpy(), name)
-    if name == "facts":
-        return _facts("test")
+    if base == "facts" or name == "facts-new":
+        return _facts_test(name)
     if name == "parallel-docs-heldout":
         return _parallel_docs_heldout()
     if name == "miracl-mini":
@@ -48,6 +49,15 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     is evaluated. Development and in-domain test questions are never trained on.
     """
     return _trainable(name, frozenset(evaluated), candidates)
+
+
+def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:
+    """What identifies the content of a training set; of mMARCO without downloading it, since plans are made first."""
+    if name == "mmarco":
+        from lib import artifacts, mmarco
+
+        return artifacts.digest(mmarco.identity())[:16]
+    return training_set(name, evaluated, candidates).digest
 
 
 @cache
@@ -118,6 +128,17 @@ def _facts(split: str) -> ParallelSet:
 
 
 @cache
+def _facts_test(name: str) -> ParallelSet:
+    from lib.facts import TEST_ONLY_RELATIONS
+
+    full = _facts("test")
+    if name == "facts":
+        return full
+    new = full.questions["id"].str.split(":").str[0].isin(TEST_ONLY_RELATIONS)
+    return full.only((new == (name == "facts-new")).to_numpy(), name)
+
+
+@cache
 def _parallel_docs_rows() -> list[dict]:
     files = download.fetch("parallel-docs")
     return [row for name in sorted(files) for row in parallel.read_rows(files[name])]
@@ -141,6 +162,13 @@ def _parallel_docs_heldout(rows: int = 800, languages: int = 9) -> ParallelSet:
 
 
 @cache
+def _mmarco() -> ParallelSet:
+    from lib import mmarco
+
+    return parallel.from_rows("mmarco", parallel.read_rows(mmarco.fetch()))
+
+
+@cache
 def _own(name: str) -> ParallelSet:
     path = Path(name)
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -151,6 +179,8 @@ def _own(name: str) -> ParallelSet:
 def _full(name: str, candidates: str) -> ParallelSet:
     if name in LAREQA:
         return lareqa(name, candidates)
+    if name == "mmarco":
+        return _mmarco()
     return _parallel_docs() if name == "parallel-docs" else _own(name)
 
 

@@ -91,6 +91,7 @@ ENCODERS = {
         ),
         Encoder(
             "labse", "e34fab64a3011d2176c99545a93d5cbddc9a91b7", "sentence-transformers/LaBSE",
+            prompts={"query": "Query: ", "document": "Passage: "},
             notes="trained on translation pairs; pooling as its own folder says",
         ),
         Encoder(

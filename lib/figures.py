@@ -1,11 +1,9 @@
-"""The figures of a run, made from its tables and the paper's published numbers, and the gallery that shows them.
+"""The figures of a run, made from its tables and the paper's published numbers.
 
 Each function draws one figure, titled with what the numbers say (`lib.findings`).
 """
 
-import shlex
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,7 +24,7 @@ ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned 
 @style.house()
 def data_at_a_glance(run: Run) -> Figure:
     """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
-    names = [name for name in run.config.eval if not name.endswith("-heldout")] or run.config.eval
+    names = [name for name in run.config.eval if not name.endswith(findings.PARTS)] or run.config.eval
     sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
     figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
@@ -210,38 +208,6 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     "rank_distance": ("Rank distance", rank_distances),
     "top10": ("Languages of the top 10", top10_languages),
 }
-
-
-def available(run: Run) -> list[str]:
-    """The figures that a run has numbers for; those on strategies or on several languages need them."""
-    languages = tables.read(run, "metrics_by_language.csv.gz")
-    absent = set() if len(tables.read(run, "training_log.csv")) else {"batches", "loss"}
-    absent |= set() if findings.language_matrices(languages) else {"languages"}
-    absent |= set() if "rank_distance" in set(languages["metric"]) else {"rank_distance", "top10"}
-    return [name for name in FIGURES if name not in absent]
-
-
-def save_all(run: Run) -> list[Path]:
-    """Write the run's figures to its folder ``figures``, each as SVG and PNG; returns their paths."""
-    origin, folder = style.provenance(run, tables.digest(run)), run.folder / "figures"
-    return [path for name in available(run) for path in style.save(FIGURES[name][1](run), folder / name, origin)]
-
-
-def gallery(run: Run) -> str:
-    """The gallery as Markdown: each figure with its finding and where its numbers come from."""
-    changes = "".join(f" --set {shlex.quote(text)}" for text in run.overrides)
-    tasks = findings.tasks(tables.read(run, "metrics.csv"))
-    pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
-    made = f"{style.small_print(run, tables.digest(run))} · trained → scored: {pairs}"
-    command = f"`./run_all.sh --profile {run.profile}{changes} --publish`"
-    warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
-    parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
-    for name in available(run):
-        heading, draw = FIGURES[name]
-        finding = style.capital(style.title(draw(run)))
-        parts.append(f"## {heading}\n\n![{heading}]({name}.png)\n\n{finding}.\n")
-        parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
-    return "\n".join(parts)
 
 
 def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from lib.parallel import LANGUAGES, ParallelSet
 
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value
+PARTS = ("-heldout", "-new")
 Task = tuple[str, str]  # trained on, scored on
 Values = Mapping[str, float]  # by strategy
 
@@ -25,8 +26,8 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:
-    """Each (trained on, scored on) of a table, held-out questions of the training set itself left out."""
-    foreign = table[~table["dataset"].str.endswith("-heldout")]
+    """Each (trained on, scored on) of a table, parts of a set left out that only serve the domain shift."""
+    foreign = table[~table["dataset"].str.endswith(PARTS)]
     trained = foreign[foreign["train"] != "none"]
     pairs = (trained if len(trained) else foreign)[["train", "dataset"]].drop_duplicates()
     return sorted(pairs.itertuples(index=False, name=None), key=lambda pair: list(foreign["dataset"]).index(pair[1]))
@@ -197,6 +198,19 @@ def compositions(log: pd.DataFrame) -> str:
         else:
             said.append(f"{strategy} keeps {single:.0%} of its batches in one language and mixes the others")
     return joined(said)
+
+
+def broken(log: pd.DataFrame) -> int:
+    """How many batches of a log of hybrid trainings do not hold what their kind promises."""
+    table = log[["kind", "languages"]].reset_index(names="batch")
+    pairs = table.assign(languages=table["languages"].str.split()).explode("languages")
+    parts = pairs["languages"].str.extract(r"(?P<query>.+)>(?P<passage>.+):\d+")
+    pairs = pairs.assign(same=parts["query"] == parts["passage"], query=parts["query"])
+    each = pairs.groupby("batch").agg(kind=("kind", "first"), same=("same", "sum"), n=("same", "size"))
+    right = ((each["kind"] == "mono") & (each["same"] == 1) & (each["n"] == 1)) | (
+        (each["kind"] == "cross") & (each["same"] == 0)
+    )
+    return int((~right).sum())
 
 
 def pairs_of_steps(log: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,9 @@ A *unit* is one query in one setting. Per unit, with the m relevant passages at 
 - ``map``: average precision without cutoff, (1/m) * sum_i i / r_i.
 - ``recall@k``: share of the m that stand in the first k.
 - ``ndcg@10``: sum over r_i <= 10 of 1 / log2(1 + r_i), over the same sum for the ideal ranking.
+- ``rank_distance``: r_m - r_1, in the pool of all languages only (the paper's measure of bias, section 3.2, after
+  Huang et al. 2023). At least m - 1; on MLQA-R m is 2 to 4, on XQuAD-R 11, so the two are not comparable.
+- ``max_rank``: r_m, in that pool: how far one must read to have met the answer in all its languages (Max@R).
 
 Settings (paper, section 3.2): *monolingual*, queries against the corpus of their own language; *cross-lingual*,
 against the corpus of one other language; *multilingual*, against one pool of all languages.
@@ -26,7 +29,7 @@ def units(ranks: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a unit: ``setting, question, query_language, passage_language`` and one column a measure, among
-        them ``rank_distance`` and ``max_rank`` (see `lib.bias`) in the multilingual setting.
+        them ``rank_distance`` and ``max_rank`` in the multilingual setting.
     """
     keys = ["question", "query_language", "passage_language"]
     single = measure(ranks, keys, "rank")

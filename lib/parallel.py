@@ -34,6 +34,8 @@ class ParallelSet:
         queries: ``question, language, text``; a row is a question in one language.
         passages: ``docid, language, text``, sorted by docid, so that each language is contiguous.
         qrels: ``query, passage``, row numbers of the two tables above, one row a relevant pair.
+        negatives: int32 [questions, languages], row in ``passages`` of a text that does not answer the question,
+            -1 where there is none; None for a set without such texts. Only training looks at them.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ParallelSet:
     queries: pd.DataFrame
     passages: pd.DataFrame
     qrels: pd.DataFrame
+    negatives: np.ndarray | None = None
 
     @cached_property
     def languages(self) -> list[str]:
@@ -76,6 +79,8 @@ class ParallelSet:
         hashed = hashlib.sha256(f"{self.name} {self.pool}".encode())
         for table in (self.questions, self.queries, self.passages, self.qrels):
             hashed.update(table.to_csv(index=False, lineterminator="\n").encode())
+        if self.negatives is not None:
+            hashed.update(self.negatives.tobytes())
         return hashed.hexdigest()[:16]
 
     def only(self, keep: np.ndarray, name: str | None = None) -> "ParallelSet":
@@ -91,6 +96,7 @@ class ParallelSet:
             questions=self.questions[keep].reset_index(drop=True),
             queries=queries.reset_index(drop=True),
             qrels=qrels.reset_index(drop=True),
+            negatives=None if self.negatives is None else self.negatives[keep],
         )
 
 
@@ -129,7 +135,7 @@ def from_rows(name: str, rows: list[dict]) -> ParallelSet:
     """A set from parallel JSONL rows; equal passages of a language are one candidate."""
     passages, first = [], {}
     for language in sorted({x for row in rows for x in row["p"]}):
-        texts = dict.fromkeys(row["p"][language] for row in rows if language in row["p"])
+        texts = dict.fromkeys(row[s][language] for s in "pn" for row in rows if language in row.get(s, {}))
         for number, text in enumerate(texts):
             first[language, text] = len(passages)
             passages.append((f"{language}-{number:06d}", language, text))
@@ -142,7 +148,11 @@ def from_rows(name: str, rows: list[dict]) -> ParallelSet:
     groups = [group_of(row) for row in rows]
     splits = [row.get("split") or split_of(group) for row, group in zip(rows, groups, strict=True)]
     questions = pd.DataFrame({"id": [row["id"] for row in rows], "group": groups, "split": splits})
-    return assemble(name, questions, queries, passages, answers)
+    made = assemble(name, questions, queries, passages, answers)
+    if "n" not in rows[0]:
+        return made
+    negatives = [[first.get((x, row["n"].get(x)), -1) for x in made.languages] for row in rows]
+    return replace(made, negatives=np.array(negatives, np.int32))
 
 
 def group_of(row: dict) -> str:
@@ -153,7 +163,8 @@ def group_of(row: dict) -> str:
 def read_rows(path: Path) -> list[dict]:
     """Read parallel JSONL, plain or gzipped.
 
-    Optional keys of a row: ``title`` ({lang: text}, put before the query), ``group`` (rows of one group stay in
+    Optional keys of a row: ``n`` ({lang: text}, in the languages of ``p``: passages that do not answer the question;
+    in all rows or in none), ``title`` ({lang: text}, put before the query), ``group`` (rows of one group stay in
     one split; without it, the part of the id before ``#``) and ``split`` (train, dev or test).
 
     Raises:
@@ -194,13 +205,15 @@ def _problem(row: object, seen: dict[str, dict]) -> str | None:
         return "field 'id' must be a text that is not empty"
     if row["id"] in seen:
         return f"field 'id': '{row['id']}' occurs twice; ids must differ"
-    for field in ("q", "p"):
+    for field in ("q", "p", "n") if "n" in row else ("q", "p"):
         texts = row.get(field)
         if not isinstance(texts, dict) or not texts:
             return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
         for language, text in texts.items():
             if not isinstance(text, str) or not text.strip():
                 return f"field '{field}', language '{language}': must be a text that is not empty"
+    if problem := _negative_problem(row, seen):
+        return problem
     if not isinstance(row.get("title", {}), dict):
         return 'field \'title\' must map language codes to texts, such as {"en": "..."}'
     if not isinstance(row.get("group", ""), str):
@@ -208,3 +221,12 @@ def _problem(row: object, seen: dict[str, dict]) -> str | None:
     if row.get("split", "train") not in list(SPLITS):
         return f"field 'split': must be one of {', '.join(SPLITS)}"
     return None
+
+
+def _negative_problem(row: dict, seen: dict[str, dict]) -> str | None:
+    if seen and ("n" in row) != ("n" in next(iter(seen.values()))):
+        return "field 'n': it must be in all rows or in none"
+    if "n" in row and row["n"].keys() != row["p"].keys():
+        return "field 'n': its languages must be those of 'p'"
+    same = [language for language in row.get("n", {}) if row["n"][language] == row["p"][language]]
+    return f"field 'n', language '{same[0]}': it is the text that answers the question" if same else None

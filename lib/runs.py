@@ -102,6 +102,15 @@ def evaluate(run: Run) -> pd.DataFrame:
     return tables.read(run, "metrics.csv")
 
 
+def judge(run: Run) -> pd.DataFrame:
+    """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`lib.claims`)."""
+    from lib import evidence
+
+    evaluate(run)
+    evidence.write(run)
+    return tables.read(run, "claims.csv")
+
+
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     """The main table: mAP in the three settings and rank distance, for each training, test set and strategy."""
     wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")

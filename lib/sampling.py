@@ -33,16 +33,22 @@ class Pairs:
         languages: of the set; the last two axes of ``row`` follow it.
         row: int32 [questions, languages, languages], number of the pair, -1 where it does not exist.
         anchor, positive: int32 [pairs], row of the pair's text in ``queries`` and in ``passages``.
+        negative: int32 [pairs], row in ``passages`` of a text in the positive's language that does not answer the
+            question; None where the set has none.
         answers: int64 [questions, languages], equal where two questions have the same relevant text, -1 where
             there is none. Two questions that agree in any language must not share a batch: each one's positive
             would be the other's false negative.
+        wrong: int64 [questions, languages], as ``answers``, of the explicit negatives (without them, no columns). One
+            question's must not share a batch with another's answer that is the same text.
     """
 
     languages: list[str]
     row: np.ndarray
     anchor: np.ndarray
     positive: np.ndarray
+    negative: np.ndarray | None
     answers: np.ndarray
+    wrong: np.ndarray
 
     @staticmethod
     def of(data: ParallelSet) -> "Pairs":
@@ -54,7 +60,11 @@ class Pairs:
         texts = pd.factorize(data.passages["language"] + "\t" + data.passages["text"])[0]
         answers = np.where(passages >= 0, texts[passages], -1)
         anchor, positive = queries[question, query_language], passages[question, passage_language]
-        return Pairs(data.languages, row, anchor, positive, answers)
+        if data.negatives is None:
+            return Pairs(data.languages, row, anchor, positive, None, answers, np.empty((len(answers), 0), np.int64))
+        negative = data.negatives[question, passage_language]
+        wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
+        return Pairs(data.languages, row, anchor, positive, negative, answers, wrong)
 
 
 @dataclass(frozen=True)
@@ -196,6 +206,7 @@ class LanguageBatchSampler:
         rows: list[int] = []
         questions: set[int] = set()
         answers: set[int] = set()
+        wrong: set[int] = set()
         avoided, shuffled = 0, False
         while True:
             before, left = len(rows), []
@@ -205,13 +216,15 @@ class LanguageBatchSampler:
                 options = self.pairs.row[question][mask]
                 options = options[options >= 0]
                 own = set(self.pairs.answers[question].tolist()) - {-1}
-                if len(options) == 0 or own & answers:
+                others = set(self.pairs.wrong[question].tolist()) - {-1}
+                if len(options) == 0 or own & answers or own & wrong or others & answers:
                     avoided += len(options) > 0
                     left.append(question)
                     continue
                 rows.append(int(options[draw.integers(len(options))]))
                 questions.add(question)
                 answers |= own
+                wrong |= others
             if len(rows) == size:
                 return rows, avoided, left
             if shuffled and len(rows) == before:

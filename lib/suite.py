@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib import artifacts, cells, paths, runs, tables
-from lib.config import Run, as_dict
+from lib import artifacts, cells, evidence, paths, runs, tables
+from lib.config import FACTS, Run, as_dict
 from lib.errors import UserError
 
-TRACKED = (*tables.TABLES, tables.PROVENANCE)
+TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
 BEGIN, END = "<!-- results: written by run_all.sh --publish -->", "<!-- end of results -->"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -106,21 +106,22 @@ def publish(run: Run) -> list[Path]:
     Raises:
         UserError: the run is on the facts corpus, or not finished.
     """
-    from lib import figures
+    from lib import gallery
 
-    if run.fallback or set(run.config.eval) == {"facts"}:
+    if run.fallback or set(run.config.eval) <= set(FACTS):
         raise UserError(f"run {run.name} used the facts corpus: only runs on real data are published")
     if cells.missing(run) or not tables.current(run):
         raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
     target = run.folder / "published"
     names = [f"cells/{cell.id}{suffix}" for cell in cells.of(run) for suffix in (".parquet", ".json")]
-    copies = {run.folder / name: target / name for name in (*TRACKED, *names)}
-    copies |= {path: paths.FIGURES / path.name for path in figures.save_all(run)}
+    copies = {run.folder / name: target / name for name in (*TRACKED, *names) if (run.folder / name).exists()}
+    pictures = paths.FIGURES / run.name
+    copies |= {path: pictures / path.name for path in gallery.save_all(run)}
     for source, copy in copies.items():
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
-    artifacts.write_text(paths.FIGURES / "README.md", figures.gallery(run))
-    written = [*copies.values(), paths.FIGURES / "README.md"]
+    artifacts.write_text(pictures / "README.md", gallery.page(run))
+    written = [*copies.values(), pictures / "README.md", gallery.write_index()]
     if run.name == "default":
         _insert_results(paths.ROOT / "README.md", results_table(run, tables.made_from(run)))
         written.append(paths.ROOT / "README.md")

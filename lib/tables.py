@@ -36,12 +36,12 @@ def write(run: Run) -> None:
             languages.append(means.assign(**identity))
             macro.append(metrics.macro(means).assign(**identity))
             others.append(variants(run, cell, dataset, units).assign(**identity))
-    _write(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
+    save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
-    _write(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
-    _write(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
-    _write(run, "top10_languages.csv", top_languages(run))
-    _write(run, "vectors.csv", vectors(run))
+    save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
+    save(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
+    save(run, "top10_languages.csv", top_languages(run))
+    save(run, "vectors.csv", vectors(run))
     write_training_log(run)
     write_provenance(run)
 
@@ -54,7 +54,7 @@ def write_training_log(run: Run) -> None:
             found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
     columns = [*KEYS[:5], "step", "epoch", "loss", "kind", "avoided", "languages"]
     table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
-    _write(run, "training_log.csv", table)
+    save(run, "training_log.csv", table)
 
 
 def current(run: Run) -> bool:
@@ -156,8 +156,8 @@ def _first_of_text(run: Run, dataset: str, units: pd.DataFrame) -> np.ndarray:
     return ~pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(pairs)
 
 
-def _write(run: Run, name: str, table: pd.DataFrame) -> None:
-    """CSV with 6 decimals; gzip without a time stamp, so that equal tables are equal files."""
+def save(run: Run, name: str, table: pd.DataFrame) -> None:
+    """Write a table: CSV with 6 decimals; gzip without a time stamp, so that equal tables are equal files."""
     path = run.folder / name
     text = f"# {FACTS_ONLY}\n" if run.fallback else ""
     text += table.to_csv(index=False, float_format="%.6f", lineterminator="\n")

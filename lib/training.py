@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import artifacts, device, encoders, paths, progress, vocabulary
+import numpy as np
+
+from lib import artifacts, device, encoders, paths, progress, validation, vocabulary
 from lib.config import Config
 from lib.parallel import ParallelSet
 from lib.sampling import Pairs, Strategy
@@ -19,7 +21,7 @@ from lib.sampling import Pairs, Strategy
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-STEPS_PER_CHECKPOINT = 20
+STEPS_PER_CHECKPOINT, CHECKPOINTS = 20, 20  # the second for long runs: one is three times the weights to write
 GROUPS = 4
 # The keys of a configuration that a trained model depends on, beside its precision.
 SETTINGS = [
@@ -51,8 +53,15 @@ class Recipe:
             "alpha": self.strategy.alpha,
             "seed": self.seed,
             "precision": device.precision(self.config.precision),
-            **{name: getattr(self.config, name) for name in [*SETTINGS, "max_tokens"]},
+            **settings(self.config),
+            "max_tokens": self.config.max_tokens,
         }
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """What a training depends on, of a configuration; the choice of the checkpoint where it is not the last one."""
+    chosen = {name: getattr(config, name) for name in SETTINGS}
+    return chosen | ({"checkpoint": config.checkpoint} if config.checkpoint != "last" else {})
 
 
 def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
@@ -66,7 +75,10 @@ def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
     def build(folder: Path) -> None:
         checkpoints = paths.store() / "checkpoints" / artifacts.digest(recipe.inputs())[:16]
         model = encoders.load(encoder_folder)
-        cut = vocabulary.trim(model, [*data.queries["text"], *data.passages["text"].iloc[_used(data)]])
+        texts = [*data.queries["text"], *data.passages["text"].iloc[_used(data)]]
+        if recipe.config.checkpoint == "validation":
+            texts += [text for pair in validation.pairs() for text in pair]
+        cut = vocabulary.trim(model, texts)
         log = fit(model, data, recipe.strategy, recipe.seed, recipe.config, checkpoints, recipe.train)
         vocabulary.restore(model, cut)
         encoders.save(model, folder / MODEL)
@@ -86,11 +98,12 @@ def fit(
     checkpoints: Path,
     title: str = "training",
 ) -> dict[str, Any]:
-    """Fine-tune ``model`` in place for ``config.steps`` steps.
+    """Fine-tune ``model`` in place for ``config.steps`` steps, or, by ``checkpoint``, as long as validation improves.
 
     Returns:
         ``batches``: how they were made; ``steps``: a list of one row a step, with loss, kind, languages, and
-        candidates passed over because they would have been false negatives.
+        candidates passed over because they would have been false negatives; ``validation``: loss by step, and
+        ``kept``, the step whose weights the model has.
     """
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
@@ -106,33 +119,50 @@ def fit(
         model=model,
         args=_arguments(model, config, seed, sampler, checkpoints),
         train_dataset=dataset,
+        eval_dataset=_validation_set() if config.checkpoint == "validation" else None,
         loss=MultipleNegativesRankingLoss(in_groups(model, _bf16(model, config)), scale=config.scale),
     )
     with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, encoders.quiet():
         trainer.add_callback(_reporter(task))
         trainer.train(resume_from_checkpoint=last)
     made = sampler(dataset, batch_size=config.batch_size, seed=seed)
-    losses = {entry["step"]: entry["loss"] for entry in trainer.state.log_history if "loss" in entry}
-    steps = made.log(config.steps)
+    history = trainer.state.log_history
+    losses = {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
+    steps = made.log(trainer.state.global_step)
     steps.insert(1, "loss", steps["step"].map(losses).astype(float).round(5))
     model.eval()
-    return {"batches": made.describe(), "steps": json.loads(steps.to_json(orient="records"))}
+    log = {"batches": made.describe(), "steps": json.loads(steps.to_json(orient="records"))}
+    if config.checkpoint == "validation":
+        validated = {entry["step"]: round(entry["eval_loss"], 5) for entry in history if "eval_loss" in entry}
+        log |= {"validation": validated, "kept": min(validated, key=lambda step: (validated[step], step))}
+    return log
 
 
 def as_dataset(data: ParallelSet, pairs: Pairs) -> Any:
     """A datasets.Dataset of row numbers whose texts are looked up as batches are made.
 
-    Its columns are exactly ``anchor`` and ``positive``: any other text column, such as a language, would reach the
-    loss as a hard negative without an error.
+    Its columns are exactly ``anchor`` and ``positive``, and ``negative`` where the set has explicit negatives: any
+    other text column, such as a language, would reach the loss as a hard negative without an error.
     """
     from datasets import Dataset
 
-    queries, passages = data.queries["text"].tolist(), data.passages["text"].tolist()
+    passages = data.passages["text"].tolist()
+    texts = {"anchor": data.queries["text"].tolist(), "positive": passages, "negative": passages}
+    rows = {"anchor": pairs.anchor, "positive": pairs.positive}
+    if pairs.negative is not None:
+        rows["negative"] = pairs.negative
 
-    def look_up(rows: dict[str, list[int]]) -> dict[str, list[str]]:
-        return {"anchor": [queries[i] for i in rows["anchor"]], "positive": [passages[i] for i in rows["positive"]]}
+    def look_up(batch: dict[str, list[int]]) -> dict[str, list[str]]:
+        return {column: [texts[column][i] for i in numbers] for column, numbers in batch.items()}
 
-    return Dataset.from_dict({"anchor": pairs.anchor, "positive": pairs.positive}).with_transform(look_up)
+    return Dataset.from_dict(rows).with_transform(look_up)
+
+
+def _validation_set() -> Any:
+    from datasets import Dataset
+
+    anchors, positives = zip(*validation.pairs(), strict=True)
+    return Dataset.from_dict({"anchor": anchors, "positive": positives})
 
 
 def log_of(folder: Path) -> dict[str, Any]:
@@ -158,6 +188,11 @@ def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints:
     from sentence_transformers import SentenceTransformerTrainingArguments
 
     prompts = model.prompts or {}
+    documents = prompts.get("document", "")
+    interval = max(STEPS_PER_CHECKPOINT, config.steps // CHECKPOINTS)
+    choice = {"eval_strategy": "steps", "eval_steps": interval, "load_best_model_at_end": True}
+    choice |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
+    choice = choice if config.checkpoint == "validation" else {}
     return SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         max_steps=config.steps,
@@ -169,9 +204,10 @@ def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints:
         use_cpu=device.device() == "cpu",
         seed=seed,
         batch_sampler=sampler,
-        prompts={"anchor": prompts.get("query", ""), "positive": prompts.get("document", "")},
+        prompts={"anchor": prompts.get("query", ""), "positive": documents, "negative": documents},
         logging_steps=1,
-        save_steps=STEPS_PER_CHECKPOINT,
+        save_steps=interval,
+        **choice,
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
@@ -182,14 +218,24 @@ def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints:
 def _trainer(**arguments: Any) -> Any:
     """The stock trainer without what it prints and guesses: our card says how the model was made."""
     from sentence_transformers import SentenceTransformerTrainer
+    from torch.utils.data import DataLoader
+    from transformers import EarlyStoppingCallback
     from transformers.trainer_callback import PrinterCallback
 
     class Trainer(SentenceTransformerTrainer):
         def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
             """None is added: it would embed sample rows for a widget at each checkpoint."""
 
+        def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+            """Validation rows in their order, not by the batch sampler, which is made for the training rows."""
+            size = self.args.per_device_train_batch_size
+            rows = self.eval_dataset if eval_dataset is None else eval_dataset
+            return self.accelerator.prepare(DataLoader(rows, batch_size=size, collate_fn=self.data_collator))
+
     trainer = Trainer(**arguments)
     trainer.remove_callback(PrinterCallback)
+    if arguments["eval_dataset"] is not None:
+        trainer.add_callback(EarlyStoppingCallback(validation.PATIENCE))
     return trainer
 
 
@@ -266,5 +312,6 @@ def _set_up_for_training(model: Any, dropout: float | None) -> None:
 
 
 def _used(data: ParallelSet) -> Any:
-    """Rows of the passages that are relevant to some question: training sees no others."""
-    return data.qrels["passage"].unique()
+    """Rows of the passages that are relevant to some question, and of explicit negatives: training sees no others."""
+    negatives = data.negatives[data.negatives >= 0] if data.negatives is not None else []
+    return np.union1d(data.qrels["passage"], negatives).astype(np.int64)

@@ -113,6 +113,45 @@ def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.Da
     return table[order].rename_axis(columns=None)
 
 
+def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: str = "setting") -> pd.DataFrame:
+    """Values with their 95% intervals as text, ``+.012 [+.004, +.020]``; settings in the order of the paper."""
+    from lib import findings, metrics
+
+    text = [
+        f"{findings.number(row[value], True)} [{findings.number(row['low'], True)}, {findings.number(row['high'], True)}]"
+        for _, row in table.iterrows()
+    ]
+    wide = table.assign(text=text).pivot_table(index=index, columns=columns, values="text", aggfunc="first", sort=False)
+    known = [name for name in metrics.SETTINGS if name in wide.columns]
+    return wide[known or list(wide.columns)].rename_axis(columns=None)
+
+
+def vectors(table: pd.DataFrame) -> pd.DataFrame:
+    """How much language the vectors hold, before and after centring, mean over seeds; and by chance."""
+    keys = ["dataset", "train", "strategy"]
+    wide = table.pivot_table(index=keys, columns=["measure", "centring"], values="value", sort=False)
+    return wide.reindex(columns=["before", "after", "chance"], level="centring").rename_axis(columns=[None, None])
+
+
+def centred(variants: pd.DataFrame) -> pd.DataFrame:
+    """mAP in each setting and rank distance, as they are and after centring, mean over seeds."""
+    chosen = variants[variants["metric"].isin(["map", "rank_distance"])]
+    chosen = chosen[chosen["variant"].isin(["all queries", "centred"])]
+    names = chosen["setting"].where(chosen["metric"] == "map", "rank distance")
+    chosen = chosen.assign(column=names, variant=chosen["variant"].replace("all queries", "as it is"))
+    keys = ["dataset", "train", "strategy"]
+    both = chosen.groupby([*keys, "variant"])["value"].count().unstack().dropna().index
+    wide = chosen.pivot_table(index=keys, columns=["column", "variant"], values="value", sort=False)
+    return wide.loc[wide.index.isin(both)].rename_axis(columns=[None, None])
+
+
+def verdicts(table: pd.DataFrame) -> Any:
+    """Claims with their verdicts, reasons, numbers and rules, to be read."""
+    shown = table.drop(columns="caveat").assign(reason=table["reason"] + ". " + table["caveat"].fillna(""))
+    style = shown.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+    return style.set_properties(subset=["numbers", "rule"], **{"font-size": "85%"}).set_uuid("claims")
+
+
 def _readable(table: pd.DataFrame) -> Any:
     """Wrapped text, right-to-left scripts from the right."""
     direction = pd.DataFrame("text-align: left; max-width: 28em; white-space: normal", table.index, table.columns)

@@ -74,7 +74,7 @@ def test_two_spellings_of_one_number_are_one_run():
 def test_the_fallback_to_facts_has_a_name_of_its_own():
     run = config.load("default").on_facts()
     assert run.name == "default-facts"
-    assert (run.config.train, run.config.eval) == (("facts",), ("facts",))
+    assert (run.config.train, run.config.eval) == (("facts",), config.FACTS)
     changed = config.load("default", ["steps=10"])
     assert changed.on_facts().name == changed.name.replace("default-", "default-facts-")
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 from PIL import Image
 
-from lib import config, data, figures, findings, parallel, paths, style, tables
+from lib import config, data, figures, findings, gallery, parallel, paths, style, tables
 
 LANGUAGES = ["ar", "de", "en"]
 DIGEST = "0123456789abcdef"
@@ -184,7 +184,7 @@ def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
 
 def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_the_same_bytes(run):
     write(run)
-    saved, main = figures.save_all(run), finding(run)
+    saved, main = gallery.save_all(run), finding(run)
     assert {p.name for p in saved} == {f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png")}
     first = {path: path.read_bytes() for path in saved}
     for path, content in first.items():
@@ -253,18 +253,18 @@ def test_the_top_10_is_shown_for_the_strategies_of_the_paper(run):
 def test_without_training_there_are_no_figures_of_training(run):
     untrained = replace(run, config=replace(run.config, strategies=("none",)))
     write(untrained, {"none": 0.3})
-    assert figures.available(untrained) == ["map_by_setting", "data", "rank_distance", "top10"]
+    assert gallery.available(untrained) == ["map_by_setting", "data", "rank_distance", "top10"]
     assert finding(untrained) == "Multilingual mAP is highest without fine-tuning on XQuAD-R (.300) and MLQA-R (.300)"
     assert "60% without fine-tuning on XQuAD-R" in finding(untrained, "top10")
 
 
 def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
     write(run)
-    text = figures.gallery(run)
+    text = gallery.page(run)
     assert re.findall(r"!\[.*?\]\((.*?)\)", text) == [f"{name}.png" for name in figures.FIGURES]
     assert f"{finding(run)}." in text
     assert text.count("`./run_all.sh --profile default --set encoder=static --publish`") == len(figures.FIGURES)
     origin = f"cells {DIGEST} · 1 seed: no interval · trained → scored: MLQA-R → XQuAD-R; XQuAD-R → MLQA-R"
     assert text.count(origin) == len(figures.FIGURES)
     assert style.WARNING not in text
-    assert style.WARNING in figures.gallery(write(run.on_facts()))
+    assert style.WARNING in gallery.page(write(run.on_facts()))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import bias, data, metrics, parallel, search
+from lib import data, metrics, parallel, search
 
 
 def ranks_table(rows) -> pd.DataFrame:
@@ -53,7 +53,6 @@ def test_rank_distance_and_max_rank_by_hand():
     found = one([30, 2, 5], "pool_rank")
     assert (found["rank_distance"], found["max_rank"]) == (28, 30)
     assert (one([7], "pool_rank")["rank_distance"], one([7], "pool_rank")["max_rank"]) == (0, 7)
-    assert (bias.rank_distance([30, 2, 5]), bias.max_rank([30, 2, 5])) == (28, 30)
     assert "rank_distance" not in one([30, 2, 5])  # in one language it says nothing of languages
 
 

@@ -1,0 +1,43 @@
+"""The tables that judge: paired effects, domain shift, overlap, the paper beside ours, and a verdict on each claim."""
+
+from typing import Any
+
+import pandas as pd
+
+from lib import artifacts, claims, effects, leaks, ledger, shift, tables
+from lib.config import Run
+
+TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
+SEAL = "evidence.json"
+
+
+def write(run: Run) -> None:
+    """Write the tables of evidence of a run whose tables of metrics are there, unless they are current."""
+    if current(run):
+        return
+    found = effects.scores(run)
+    made: dict[str, pd.DataFrame] = {
+        "effects.csv": effects.table(run, found),
+        "domain_shift.csv": shift.table(run, found),
+        "overlap.csv": leaks.table(run.config),
+        "ledger.csv": ledger.table(run),
+    }
+    metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv")
+    made["claims.csv"] = claims.table(
+        claims.Evidence(run, metrics, log, made["effects.csv"], made["domain_shift.csv"], made["overlap.csv"])
+    )
+    for name, table in made.items():
+        tables.save(run, name, table)
+    artifacts.write_sealed(run.folder / SEAL, _made_from(run))
+
+
+def current(run: Run) -> bool:
+    """Whether the tables of evidence are there, undamaged, and made from the run's present cells."""
+    sealed = artifacts.read_sealed(run.folder / SEAL)
+    present = all((run.folder / name).exists() for name in TABLES)
+    return present and sealed is not None and sealed == _made_from(run)
+
+
+def _made_from(run: Run) -> dict[str, Any]:
+    files = {name: artifacts.file_digest(run.folder / name) for name in TABLES}
+    return {"digest": tables.digest(run), "tables": files}

@@ -1,0 +1,261 @@
+"""The figures that argue: the price of alpha, paired differences, domain shift, verdicts, the paper beside ours."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib import claims, effects, findings, ledger, panels, shift, style, tables
+from lib.config import Run
+from lib.metrics import SETTINGS
+
+VERDICTS = {
+    claims.REPRODUCED: ("#0072B2", "●"), "yes": ("#0072B2", "●"),
+    claims.PARTLY: ("#E69F00", "◐"), "mixed": ("#E69F00", "◐"), "inconclusive": ("#E69F00", "◐"),
+    claims.NOT: ("#B00000", "○"), "no": ("#B00000", "○"),
+    claims.NOT_RUN: (style.GREY, "–"),
+}  # fmt: skip
+
+
+@style.house()
+def alpha_curve(run: Run) -> Figure:
+    """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
+    table = tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha")
+    found = findings.tasks(table)
+    figure = style.new(run, 4.2)
+    sentences = []
+    for axes, task in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
+        part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
+        wide = part.pivot_table(index=["alpha", "seed"], columns="setting", values="value")
+        means, spread = wide.groupby("alpha").mean(), wide.groupby("alpha").std(ddof=1)
+        x, y = means["monolingual"], means["multilingual"]
+        axes.plot(x, y, color=style.COLOURS["hybrid"], linewidth=1.2, zorder=1)
+        for alpha in means.index:
+            name = {0.0: "x-y", 1.0: "x-x-mono"}.get(alpha, "hybrid")
+            colour, marker = style.COLOURS[name], style.MARKERS[name]
+            bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
+            axes.errorbar(x[alpha], y[alpha], **bars, fmt=marker, color=colour, elinewidth=1, markersize=6)
+            axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), xytext=(7, 5), textcoords="offset points", fontsize=8)
+        axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
+        axes.margins(0.15)
+        axes.grid()
+        sentences.append(
+            f"on {findings.place(task, found)} monolingual mAP is highest at α = {x.idxmax():g} and multilingual at {y.idxmax():g}"
+        )
+    figure.axes[0].set_ylabel("multilingual mAP")
+    note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono. Crosses: one standard deviation over seeds."
+    style.frame(figure, run, tables.digest(run), "The price of α: " + "; ".join(sentences), note)
+    return figure
+
+
+@style.house()
+def forest(run: Run) -> Figure:
+    """Hybrid minus each other strategy, mAP in each setting, with 95% intervals and the margin of equivalence."""
+    table = tables.read(run, "effects.csv")
+    table = table[
+        (table["strategy"] == effects.HYBRID) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
+    ]
+    table = table[~table["dataset"].str.endswith(findings.PARTS) & (table["baseline"] != "none")]
+    found = list(dict.fromkeys(zip(table["train"], table["dataset"], strict=True)))
+    baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
+    figure = style.new(run, 1.3 + len(found) * (0.55 + 0.26 * len(baselines)))
+    grid = figure.subplots(len(found), len(SETTINGS), squeeze=False, sharex=True, sharey=True)
+    for row, task in zip(grid, found, strict=True):
+        for axes, setting in zip(row, SETTINGS, strict=True):
+            part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
+            intervals(axes, part.set_index("baseline"), baselines, "difference")
+            axes.set_title(setting if row is grid[0] else "", fontsize=9.5)
+        row[0].set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}", fontsize=8.5)
+    for axes in grid[-1]:
+        axes.set_xlabel("hybrid minus it, mAP")
+    note = "95% intervals over questions and seeds. Grey band: within .01 mAP, called equivalent before the runs."
+    style.frame(figure, run, tables.digest(run), _forest_finding(table), note)
+    return figure
+
+
+@style.house()
+def shift_slopes(run: Run) -> Figure:
+    """From held-out questions of the training set to the other set: what each strategy gains, and hybrid loses less."""
+    table = tables.read(run, "domain_shift.csv")
+    table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
+    found = list(dict.fromkeys(zip(table["train"], table["dataset"], table["shift"], strict=True)))
+    figure = style.new(run, 1.0 + 2.7 * len(found))
+    for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
+        part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
+        _slopes(row[0], part[part["quantity"].isin([shift.GAIN_IN, shift.GAIN_OUT])])
+        row[0].set_title(f"{style.name(task[0])} → {style.name(task[1])} ({task[2]})")
+        chosen = part[part["quantity"] == shift.DIFFERENCE].set_index("baseline")
+        intervals(row[1], chosen, [name for name in style.STRATEGIES if name in chosen.index], "value")
+        row[1].set(
+            xlabel="D: shift loss of hybrid minus that of the baseline, mAP", title="negative: hybrid loses less"
+        )
+    verdict, rows = shift.answer(tables.read(run, "domain_shift.csv"), _question_set(run))
+    title = f"Does hybrid lose less from its own domain to {style.name(_question_set(run))}? {style.capital(verdict)}"
+    counts = rows["verdict"].value_counts() if len(rows) else {}
+    title += (
+        ": " + ", ".join(f"{kind} in {n}" for kind, n in counts.items()) + f" of {len(rows)} comparisons"
+        if len(rows)
+        else ""
+    )
+    note = (
+        "Multilingual mAP less that of no fine-tuning. 95% intervals over questions and seeds; grey band: within .01."
+    )
+    style.frame(figure, run, tables.digest(run), title, note)
+    return figure
+
+
+@style.house()
+def scoreboard(run: Run) -> Figure:
+    """The verdict on each claim, with its reason."""
+    table = tables.read(run, "claims.csv")
+    lines = [textwrap.wrap(f"{row.claim}", 62) for row in table.itertuples()]
+    reasons = [textwrap.wrap(f"{row.reason}", 44) for row in table.itertuples()]
+    heights = [max(len(a), len(b)) for a, b in zip(lines, reasons, strict=True)]
+    figure = style.new(run, 1.0 + 0.17 * sum(heights) + 0.11 * len(heights))
+    axes = figure.subplots()
+    y = 0.0
+    for row, claim, reason, height in zip(table.itertuples(), lines, reasons, heights, strict=True):
+        colour, mark = VERDICTS[row.verdict]
+        place = {"va": "top", "fontsize": 8.5}
+        axes.text(0, y, row.id, weight="bold", **place)
+        axes.text(0.045, y, "\n".join(claim), **place)
+        axes.text(0.50, y, f"{mark} {row.verdict}", color=colour, weight="bold", **place)
+        axes.text(0.645, y, "\n".join(reason), color="#333333", **place)
+        y += height + 0.65
+        axes.axhline(y - 0.33, color="#E2E2E2", linewidth=0.6)
+    axes.set(xlim=(0, 1), ylim=(y - 0.3, -0.2))
+    axes.axis("off")
+    counts = table.loc[~table["id"].isin(["S", "RQ"]), "verdict"].value_counts()
+    title = f"Of {counts.sum()} claims: " + ", ".join(f"{n} {name}" for name, n in counts.items())
+    note = f"Judged for {run.config.encoder} by the rules beside each verdict in claims.csv. S: ours. RQ: the question."
+    style.frame(figure, run, tables.digest(run), title, note)
+    return figure
+
+
+@style.house()
+def paper_and_ours(run: Run) -> Figure:
+    """Every cell of the paper's tables 3 to 8 against ours, one panel a measure and setting."""
+    table = tables.read(run, "ledger.csv").dropna(subset=["ours"])
+    table = table[table["table"] >= 3]
+    kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
+    if not kinds:
+        figure = style.new(run, 1.0)
+        style.frame(figure, run, tables.digest(run), "None of the paper's test sets is part of this run")
+        return figure
+    columns = min(4, len(kinds))
+    rows = -(-len(kinds) // columns)
+    figure = style.new(run, 0.8 + 2.3 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (metric, setting) in zip(grid, kinds, strict=False):
+        part = table[(table["metric"] == metric) & (table["setting"] == setting)]
+        for name in ("x-x-mono", "x-y", "hybrid"):
+            rest = part[(part["strategy"] == name) & (part["language"] != "mean")]
+            mean = part[(part["strategy"] == name) & (part["language"] == "mean")]
+            look = {"color": style.COLOURS[name], "marker": style.MARKERS[name]}
+            axes.scatter(rest["paper"], rest["ours"], s=9, alpha=0.45, linewidths=0, **look)
+            axes.scatter(mean["paper"], mean["ours"], s=42, edgecolor="white", linewidths=0.7, zorder=3, **look)
+        low, high = part[["paper", "ours"]].min().min(), part[["paper", "ours"]].max().max()
+        axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.7, zorder=0)
+        axes.set_title(f"{metric.replace('_', ' ')}\n{setting}", fontsize=9)
+        axes.grid()
+    for axes in grid[len(kinds) :]:
+        axes.axis("off")
+    for axes in grid.reshape(rows, columns)[:, 0]:
+        axes.set_ylabel("ours")
+    for axes in grid[max(0, len(kinds) - columns) : len(kinds)]:
+        axes.set_xlabel("paper")
+    panels.legend(grid[0], ["x-x-mono", "x-y", "hybrid"])
+    grid[0].set_title(f"{kinds[0][0]}, {kinds[0][1]}", fontsize=9, pad=20)
+    total = ledger.summary(table).sum()
+    title = (
+        f"In {total['directions that agree']:.0f} of {total['of']:.0f} comparisons hybrid stands to the other strategy as "
+        f"in the paper; the order of all three agrees in {total['orders that agree']:.0f} of {total['of groups']:.0f}"
+    )
+    note = "Small: a query language. Large: the mean. Equal values (the line) are not expected: another encoder, other data."
+    style.frame(figure, run, tables.digest(run), title, note)
+    return figure
+
+
+def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
+    """One row a baseline: the value and its interval, filled where the interval excludes 0."""
+    axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    for y, name in enumerate(names):
+        if name in table.index:
+            row = table.loc[name]
+            colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
+            face = colour if sure else "white"
+            axes.scatter(row[column], y, s=34, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
+            text = findings.number(row[column], sign=True)
+            axes.annotate(text, (row["high"], y), xytext=(5, 0), textcoords="offset points", fontsize=8, va="center")
+    axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.18)
+    axes.grid(axis="x")
+
+
+def _slopes(axes: Axes, part: pd.DataFrame) -> None:
+    """A line a strategy, from the gain in domain (left) to the gain on the other set (right)."""
+    names = [name for name in style.STRATEGIES if name in {label.split("-0")[0] for label in part["strategy"]}]
+    for place, name in enumerate(names):
+        label = effects.HYBRID if name == "hybrid" else name
+        rows = part[part["strategy"] == label].set_index("quantity")
+        ends = [rows.loc[quantity] for quantity in (shift.GAIN_IN, shift.GAIN_OUT)]
+        x = np.array([0, 1]) + 0.03 * (place - len(names) / 2)
+        bars = np.array([[end["value"] - end["low"], end["high"] - end["value"]] for end in ends]).T
+        axes.errorbar(x, [end["value"] for end in ends], bars, color=style.COLOURS[name], marker=style.MARKERS[name],
+                      linestyle=style.LINES[name], linewidth=1.4, elinewidth=0.8, label=name)  # fmt: skip
+    axes.axhline(0, color=style.GREY, linewidth=0.8)
+    axes.set(
+        xticks=[0, 1], xticklabels=["held-out questions\nof the training set", "the other set"], xlim=(-0.25, 1.25)
+    )
+    axes.set_ylabel("gain over no fine-tuning, mAP")
+    axes.legend(fontsize=8, handlelength=2.6)
+    axes.grid(axis="y")
+
+
+def _forest_finding(table: pd.DataFrame) -> str:
+    """How hybrid stands to the two strategies that it is made of, in the multilingual setting."""
+    parts = []
+    for row in table[(table["setting"] == "multilingual") & table["baseline"].isin(["x-x-mono", "x-y"])].itertuples():
+        how = "ahead of" if row.low > 0 else "behind" if row.high < 0 else "level with"
+        where = f"{style.name(row.dataset)} after {style.name(row.train)}"
+        parts.append((f"{how} {row.baseline}", f"{where} ({findings.number(row.difference, sign=True)})"))
+    said: dict[str, list[str]] = {}
+    for how, where in parts:
+        said.setdefault(how, []).append(where)
+    return "Multilingual mAP: hybrid is " + "; ".join(
+        f"{how} on {findings.joined(where)}" for how, where in said.items()
+    )
+
+
+def _question_set(run: Run) -> str:
+    """The set that the research question is asked on: MLQA-R, or on the facts corpus its new relations."""
+    return "mlqa-r" if "mlqa-r" in run.config.eval else "facts-new"
+
+
+def drawable(run: Run) -> list[str]:
+    """Which of these figures a run has numbers for."""
+    log, effect = tables.read(run, "training_log.csv"), tables.read(run, "effects.csv")
+    moved, compared = tables.read(run, "domain_shift.csv"), tables.read(run, "ledger.csv")
+    alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
+    there = {
+        "alpha": alphas > 1,
+        "forest": (effect["strategy"] == effects.HYBRID).any() and (effect["baseline"] != "none").any(),
+        "shift": (moved["quantity"] == shift.DIFFERENCE).any(),
+        "claims": True,
+        "ledger": compared["ours"].notna().any(),
+    }
+    return [name for name, present in there.items() if present]
+
+
+FIGURES = {
+    "shift": ("Domain shift", shift_slopes),
+    "forest": ("Paired differences", forest),
+    "alpha": ("The price of alpha", alpha_curve),
+    "claims": ("Verdicts", scoreboard),
+    "ledger": ("The paper beside ours", paper_and_ours),
+}

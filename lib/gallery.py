@@ -1,0 +1,65 @@
+"""Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lib import artifacts, evidence, figures, figures_bias, figures_evidence, findings, paths, style, tables
+from lib.config import Run
+
+ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "vectors", "top10")
+ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
+    **figures_evidence.FIGURES, **figures_bias.FIGURES, **figures.FIGURES,
+}  # fmt: skip
+RUNS = ("full", "default")  # in the order of the gallery
+
+
+def available(run: Run) -> list[str]:
+    """The figures that a run has numbers for, the answer first."""
+    languages = tables.read(run, "metrics_by_language.csv.gz")
+    absent = set() if len(tables.read(run, "training_log.csv")) else {"batches", "loss"}
+    absent |= set() if findings.language_matrices(languages) else {"languages"}
+    parallel = "rank_distance" in set(languages["metric"])
+    absent |= set() if parallel else {"rank_distance", "top10", *figures_bias.FIGURES}
+    judged = figures_evidence.drawable(run) if evidence.current(run) else []
+    absent |= set(figures_evidence.FIGURES) - set(judged)
+    found = [name for name in ALL if name not in absent]
+    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
+def save_all(run: Run) -> list[Path]:
+    """Write the run's figures to its folder ``figures``, each as SVG and PNG; returns their paths."""
+    origin, folder = style.provenance(run, tables.digest(run)), run.folder / "figures"
+    return [path for name in available(run) for path in style.save(ALL[name][1](run), folder / name, origin)]
+
+
+def page(run: Run) -> str:
+    """A run's gallery as Markdown: each figure with its finding and where its numbers come from."""
+    changes = "".join(f" --set {shlex.quote(text)}" for text in run.overrides)
+    tasks = findings.tasks(tables.read(run, "metrics.csv"))
+    pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
+    made = f"{style.small_print(run, tables.digest(run))} · trained → scored: {pairs}"
+    partly = " --finished" if run.finished else ""
+    command = f"`./run_all.sh --profile {run.profile}{changes}{partly} --publish`"
+    warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
+    parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
+    for name in available(run):
+        heading, draw = ALL[name]
+        finding = style.capital(style.title(draw(run)))
+        parts.append(f"## {heading}\n\n![{heading}]({name}.png)\n\n{finding}.\n")
+        parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
+    return "\n".join(parts)
+
+
+def write_index() -> Path:
+    """Write the gallery over all published runs: their pages one after the other, each below its own folder."""
+    parts = []
+    for folder in sorted(paths.FIGURES.iterdir(), key=lambda p: (RUNS.index(p.name) if p.name in RUNS else 9, p.name)):
+        if (folder / "README.md").exists():
+            text = (folder / "README.md").read_text(encoding="utf-8")
+            parts.append(text.replace("](", f"]({folder.name}/"))
+    target = paths.FIGURES / "README.md"
+    artifacts.write_text(target, "\n".join(parts))
+    return target

@@ -1,0 +1,144 @@
+"""Domain shift, the research question: what of a strategy's gain is lost on a test set of another kind?
+
+For a strategy s trained on one set: G = mAP(s) - mAP(no fine-tuning) on held-out questions of that set, F = the same on
+another set, and the shift loss L = G - F. The answer is D = L(hybrid) - L(baseline): negative where hybrid batches
+lose less. No fine-tuning cancels out of D. Wikipedia to Wikipedia is *near*, documentation to Wikipedia *far*.
+"""
+
+import pandas as pd
+
+from lib import stats
+from lib.cells import NONE
+from lib.config import Run
+from lib.effects import HYBRID, Key, Scores, common_seeds, language_groups
+
+WIKIPEDIA = ("xquad-r", "mlqa-r")
+BASELINES = ("en-en", "x-x", "x-x-mono", "x-y")
+GAIN_IN, GAIN_OUT, LOSS, DIFFERENCE = "gain in domain", "gain on the other set", "shift loss", "difference of losses"
+COLUMNS = ["train", "dataset", "shift", "setting", "languages", "strategy", "baseline", "quantity", "value", "low"]
+COLUMNS += ["high", "questions_in", "questions_out", "seeds"]
+
+
+def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
+    """G, F and L of each strategy, and D of hybrid (alpha .5) against each baseline, with 95% intervals.
+
+    Languages: all; of the other set those that the training set has and those that it lacks; and for D in the
+    multilingual setting each query language that both sets have.
+    """
+    rows = []
+    for key in found:
+        if key.metric == "map" and key.train not in (NONE, key.dataset) and not key.dataset.endswith("-heldout"):
+            rows += _quantities(run, found, key)
+            if key.label == HYBRID:
+                for baseline in BASELINES:
+                    rows += _difference(run, found, key, baseline)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def kind(train: str, dataset: str) -> str:
+    """``near`` between two sets made of Wikipedia, or within the facts corpus; else ``far``."""
+    same = {train, dataset} <= set(WIKIPEDIA) or dataset.startswith(train)
+    return "near" if same else "far"
+
+
+def answer(table: pd.DataFrame, dataset: str = "mlqa-r", setting: str = "multilingual") -> tuple[str, pd.DataFrame]:
+    """The verdict on the research question: yes, no, mixed or inconclusive; and the rows that it rests on.
+
+    ``yes``: D is below 0, with its whole interval, against every baseline and training set. ``no``: against none, and
+    each interval lies above 0 or within the margin of equivalence. ``mixed``: against some. ``inconclusive``: against
+    none, and some interval is too wide to say.
+    """
+    chosen = table[(table["quantity"] == DIFFERENCE) & (table["dataset"] == dataset)]
+    chosen = chosen[(chosen["setting"] == setting) & (chosen["languages"] == "all")]
+    kinds = [verdict(stats.Interval(row.value, row.low, row.high)) for row in chosen.itertuples()]
+    chosen = chosen.assign(verdict=kinds)
+    better = chosen["verdict"] == "more robust"
+    if not len(chosen):
+        return "not run", chosen
+    if better.any():
+        return ("yes" if better.all() else "mixed"), chosen
+    return ("inconclusive" if (chosen["verdict"] == "inconclusive").any() else "no"), chosen
+
+
+def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
+    """The answer in words, with its intervals, and what would overturn it."""
+    said, rows = answer(table, dataset)
+    if not len(rows):
+        return f"Not run: no strategy was scored on both its own held-out questions and {dataset}."
+    parts = [
+        f"{row.shift}, trained on {row.train}, against {row.baseline}: D = {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        f" ({row.verdict}, {row.seeds} seeds)"
+        for row in rows.itertuples()
+    ]
+    nearest = rows.loc[rows[["low", "high"]].abs().min(axis=1).idxmin()]
+    return (
+        f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? {said.capitalize()}. "
+        + "; ".join(parts)
+        + f". The comparison nearest to turning is that with {nearest.baseline} ({nearest.shift}), whose interval ends "
+        f"{min(abs(nearest.low), abs(nearest.high)):.3f} mAP from zero; other seeds, another encoder or other data could "
+        "turn it."
+    )
+
+
+def verdict(difference: stats.Interval, margin: float = 0.01) -> str:
+    """What one D says: more robust, less robust, equivalent (within .01 mAP), or inconclusive."""
+    if difference.high < 0:
+        return "more robust"
+    if difference.low > 0:
+        return "less robust"
+    return "equivalent" if difference.inside(margin) else "inconclusive"
+
+
+def _pair(found: dict[Key, Scores], key: Key, label: str) -> tuple[Scores, Scores] | None:
+    """The scores of a strategy on the held-out questions of its own training set and on the other set."""
+    train = NONE if label == NONE else key.train
+    sides = [
+        found.get(Key(train, label, dataset, key.setting, key.metric))
+        for dataset in (f"{key.train}-heldout", key.dataset)
+    ]
+    return None if None in sides else tuple(sides)
+
+
+def _quantities(run: Run, found: dict[Key, Scores], key: Key) -> list[dict]:
+    mine, before = _pair(found, key, key.label), _pair(found, key, NONE)
+    if mine is None or before is None:
+        return []
+    seeds, rows = mine[1].seeds, []
+    inside = mine[0].at(seeds) - before[0].at(seeds)
+    for languages, units in language_groups(run, key.train, mine[1]):
+        outside = mine[1].at(seeds, units) - before[1].at(seeds, units)
+        sure = {
+            GAIN_IN: stats.interval(inside),
+            GAIN_OUT: stats.interval(outside),
+            LOSS: stats.interval_of([[inside], [outside]], lambda g, f: g - f),
+        }
+        rows += [_row(key, languages, "", name, value, mine, seeds) for name, value in sure.items()]
+    return rows
+
+
+def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> list[dict]:
+    mine, others = _pair(found, key, HYBRID), _pair(found, key, baseline)
+    if mine is None or others is None or not (seeds := common_seeds([*mine, *others])):
+        return []
+    rows, inside = [], mine[0].at(seeds) - others[0].at(seeds)
+    for languages, units in language_groups(run, key.train, mine[1]):
+        outside = mine[1].at(seeds, units) - others[1].at(seeds, units)
+        sure = stats.interval_of([[inside], [outside]], lambda g, f: g - f)
+        rows.append(_row(key, languages, baseline, DIFFERENCE, sure, mine, seeds))
+    for unit in mine[0].units if key.setting == "multilingual" else ():
+        if unit in mine[1].units:
+            place_in, place_out = [mine[0].units.index(unit)], [mine[1].units.index(unit)]
+            inside = mine[0].at(seeds, place_in) - others[0].at(seeds, place_in)
+            outside = mine[1].at(seeds, place_out) - others[1].at(seeds, place_out)
+            sure = stats.interval_of([[inside], [outside]], lambda g, f: g - f)
+            rows.append(_row(key, unit[0], baseline, DIFFERENCE, sure, mine, seeds))
+    return rows
+
+
+def _row(
+    key: Key, languages: str, baseline: str, quantity: str, sure: stats.Interval, sides: tuple, seeds: tuple
+) -> dict:
+    row = {"train": key.train, "dataset": key.dataset, "shift": kind(key.train, key.dataset), "setting": key.setting}
+    row |= {"languages": languages, "strategy": key.label, "baseline": baseline, "quantity": quantity}
+    row |= {"value": sure.value, "low": sure.low, "high": sure.high}
+    return row | {"questions_in": len(sides[0].values), "questions_out": len(sides[1].values), "seeds": len(seeds)}

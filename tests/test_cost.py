@@ -1,0 +1,67 @@
+"""The cost estimate: worked by hand for a small run, and its constants against what they stand for."""
+
+import csv
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from lib import config, cost, mmarco, paths
+
+SETTINGS = [
+    "encoder=xlm-r", "train=[xquad-r]", "eval=[mlqa-r]", "strategies=[none, x-y, x-x-mono]", "seeds=[0, 1]",
+    "steps=1000", "batch_size=100", "max_tokens=128",
+]  # fmt: skip
+
+
+def estimate(*overrides: str) -> cost.Cost:
+    return cost.estimate(config.load("default", [*SETTINGS, *overrides]))
+
+
+def test_a_small_run_worked_by_hand():
+    found = estimate()
+    # 4 trainings of 1,000 steps; 100 x (32 + 128) = 16,000 tokens a step; 6 x 86e6 x 16,000 = 8.256e12 a step
+    assert found.training_hours == pytest.approx(4 * 1000 * 8.256e12 / 1.248e14 / 3600)
+    # 5 cells, each encodes 24,733 texts of 128 tokens, 2 x 86e6 each
+    assert found.encoding_hours == pytest.approx(5 * 24_733 * 128 * 172e6 / 1.248e14 / 3600)
+    # 278e6 parameters of 4 bytes: the encoder, 4 models, and 2 checkpoints of 3 times the weights
+    assert found.disk == pytest.approx(1.112e9 * (1 + 4 + 6))
+    assert found.gpu_memory == pytest.approx(4 * 1.112e9 + 16_000 * 34 * 12 * 768)
+    assert found.memory == pytest.approx(2 * 1.112e9 + 2e9)
+
+
+def test_held_out_questions_share_the_pool_and_evaluation_needs_no_training():
+    alone = estimate("strategies=[none]")
+    assert alone.training_hours == 0
+    assert estimate("strategies=[none]", "eval=[mlqa-r, mlqa-r-heldout]").encoding_hours == alone.encoding_hours
+
+
+def test_triples_cost_a_second_passage_the_download_and_the_memory_of_the_sample():
+    pairs, triples = estimate(), estimate("train=[mmarco]")
+    assert triples.training_hours / pairs.training_hours == pytest.approx((32 + 2 * 128) / (32 + 128))
+    sample = mmarco.TRIPLES * 7_500
+    assert triples.disk - pairs.disk == pytest.approx(33.2e9 + sample)
+    assert triples.memory - pairs.memory == pytest.approx(7 * sample)
+
+
+def test_labse_costs_the_hours_of_xlm_r_and_the_memory_of_its_larger_vocabulary():
+    xlm_r, labse = estimate(), estimate("encoder=labse")
+    assert labse.training_hours == xlm_r.training_hours
+    assert labse.gpu_memory - xlm_r.gpu_memory == pytest.approx(16 * (384.9e6 - 192.0e6))
+    assert estimate("encoder=org/name") == xlm_r  # not listed: taken for the size of a base model
+
+
+def test_people_read_a_line_for_each_resource():
+    shown = str(replace(estimate(), training_hours=2.04, encoding_hours=0.5, disk=61.4e9, gpu_memory=13e9, memory=3e10))
+    assert [line.split()[0] for line in shown.splitlines()] == ["GPU", "disk", "GPU", "memory"]
+    assert "2.5 (training 2.0, encoding 0.5)" in shown and "61 GB" in shown and "13 GB" in shown and "30 GB" in shown
+
+
+def test_the_counts_of_texts_are_those_of_the_papers_tables():
+    counts: Counter[str] = Counter()
+    with open(paths.PUBLISHED / "eval_data.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["dataset"] != "miracl-dev" or row["language"] in ("ar", "en", "es", "hi", "ru", "th", "zh"):
+                counts[row["dataset"]] += int(row["queries"]) + int(row["candidates"])
+    german = 15_866_222 + 305
+    assert counts + Counter({"miracl-dev": german}) == cost.TEXTS

@@ -1,0 +1,287 @@
+"""mMARCO: sampled, joined by id from files laid out as released, and trained on with its explicit negatives."""
+
+import hashlib
+import importlib
+import io
+import json
+import random
+import shutil
+import sys
+import tarfile
+from dataclasses import replace
+
+import pytest
+import synthetic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_vocabulary import write_transformer
+
+from lib import config, data, encoders, mmarco, parallel, training
+from lib.errors import UserError
+from lib.sampling import LanguageBatchSampler, Pairs, Strategy
+
+FILE_NAMES = {"ar": "arabic", "de": "german", "es": "spanish", "hi": "hindi", "ru": "russian", "zh": "chinese"}
+PACKAGE = "ir_datasets"
+QUERIES, PASSAGES = range(100, 124), range(1000, 1060)
+
+
+# --- what was released, small ---
+
+
+def text(language: str, number: int) -> str:
+    """Made-up words in letters that the toy tokenizer has, others for each language and number."""
+    draw = random.Random(f"{language} {number}")
+    return f"{language}{number} " + " ".join("".join(draw.choices("Wherolitg", k=5)) for _ in range(6))
+
+
+def triples() -> list[str]:
+    """Three lines a query: its one right passage, three others that answer no query."""
+    return [f"{q}\t{1000 + n}\t{1030 + (n + k) % 30}" for n, q in enumerate(QUERIES) for k in range(3)]
+
+
+def table(language: str, numbers) -> bytes:
+    return "".join(f"{n}\t{text(language, n)}\n" for n in numbers).encode()
+
+
+def write_tar(path, name: str, content: bytes) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+
+
+def write_home(home) -> None:
+    """Write the files where ir_datasets keeps them."""
+    (home / "mmarco" / "v2").mkdir(parents=True)
+    (home / "msmarco-passage").mkdir()
+    (home / "mmarco" / "triples.train.ids.small.tsv").write_text("".join(line + "\n" for line in triples()))
+    for language, name in FILE_NAMES.items():
+        (home / "mmarco" / "v2" / f"{name}_collection.tsv").write_bytes(table(language, PASSAGES))
+        (home / "mmarco" / "v2" / f"{name}.queries.train.tsv").write_bytes(table(language, QUERIES))
+    broken = table("en", PASSAGES).replace(b"en1000 ", "cafÃ© ".encode())  # some released passages are encoded twice
+    write_tar(home / "msmarco-passage" / "collectionandqueries.tar.gz", "collection.tsv", broken)
+    write_tar(home / "msmarco-passage" / "queries.tar.gz", "queries.train.tsv", table("en", QUERIES))
+
+
+@pytest.fixture(scope="module")
+def own_import(tmp_path_factory):
+    """ir_datasets over a home of its own: imported anew, since it looks for its home when it is imported."""
+    pytest.importorskip(PACKAGE)
+    folder = tmp_path_factory.mktemp("ir_datasets")
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == PACKAGE}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IR_DATASETS_HOME", str(folder))
+        importlib.import_module(PACKAGE)
+        yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+@pytest.fixture
+def home(own_import, own_folders):
+    """The home as it is once everything has been downloaded."""
+    shutil.rmtree(own_import)
+    write_home(own_import)
+    return own_import
+
+
+# --- the sample ---
+
+LINES = st.lists(st.tuples(*[st.integers(0, 9)] * 3).map(lambda ids: "\t".join(map(str, ids))), max_size=30)
+
+
+def sampled(path, lines: list[str], number: int, seed: int = 0) -> list[str]:
+    path.write_text("".join(line + "\n" for line in lines))
+    return ["\t".join(triple) for triple in mmarco.sample(path, number, seed)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(LINES, st.integers(1, 40), st.randoms())
+def test_the_sample_is_the_lines_of_smallest_hash_in_whatever_order_the_file_is(tmp_path_factory, lines, number, draw):
+    path = tmp_path_factory.getbasetemp() / "lines.tsv"
+
+    def place(line: str) -> str:
+        return hashlib.blake2b(line.encode(), digest_size=8, key=b"0").hexdigest()
+
+    lines = list(dict.fromkeys(lines))
+    found = sampled(path, lines, number)
+    assert found == sorted(lines, key=place)[:number]
+    draw.shuffle(lines)
+    assert sampled(path, lines, number) == found
+    assert sampled(path, lines, number + 3)[:number] == found
+
+
+def test_equal_lines_count_once_and_another_seed_gives_another_sample(tmp_path):
+    assert sampled(tmp_path / "t", ["1\t2\t3", "1\t2\t3"], 2) == ["1\t2\t3"]
+    assert set(sampled(tmp_path / "t", triples(), 20, seed=1)) != set(sampled(tmp_path / "t", triples(), 20, seed=0))
+
+
+def test_only_the_wanted_texts_are_kept(tmp_path):
+    (tmp_path / "t").write_bytes("1\tone\n11\televen\n2\ttwo\twith a tab \r\n3\tдва\x85три".encode())
+    assert mmarco.texts(tmp_path / "t", {"2", "3", "4"}) == {"2": "two\twith a tab", "3": "два\x85три"}
+
+
+def test_an_incomplete_triple_or_one_that_says_the_same_twice_is_left_out():
+    queries = {"de": {"1": "Frage", "2": "Frage 2"}, "en": {"1": "question", "2": ""}}
+    passages = {"de": {"7": "ja", "8": "nein"}, "en": {"7": "yes", "8": "no", "9": "yes"}}
+    asked = [mmarco.Triple(*ids) for ids in (("1", "7", "8"), ("2", "7", "8"), ("1", "8", "9"), ("1", "7", "9"))]
+    assert list(mmarco.rows(asked, queries, passages)) == [
+        {
+            "id": "1#7-8", "split": "train", "q": {"de": "Frage", "en": "question"},
+            "p": {"de": "ja", "en": "yes"}, "n": {"de": "nein", "en": "no"},
+        }
+    ]  # fmt: skip
+    passages["de"]["9"] = "vielleicht"
+    assert [row["id"] for row in mmarco.rows(asked, queries, passages)] == ["1#7-8", "1#8-9"]  # 7 and 9 are both "yes"
+
+
+# --- from the released files ---
+
+
+def test_rows_are_joined_by_id_over_all_languages(home, monkeypatch):
+    path = mmarco.fetch(30)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 30
+    for row in rows:
+        query, positive, negative = (int(part) for part in row["id"].replace("-", "#").split("#"))
+        assert f"{query}\t{positive}\t{negative}" in triples()
+        wanted = {x: text(x, positive) for x in mmarco.LANGUAGES}
+        if positive == 1000:
+            wanted["en"] = wanted["en"].replace("en1000", "café")
+        assert (row["q"], row["p"]) == ({x: text(x, query) for x in mmarco.LANGUAGES}, wanted)
+        assert row["n"] == {x: text(x, negative) for x in mmarco.LANGUAGES}
+    monkeypatch.setattr(mmarco, "_build", lambda *arguments: pytest.fail("made again"))
+    assert mmarco.fetch(30) == path
+    assert {row["id"] for row in parallel.read_rows(path)} == {row["id"] for row in rows}
+
+
+def test_a_download_is_taken_if_its_md5_is_right_and_refused_in_one_line_if_not(home, tmp_path, monkeypatch):
+    import ir_datasets
+    from ir_datasets.util import LocalDownload
+
+    released = home / "mmarco" / "v2" / "german_collection.tsv"
+    released.rename(tmp_path / "elsewhere.tsv")
+    download = ir_datasets.load("mmarco/v2/de/train").docs_handler()._dlc
+    monkeypatch.setattr(download, "_path", None)
+    monkeypatch.setattr(download, "mirrors", [LocalDownload(tmp_path / "elsewhere.tsv")])
+    with pytest.raises(
+        UserError, match=r"mMARCO: docs of mmarco/v2/de/train cannot be had \(Expected md5 .*start again"
+    ):
+        mmarco.fetch(30)
+    assert not released.exists()
+    monkeypatch.setattr(download, "expected_md5", hashlib.md5((tmp_path / "elsewhere.tsv").read_bytes()).hexdigest())
+    assert mmarco.fetch(30).is_file() and released.is_file()
+
+
+def test_a_collection_without_the_texts_is_named(home):
+    (home / "mmarco" / "v2" / "hindi_collection.tsv").write_bytes(table("hi", range(1000, 1020)))
+    with pytest.raises(UserError, match=r"of 72 triples have all their texts, and hi lacks most; .*mmarco/v2/hi/train"):
+        mmarco.fetch(1_000)
+
+
+def test_without_ir_datasets_the_package_is_named(own_folders, monkeypatch):
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+    with pytest.raises(UserError, match="pip install ir-datasets"):
+        mmarco.fetch()
+
+
+# --- training on triples ---
+
+
+def with_negatives(questions: int, negative) -> list[dict]:
+    """Rows whose explicit negative is that of `negative(n)`: the name of a word."""
+    made = synthetic.rows(questions)
+    return [row | {"n": {x: f"{negative(n)}{x}" for x in row["p"]}} for n, row in enumerate(made)]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n": None}, "field 'n' must map language codes to texts"),
+        ({"n": {"de": "x", "en": " ", "zh": "x"}}, "field 'n', language 'en': must be a text"),
+        ({"n": {"de": "x", "en": "x"}}, "field 'n': its languages must be those of 'p'"),
+        ({"n": {"de": "x", "en": "p1en", "zh": "x"}}, "field 'n', language 'en': it is the text that answers"),
+        ({}, "field 'n': it must be in all rows or in none"),
+    ],
+)
+def test_a_wrong_negative_is_named_with_its_row(tmp_path, change, said):
+    first, second = with_negatives(1, lambda n: "n")[0], synthetic.rows(2)[1] | change
+    (tmp_path / "my.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    with pytest.raises(UserError, match=f"my.jsonl, row 2: {said}"):
+        parallel.read_rows(tmp_path / "my.jsonl")
+
+
+def test_negatives_are_part_of_the_content_and_follow_their_questions():
+    made = parallel.from_rows("made up", with_negatives(4, lambda n: f"n{n}"))
+    other = parallel.from_rows("made up", with_negatives(4, lambda n: f"n{(n + 1) % 4}"))
+    assert made.digest != other.digest
+    kept = made.only(made.questions["id"].isin(["1", "3"]).to_numpy())
+    found = [[made.passages["text"][row] for row in rows] for rows in kept.negatives]
+    assert found == [[f"n{n}{x}" for x in kept.languages] for n in (1, 3)]
+
+
+def test_each_pair_has_the_negative_of_its_question_in_the_language_of_its_passage():
+    made = parallel.from_rows("made up", with_negatives(5, lambda n: f"n{n}"))
+    pairs = Pairs.of(made)
+    dataset = training.as_dataset(made, pairs)
+    assert dataset.column_names == ["anchor", "positive", "negative"]
+    row = int(pairs.row[3, 0, 2])  # question 3, German query, Chinese passage
+    assert dataset[row] == {"anchor": "q3de", "positive": "p3zh", "negative": "n3zh"}
+
+
+def test_a_negative_never_meets_the_question_that_it_answers():
+    made = parallel.from_rows("made up", with_negatives(12, lambda n: f"p{(n + 1) % 12}"))  # the next one's answer
+    sampler = LanguageBatchSampler(Strategy("hybrid", 0.5), Pairs.of(made), batch_size=4)
+    question = {row: n for n, rows in enumerate(sampler.pairs.row) for row in rows.ravel().tolist()}
+    batches = [batch for epoch in range(20) for batch in sampler.batches(epoch)]
+    for batch in batches:
+        members = {question[row] for row in batch.rows}
+        assert not members & {(n + 1) % 12 for n in members}
+    assert sum(batch.avoided for batch in batches) > 0
+
+
+def test_from_the_released_files_to_a_trained_xlm_r(home, tmp_path, monkeypatch):
+    import torch
+    from sentence_transformers.sentence_transformer import losses
+
+    for name in ("_mmarco", "_trainable"):
+        monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
+    write_transformer("xlm-r", tmp_path / "xlm-r")
+    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=32", "precision=float32"]
+    chosen = replace(config.load("paper", changes).config, encoder=str(tmp_path / "xlm-r"))
+    questions = data.training_set("mmarco", chosen.eval)
+    assert len(questions.questions) == 72 and questions.languages == list(mmarco.LANGUAGES)
+    recipe = training.Recipe(
+        chosen.encoder,
+        encoders.identity(chosen.encoder),
+        "mmarco",
+        questions.digest,
+        Strategy("hybrid", 0.5),
+        0,
+        chosen,
+    )
+    seen = []
+    forward = losses.MultipleNegativesRankingLoss.forward
+
+    def record(self, features, labels):
+        seen.append([len(texts["input_ids"]) for texts in features])
+        return forward(self, features, labels)
+
+    monkeypatch.setattr(losses.MultipleNegativesRankingLoss, "forward", record)
+    folder = training.train(recipe, tmp_path / "xlm-r", questions)
+    assert seen == [[8, 8, 8]] * 3  # queries, right passages, wrong passages
+    log = training.log_of(folder)
+    assert [step["loss"] > 0 for step in log["steps"]] == [True] * 3
+    before, after = encoders.load(tmp_path / "xlm-r", "cpu"), encoders.load(folder / training.MODEL, "cpu")
+    assert len(after.tokenizer) == len(before.tokenizer)
+    moved = [not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
+    assert any(moved)
+
+
+def test_the_sample_is_as_large_as_what_the_profile_looks_at_and_planning_downloads_nothing(monkeypatch):
+    paper = config.load("paper").config
+    assert paper.train == ("mmarco",) and paper.steps * paper.batch_size <= mmarco.TRIPLES
+    monkeypatch.setattr(mmarco, "released", lambda *arguments: pytest.fail("downloaded"))
+    assert data.training_digest("mmarco", paper.eval) == data.training_digest("mmarco", paper.eval)
+    assert mmarco.identity() != mmarco.identity(seed=1) != mmarco.identity(number=10)
