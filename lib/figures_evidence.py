@@ -41,9 +41,8 @@ def alpha_curve(run: Run) -> Figure:
         axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
         axes.margins(0.15)
         axes.grid()
-        sentences.append(
-            f"on {findings.place(task, found)} monolingual mAP is highest at α = {x.idxmax():g} and multilingual at {y.idxmax():g}"
-        )
+        best = f"monolingual mAP is highest at α = {x.idxmax():g} and multilingual at {y.idxmax():g}"
+        sentences.append(f"on {findings.place(task, found)} {best}")
     figure.axes[0].set_ylabel("multilingual mAP")
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono. Crosses: one standard deviation over seeds."
     style.frame(figure, run, tables.digest(run), "The price of α: " + "; ".join(sentences), note)
@@ -81,6 +80,10 @@ def shift_slopes(run: Run) -> Figure:
     table = tables.read(run, "domain_shift.csv")
     table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
     found = list(dict.fromkeys(zip(table["train"], table["dataset"], table["shift"], strict=True)))
+    if not found:
+        return _nothing(
+            run, "No held-out questions of a training set were scored: this run says nothing on domain shift"
+        )
     figure = style.new(run, 1.0 + 2.7 * len(found))
     for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
@@ -141,9 +144,7 @@ def paper_and_ours(run: Run) -> Figure:
     table = table[table["table"] >= 3]
     kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
     if not kinds:
-        figure = style.new(run, 1.0)
-        style.frame(figure, run, tables.digest(run), "None of the paper's test sets is part of this run")
-        return figure
+        return _nothing(run, "None of the paper's test sets is part of this run")
     columns = min(4, len(kinds))
     rows = -(-len(kinds) // columns)
     figure = style.new(run, 0.8 + 2.3 * rows)
@@ -169,11 +170,12 @@ def paper_and_ours(run: Run) -> Figure:
     panels.legend(grid[0], ["x-x-mono", "x-y", "hybrid"])
     grid[0].set_title(f"{kinds[0][0]}, {kinds[0][1]}", fontsize=9, pad=20)
     total = ledger.summary(table).sum()
+    directions, orders = total["directions that agree"], total["orders that agree"]
     title = (
-        f"In {total['directions that agree']:.0f} of {total['of']:.0f} comparisons hybrid stands to the other strategy as "
-        f"in the paper; the order of all three agrees in {total['orders that agree']:.0f} of {total['of groups']:.0f}"
+        f"In {directions:.0f} of {total['of']:.0f} comparisons hybrid stands to the other strategy as in the paper; "
+        f"the order of all three agrees in {orders:.0f} of {total['of groups']:.0f}"
     )
-    note = "Small: a query language. Large: the mean. Equal values (the line) are not expected: another encoder, other data."
+    note = "Small: a query language. Large: the mean. Equal values (the line) are not expected of another encoder."
     style.frame(figure, run, tables.digest(run), title, note)
     return figure
 
@@ -195,6 +197,13 @@ def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) ->
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.18)
     axes.grid(axis="x")
+
+
+def _nothing(run: Run, why: str) -> Figure:
+    """A figure that only says why it is empty."""
+    figure = style.new(run, 1.0)
+    style.frame(figure, run, tables.digest(run), why)
+    return figure
 
 
 def _slopes(axes: Axes, part: pd.DataFrame) -> None:

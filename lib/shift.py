@@ -66,17 +66,16 @@ def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
     if not len(rows):
         return f"Not run: no strategy was scored on both its own held-out questions and {dataset}."
     parts = [
-        f"{row.shift}, trained on {row.train}, against {row.baseline}: D = {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
-        f" ({row.verdict}, {row.seeds} seeds)"
+        f"{row.shift}, trained on {row.train}, against {row.baseline}: D = {row.value:+.3f} "
+        f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {row.seeds} seeds)"
         for row in rows.itertuples()
     ]
     nearest = rows.loc[rows[["low", "high"]].abs().min(axis=1).idxmin()]
     return (
-        f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? {said.capitalize()}. "
-        + "; ".join(parts)
-        + f". The comparison nearest to turning is that with {nearest.baseline} ({nearest.shift}), whose interval ends "
-        f"{min(abs(nearest.low), abs(nearest.high)):.3f} mAP from zero; other seeds, another encoder or other data could "
-        "turn it."
+        f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? "
+        f"{said.capitalize()}. {'; '.join(parts)}. The comparison nearest to turning is that with {nearest.baseline} "
+        f"({nearest.shift}), whose interval ends {min(abs(nearest.low), abs(nearest.high)):.3f} mAP from zero; other "
+        "seeds, another encoder or other data could turn it."
     )
 
 

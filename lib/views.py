@@ -117,10 +117,10 @@ def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: s
     """Values with their 95% intervals as text, ``+.012 [+.004, +.020]``; settings in the order of the paper."""
     from lib import findings, metrics
 
-    text = [
-        f"{findings.number(row[value], True)} [{findings.number(row['low'], True)}, {findings.number(row['high'], True)}]"
-        for _, row in table.iterrows()
-    ]
+    if table.empty:
+        return pd.DataFrame({"": ["this run has no such rows"]})
+    shown = [[findings.number(number, sign=True) for number in row] for row in table[[value, "low", "high"]].to_numpy()]
+    text = [f"{value} [{low}, {high}]" for value, low, high in shown]
     wide = table.assign(text=text).pivot_table(index=index, columns=columns, values="text", aggfunc="first", sort=False)
     known = [name for name in metrics.SETTINGS if name in wide.columns]
     return wide[known or list(wide.columns)].rename_axis(columns=None)
