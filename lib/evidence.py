@@ -4,10 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from lib import artifacts, claims, effects, leaks, ledger, shift, tables
+from lib import artifacts, claims, effects, leaks, ledger, paths, shift, tables
 from lib.config import Run
 
 TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
+RULES = ("effects", "shift", "stats", "leaks", "ledger", "claims")
 SEAL = "evidence.json"
 
 
@@ -32,7 +33,7 @@ def write(run: Run) -> None:
 
 
 def current(run: Run) -> bool:
-    """Whether the tables of evidence are there, undamaged, and made from the run's present cells."""
+    """Whether the tables of evidence are there, undamaged, and made from the run's present cells by today's rules."""
     sealed = artifacts.read_sealed(run.folder / SEAL)
     present = all((run.folder / name).exists() for name in TABLES)
     return present and sealed is not None and sealed == _made_from(run)
@@ -40,4 +41,5 @@ def current(run: Run) -> bool:
 
 def _made_from(run: Run) -> dict[str, Any]:
     files = {name: artifacts.file_digest(run.folder / name) for name in TABLES}
-    return {"digest": tables.digest(run), "tables": files}
+    rules = {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
+    return {"digest": tables.digest(run), "tables": files, "rules": rules}

@@ -40,6 +40,8 @@ def alpha_curve(run: Run) -> Figure:
             axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), xytext=(7, 5), textcoords="offset points", fontsize=8)
         axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
         axes.margins(0.15)
+        middle, reach = np.mean(axes.get_ylim()), max(np.ptp(axes.get_ylim()) / 2, effects.MARGIN)
+        axes.set_ylim(middle - reach, middle + reach)  # at least the margin to both sides, lest noise look like a curve
         axes.grid()
         best = f"monolingual mAP is highest at α = {x.idxmax():g} and multilingual at {y.idxmax():g}"
         sentences.append(f"on {findings.place(task, found)} {best}")
@@ -61,15 +63,16 @@ def forest(run: Run) -> Figure:
     baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
     figure = style.new(run, 1.3 + len(found) * (0.55 + 0.26 * len(baselines)))
     grid = figure.subplots(len(found), len(SETTINGS), squeeze=False, sharex=True, sharey=True)
+    for axes, setting in zip(grid[0], SETTINGS, strict=True):
+        axes.set_title(setting)
     for row, task in zip(grid, found, strict=True):
         for axes, setting in zip(row, SETTINGS, strict=True):
             part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
             intervals(axes, part.set_index("baseline"), baselines, "difference")
-            axes.set_title(setting if row is grid[0] else "", fontsize=9.5)
         row[0].set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}", fontsize=8.5)
     for axes in grid[-1]:
         axes.set_xlabel("hybrid minus it, mAP")
-    note = "95% intervals over questions and seeds. Grey band: within .01 mAP, called equivalent before the runs."
+    note = f"95% intervals over {_drawn(run)}. Grey band: within .01 mAP, called equivalent before the runs."
     style.frame(figure, run, tables.digest(run), _forest_finding(table), note)
     return figure
 
@@ -102,9 +105,7 @@ def shift_slopes(run: Run) -> Figure:
         if len(rows)
         else ""
     )
-    note = (
-        "Multilingual mAP less that of no fine-tuning. 95% intervals over questions and seeds; grey band: within .01."
-    )
+    note = f"Multilingual mAP less that of no fine-tuning. 95% intervals over {_drawn(run)}; grey band: within .01."
     style.frame(figure, run, tables.digest(run), title, note)
     return figure
 
@@ -197,6 +198,11 @@ def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) ->
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.18)
     axes.grid(axis="x")
+
+
+def _drawn(run: Run) -> str:
+    """What the intervals are drawn over."""
+    return "questions and seeds" if len(run.config.seeds) > 1 else "questions alone"
 
 
 def _nothing(run: Run, why: str) -> Figure:

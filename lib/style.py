@@ -93,7 +93,7 @@ def small_print(run: Run, digest: str) -> str:
 def seeds(run: Run) -> str:
     """What the number of seeds allows to say."""
     count = len(run.config.seeds)
-    return "1 seed: no interval" if count == 1 else f"means of {count} seeds; thin dots and lines: each seed, range"
+    return "1 seed" if count == 1 else f"means of {count} seeds; thin dots and lines: each seed, range"
 
 
 def name(key: str) -> str:

@@ -219,7 +219,7 @@ def test_nothing_is_clipped_or_too_small_and_each_figure_says_where_it_is_from(r
         assert drawn.x0 >= 0 and drawn.y0 >= 0 and drawn.x1 <= width and drawn.y1 <= height, name
         assert (style.WARNING in texts(figure)) == facts, name
         assert f"Run {run.name} · encoder static · cells {DIGEST}" in texts(figure), name
-        assert ("1 seed: no interval" in texts(figure)) == (len(seeds) == 1), name
+        assert ("· 1 seed" in texts(figure)) == (len(seeds) == 1), name
 
 
 def test_a_run_scored_on_the_facts_corpus_by_choice_is_marked_too():
@@ -264,7 +264,7 @@ def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
     assert re.findall(r"!\[.*?\]\((.*?)\)", text) == [f"{name}.png" for name in figures.FIGURES]
     assert f"{finding(run)}." in text
     assert text.count("`./run_all.sh --profile default --set encoder=static --publish`") == len(figures.FIGURES)
-    origin = f"cells {DIGEST} · 1 seed: no interval · trained → scored: MLQA-R → XQuAD-R; XQuAD-R → MLQA-R"
+    origin = f"cells {DIGEST} · 1 seed · trained → scored: MLQA-R → XQuAD-R; XQuAD-R → MLQA-R"
     assert text.count(origin) == len(figures.FIGURES)
     assert style.WARNING not in text
     assert style.WARNING in gallery.page(write(run.on_facts()))
