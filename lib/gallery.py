@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lib import artifacts, evidence, figures, figures_bias, figures_evidence, findings, paths, style, tables
+from lib import artifacts, cells, evidence, figures, figures_bias, figures_evidence, findings, paths, style, tables
 from lib.config import Run
 
 ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "vectors", "top10")
@@ -22,7 +22,8 @@ def available(run: Run) -> list[str]:
     absent = set() if len(tables.read(run, "training_log.csv")) else {"batches", "loss"}
     absent |= set() if findings.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
-    absent |= set() if parallel else {"rank_distance", "top10", *figures_bias.FIGURES}
+    absent |= set() if parallel else {"rank_distance", "top10"}
+    absent |= set() if parallel and not cells.missing(run) else set(figures_bias.FIGURES)  # made from the cells
     judged = figures_evidence.drawable(run) if evidence.current(run) else []
     absent |= set(figures_evidence.FIGURES) - set(judged)
     found = [name for name in ALL if name not in absent]
