@@ -1,0 +1,56 @@
+"""Checkpoint choice: what the validation pairs are, and that the kept weights are those of the lowest loss."""
+
+import pytest
+import synthetic
+
+from lib import config, parallel, training, validation
+from lib.sampling import Strategy
+
+
+@pytest.mark.parametrize(
+    ("position", "wanted"),
+    [(0, "One is here."), (11, "One is here."), (13, "Is two there?"), (30, "3.5 stays whole!"), (46, "End")],
+)
+def test_the_sentence_of_a_position(position, wanted):
+    assert validation.sentence("One is here. Is two there?  3.5 stays whole! End", position) == wanted
+
+
+def test_validation_pairs_are_questions_with_the_sentence_of_their_answer(real_data):
+    validation.pairs.cache_clear()
+    found = validation.pairs()
+    assert len(found) == 3 * validation.PAIRS_PER_DOMAIN
+    assert len({answer for _, answer in found}) > 0.98 * len(found)
+    assert all(question and answer for question, answer in found)
+
+
+def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatch):
+    """With a learning rate that overshoots, the last step is not the best one; training ends early."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    rows = synthetic.rows(40)
+    words = [text for row in rows for side in "qp" for text in row[side].values()]
+    held_out = [(row["q"]["en"], row["p"]["en"]) for row in rows[32:]]
+    monkeypatch.setattr(validation, "pairs", lambda: held_out)
+    monkeypatch.setattr(training, "STEPS_PER_CHECKPOINT", 5)
+    model = synthetic.encoder(words)
+    start = model[0].embedding.weight.detach().clone()
+    settings = ["checkpoint=validation", "steps=60", "batch_size=8", "learning_rate=0.5", "warmup_steps=1"]
+    chosen = config.load("smoke", settings).config
+    data = parallel.from_rows("tiny", rows[:32])
+    log = training.fit(model, data, Strategy("x-x"), 0, chosen, tmp_path / "checkpoints")
+    losses = {int(step): loss for step, loss in log["validation"].items()}
+    assert log["kept"] == min(losses, key=lambda step: (losses[step], step))
+    assert list(losses) == list(range(5, 5 * len(losses) + 1, 5))
+    assert len(log["steps"]) == max(losses)
+    if max(losses) < 60:
+        assert max(losses) - log["kept"] >= 5 * validation.PATIENCE
+    assert not torch.equal(model[0].embedding.weight.detach(), start)
+    best = SentenceTransformer(str(tmp_path / "checkpoints" / f"checkpoint-{log['kept']}"), device="cpu")
+    assert torch.equal(model[0].embedding.weight.detach(), best[0].embedding.weight.detach())
+
+
+def test_the_choice_is_part_of_what_a_model_is_made_from():
+    last, best = (config.load("smoke", [f"checkpoint={way}"]).config for way in ("last", "validation"))
+    assert "checkpoint" not in training.settings(last)
+    assert training.settings(best)["checkpoint"] == "validation"
