@@ -49,8 +49,9 @@ def table(evidence: Evidence) -> pd.DataFrame:
     for id_, (judge, caveat) in JUDGES.items():
         verdict, reason, numbers = judge(evidence)
         rule = " ".join((judge.__doc__ or "").split())
-        if judge in BY_SEED and len(evidence.run.config.seeds) < SEEDS and verdict != NOT_RUN:
-            reason += f" (provisional: {len(evidence.run.config.seeds)} of {SEEDS} seeds)"
+        seeds = int(evidence.effects["seeds"].min()) if len(evidence.effects) else 0
+        if judge in BY_SEED and seeds < SEEDS and verdict != NOT_RUN:
+            reason += f" (provisional: {seeds} of {SEEDS} seeds)"
         rows.append((id_, texts.get(id_, EXTRA.get(id_, "")), verdict, reason, numbers, rule, caveat))
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -122,6 +122,14 @@ def test_every_claim_of_the_list_has_a_judge_and_every_judge_a_rule():
                for judge, _ in claims.JUDGES.values())  # fmt: skip
 
 
+@pytest.mark.parametrize(("seeds", "provisional"), [(1, True), (4, True), (5, False)])
+def test_a_verdict_on_an_effect_is_provisional_below_five_seeds(seeds, provisional, monkeypatch):
+    rows = [effect(*task, b, 0.02) | {"seeds": seeds} for task in TASKS for b in ("x-x-mono", "x-y")]
+    monkeypatch.setattr(claims, "JUDGES", {"8": claims.JUDGES["8"]})
+    (reason,) = claims.table(evidence(rows))["reason"]
+    assert ("provisional" in reason) == provisional
+
+
 # --- the ledger ---
 
 

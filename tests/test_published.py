@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from lib import cells, config, paths, suite, tables
+from lib import cells, config, evidence, paths, suite, tables
 
 PUBLISHED = paths.ROOT / "results" / "default" / "published"
 
@@ -63,7 +63,8 @@ def test_published_tables_follow_from_the_published_cells_byte_for_byte(real_dat
     run = config.load("default")
     assert len(cells.adopt_published(run)) == len(cells.plan(run.config))
     tables.write(run)
-    for name in tables.TABLES:
+    evidence.write(run)
+    for name in (*tables.TABLES, *evidence.TABLES):
         assert (run.folder / name).read_bytes() == (PUBLISHED / name).read_bytes(), name
 
 
