@@ -23,7 +23,8 @@ def available(run: Run) -> list[str]:
     absent |= set() if findings.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
-    absent |= set() if parallel and not cells.missing(run) else set(figures_bias.FIGURES)  # made from the cells
+    files = [run.folder / "cells" / f"{cell.id}.parquet" for cell in cells.of(run)]
+    absent |= set() if parallel and all(map(Path.exists, files)) else set(figures_bias.FIGURES)  # made from the cells
     judged = figures_evidence.drawable(run) if evidence.current(run) else []
     absent |= set(figures_evidence.FIGURES) - set(judged)
     found = [name for name in ALL if name not in absent]

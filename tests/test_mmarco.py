@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_vocabulary import write_transformer
 
-from lib import config, data, encoders, mmarco, parallel, training
+from lib import config, data, encoders, mmarco, parallel, training, validation
 from lib.errors import UserError
 from lib.sampling import LanguageBatchSampler, Pairs, Strategy
 
@@ -241,7 +241,8 @@ def test_a_negative_never_meets_the_question_that_it_answers():
     assert sum(batch.avoided for batch in batches) > 0
 
 
-def test_from_the_released_files_to_a_trained_xlm_r(home, tmp_path, monkeypatch):
+@pytest.mark.real_data
+def test_from_the_released_files_to_a_trained_xlm_r(home, real_data, tmp_path, monkeypatch):
     import torch
     from sentence_transformers.sentence_transformer import losses
 
@@ -269,9 +270,11 @@ def test_from_the_released_files_to_a_trained_xlm_r(home, tmp_path, monkeypatch)
         return forward(self, features, labels)
 
     monkeypatch.setattr(losses.MultipleNegativesRankingLoss, "forward", record)
+    monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
     folder = training.train(recipe, tmp_path / "xlm-r", questions)
-    assert seen == [[8, 8, 8]] * 3  # queries, right passages, wrong passages
+    assert seen == [[8, 8, 8]] * 3 + [[8, 8]]  # queries, right and wrong passages; then validation, as in the paper
     log = training.log_of(folder)
+    assert log["kept"] == 3
     assert [step["loss"] > 0 for step in log["steps"]] == [True] * 3
     before, after = encoders.load(tmp_path / "xlm-r", "cpu"), encoders.load(folder / training.MODEL, "cpu")
     assert len(after.tokenizer) == len(before.tokenizer)
