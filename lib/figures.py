@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 
 from lib import bias, data, findings, metrics, panels, paths, style, tables
 from lib.config import Run
-from lib.findings import Task
 
 FIRST_BATCHES = 24
 SMOOTHED = 9  # steps, centred
@@ -110,7 +109,7 @@ def map_by_setting(run: Run) -> Figure:
     figure = style.new(run, 0.9 + sum(heights))
     values = pd.concat([part["value"] for pair in groups.values() for part in pair])
     span = values.max() - values.min()
-    for part, (task, (own, paper)) in zip(_rows(figure, list(groups), heights), groups.items(), strict=True):
+    for part, (task, (own, paper)) in zip(panels.parts(figure, list(groups), heights), groups.items(), strict=True):
         for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
             one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
             panels.comparison(axes, *one, rows[task], named=setting == settings[0])
@@ -130,7 +129,7 @@ def language_heat_maps(run: Run) -> Figure:
     figure = style.new(run, 0.9 + sum(heights))
     whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])
     scale = Normalize(np.nanmin(whole), np.nanmax(whole))
-    for part, (mono, hybrid) in zip(_rows(figure, list(maps), heights), maps.values(), strict=True):
+    for part, (mono, hybrid) in zip(panels.parts(figure, list(maps), heights), maps.values(), strict=True):
         difference = 100 * (hybrid - mono)
         reach = max(2.0, 1.3 * float(difference.abs().max(axis=None)))
         left, middle, right = part.subplots(1, 3)
@@ -160,7 +159,7 @@ def rank_distances(run: Run) -> Figure:
     for axes, task in zip(grid, found, strict=True):
         paper = _paper("rank_distance", task[1])
         panels.distances(axes, findings.of_task(table, task), paper)
-        axes.set_title(_test(task), pad=20)
+        axes.set_title(panels.test(task), pad=20)
         notes += [ELSEWHERE] if len(paper) and ELSEWHERE not in notes else []
     panels.rank_axis(grid[0])
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
@@ -178,7 +177,7 @@ def top10_languages(run: Run) -> Figure:
     parts = {task: findings.of_task(table, task) for task in findings.tasks(table)}
     heights = [0.85 + 0.17 * (part["query_language"].nunique() + 1) for part in parts.values()]
     figure = style.new(run, 1.0 + sum(heights))
-    for part, rows in zip(_rows(figure, list(parts), heights), parts.values(), strict=True):
+    for part, rows in zip(panels.parts(figure, list(parts), heights), parts.values(), strict=True):
         grid = part.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(grid, names, strict=True):
             top = rows[rows["strategy"] == name]
@@ -225,21 +224,6 @@ def _paper(metric: str, dataset: str) -> pd.DataFrame:
         & (table["language"] == "mean")
         & table["table"].between(3, 8)
     ]
-
-
-def _rows(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
-    """One part of the figure under the other for each task, with its name."""
-    parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, task in zip(parts, found, strict=True):
-        part.suptitle(_test(task), x=0.008, ha="left", fontsize=10)
-    return list(parts)
-
-
-def _test(task: Task) -> str:
-    """``XQuAD-R, after training on MLQA-R``."""
-    train, test = task
-    part = "its other part" if train == test else style.name(train)
-    return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")
 
 
 def _answers(name: str, run: Run) -> str:

@@ -33,7 +33,7 @@ def bias_panel(run: Run) -> Figure:
     names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
     heights = [1.0 + 0.2 * len(names)] * len(found)
     figure = style.new(run, 0.9 + sum(heights))
-    for part, rows in zip(_parts(figure, list(found), heights), found.values(), strict=True):
+    for part, rows in zip(panels.parts(figure, list(found), heights), found.values(), strict=True):
         grid = part.subplots(1, len(SHOWN))
         for axes, (measure, heading) in zip(grid, SHOWN.items(), strict=True):
             _strategies(axes, measure, rows[rows["measure"] == measure], names)
@@ -58,7 +58,7 @@ def who_is_hurt(run: Run) -> Figure:
     heights = [1.0 + 0.17 * rows["query_language"].nunique() for rows in found.values()]
     figure = style.new(run, 0.9 + sum(heights))
     scale = LogNorm(1, max(10, table["rank"].max()))
-    for part, rows in zip(_parts(figure, list(found), heights), found.values(), strict=True):
+    for part, rows in zip(panels.parts(figure, list(found), heights), found.values(), strict=True):
         grid = part.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(grid, names, strict=True):
             matrix = _matrix(rows[rows["strategy"] == name])
@@ -104,16 +104,6 @@ def hardest(found: dict[Task, pd.DataFrame]) -> str:
             worst.append(f"{matrix.loc[query, passage]:,.0f} {how} ({passage} for {query} queries)")
         parts.append(f"on {findings.place(task, found)} {', '.join(worst)}")
     return f"Worst median rank of a passage language: {'; '.join(parts)}"
-
-
-def _parts(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
-    """One part of the figure under the other for each task, with its name."""
-    parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, (train, test) in zip(parts, found, strict=True):
-        other = "its other part" if train == test else style.name(train)
-        trained = "" if train == "none" else f", after training on {other}"
-        part.suptitle(style.capital(style.name(test)) + trained, x=0.008, ha="left", fontsize=10)
-    return list(parts)
 
 
 def _strategies(axes: Axes, measure: str, rows: pd.DataFrame, names: list[str]) -> None:

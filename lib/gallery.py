@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from lib import artifacts, cells, evidence, figures, figures_bias, figures_evidence, findings, paths, style, tables
 from lib.config import Run
 
-ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "vectors", "top10")
+ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "top10")
 ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     **figures_evidence.FIGURES, **figures_bias.FIGURES, **figures.FIGURES,
 }  # fmt: skip

@@ -7,10 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from lib import findings, style
+from lib.findings import Task
 from lib.parallel import ParallelSet
 
 DARK, LIGHT = "#4D4D4D", "#C4C4C4"
@@ -164,3 +166,18 @@ def by_source(rows: list[tuple[str, str]]) -> dict[str, list[str]]:
     for source, name in rows:
         found.setdefault(source, []).append(name)
     return found
+
+
+def parts(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
+    """One part of the figure under the other for each task, with its name."""
+    found_parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, task in zip(found_parts, found, strict=True):
+        part.suptitle(test(task), x=0.008, ha="left", fontsize=10)
+    return list(found_parts)
+
+
+def test(task: Task) -> str:
+    """``XQuAD-R, after training on MLQA-R``."""
+    train, test = task
+    part = "its other part" if train == test else style.name(train)
+    return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")

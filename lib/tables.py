@@ -35,7 +35,7 @@ def write(run: Run) -> None:
             means = metrics.by_language(units)
             languages.append(means.assign(**identity))
             macro.append(metrics.macro(means).assign(**identity))
-            others.append(variants(run, cell, dataset, units).assign(**identity))
+            others.append(variants(run, cell, dataset, units, means).assign(**identity))
     save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
     save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
@@ -72,14 +72,15 @@ def all_units(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(dataset), metrics.units(ranks.drop(columns="dataset"))
 
 
-def variants(run: Run, cell: cells.Cell, dataset: str, units: pd.DataFrame) -> pd.DataFrame:
-    """Macro means under other rules.
+def variants(run: Run, cell: cells.Cell, dataset: str, units: pd.DataFrame, languages: pd.DataFrame) -> pd.DataFrame:
+    """Macro means under other rules; ``languages`` are the means by language of all ``units``.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
     language's mean vector subtracted (see `lib.probe`).
     """
-    chosen = {"all queries": units, "distinct queries": units[_first_of_text(run, dataset, units)]}
-    parts = [metrics.macro(metrics.by_language(part)).assign(variant=name) for name, part in chosen.items()]
+    distinct = metrics.by_language(units[_first_of_text(run, dataset, units)])
+    chosen = {"all queries": languages, "distinct queries": distinct}
+    parts = [metrics.macro(means).assign(variant=name) for name, means in chosen.items()]
     if read := cells.record(run, cell)["vectors"].get(dataset):
         parts.append(pd.DataFrame(read["centred"]).assign(variant="centred"))
     return pd.concat(parts)
