@@ -83,21 +83,29 @@ def go(asked: argparse.Namespace) -> int:
     todo = [path for path in chosen if asked.force or missing or not suite.is_done(run, path)]
     if missing:
         print(f"{len(missing)} cells to make: {runs.estimate_text(run, missing)}")
-    for path in chosen:
-        begun = time.monotonic()
-        if path not in todo:
-            print(f"{path.stem}: nothing changed, nothing to do")
-            continue
-        print(f"{path.stem}: running", flush=True)
-        try:
-            suite.execute(run, path)
-        except suite.NotebookFailed as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        print(f"{path.stem}: done in {runs.progress.duration(time.monotonic() - begun)}")
+    try:
+        execute(run, chosen, todo)
+    except suite.NotebookFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     finish(run, bool(todo), asked.publish)
     print(f"{'all done' if todo else 'nothing had changed'}, {runs.progress.duration(time.monotonic() - started)}")
     return 0
+
+
+def execute(run: object, chosen: list, todo: list) -> None:
+    """Execute the notebooks that are to do, and say of each how long it took."""
+    from lib import progress, suite
+
+    with suite.kernels(run, len(todo)) as ready:
+        for path in chosen:
+            begun = time.monotonic()
+            if path not in todo:
+                print(f"{path.stem}: nothing changed, nothing to do")
+                continue
+            print(f"{path.stem}: running", flush=True)
+            suite.execute(run, path, next(ready))
+            print(f"{path.stem}: done in {progress.duration(time.monotonic() - begun)}")
 
 
 def make_cells(run: object, pattern: str) -> int:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Container
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -153,8 +154,11 @@ class _Reader:
         return self.data[self.at - count : self.at]
 
 
-def parse(data: bytes) -> WeightsFile:
+def parse(data: bytes, tensors: Container[str] | None = None) -> WeightsFile:
     """Read the layout `E5S1`: header, vocabulary, normalisation map (not used), tensors.
+
+    Args:
+        tensors: names of the tensors to read; None for all.
 
     Raises:
         UserError: the bytes are not in that layout.
@@ -177,16 +181,18 @@ def parse(data: bytes) -> WeightsFile:
     _, map_bytes = reader.values("iI")
     reader.take(map_bytes)
     special_ids = {"bos": bos, "eos": eos, "pad": pad, "unk": unk}
-    return WeightsFile(sizes, eps, list(zip(texts, scores, strict=True)), special_ids, _read_tensors(reader))
+    return WeightsFile(sizes, eps, list(zip(texts, scores, strict=True)), special_ids, _read_tensors(reader, tensors))
 
 
-def _read_tensors(reader: _Reader) -> dict[str, np.ndarray]:
+def _read_tensors(reader: _Reader, wanted: Container[str] | None) -> dict[str, np.ndarray]:
     tensors = {}
     (tensor_count,) = reader.values("i")
     for _ in range(tensor_count):
         (name_bytes,) = reader.values("H")
         name = reader.take(name_bytes).decode("ascii")
         kind, count, offset, byte_count = reader.values("BIQQ")
+        if wanted is not None and name not in wanted:
+            continue
         raw = reader.data[offset : offset + byte_count]
         tensors[name] = dequantise(raw, count) if kind == FOUR_BIT else np.frombuffer(raw, "<f4", count)
     return tensors

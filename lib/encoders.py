@@ -71,7 +71,7 @@ def build_static(folder: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
-    weights = e5q4.parse(e5q4.weight_bytes())
+    weights = e5q4.parse(e5q4.weight_bytes(), tensors={"emb.word"})
     vectors = weights.tensors["emb.word"].reshape(-1, weights.sizes[0])[: len(weights.pieces)].copy()
     embedding = StaticEmbedding(e5q4.backend_tokenizer(weights), embedding_weights=vectors)
     model = SentenceTransformer(

@@ -15,6 +15,7 @@ from typing import Any
 from lib import artifacts, cells, evidence, paths, runs, tables
 from lib.config import FACTS, Run, as_dict
 from lib.errors import UserError
+from lib.kernels import ahead
 
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
 BEGIN, END = "<!-- results: written by run_all.sh --publish -->", "<!-- end of results -->"
@@ -57,8 +58,15 @@ def outputs(run: Run, notebook: Path) -> list[Path]:
     return [folder / notebook.name, folder / f"{notebook.stem}.html"]
 
 
-def execute(run: Run, notebook: Path) -> None:
-    """Execute a notebook with papermill, write its HTML, and mark it as done.
+@contextmanager
+def kernels(run: Run, count: int) -> Iterator[Iterator[Any]]:
+    """Kernels for ``count`` notebooks of a run (see `lib.kernels`), whose progress is shown meanwhile."""
+    with _environment(run), ahead(count) as ready:
+        yield ready
+
+
+def execute(run: Run, notebook: Path, kernel: Any) -> None:
+    """Execute a notebook in a kernel with papermill, write its HTML, and mark it as done.
 
     Done is what this function has seen through to its end: the metadata of a notebook whose kernel was killed
     says that all cells are complete.
@@ -73,15 +81,14 @@ def execute(run: Run, notebook: Path) -> None:
     _marker(run, notebook).unlink(missing_ok=True)
     parameters = {"profile": run.profile, "overrides": list(run.overrides)}
     _check_parameters(notebook, parameters)
-    with tempfile.TemporaryDirectory(dir=executed.parent) as scratch, _environment(run):
+    with tempfile.TemporaryDirectory(dir=executed.parent) as scratch:
         target = Path(scratch) / notebook.name
         try:
             papermill.execute_notebook(
                 str(notebook),
                 str(target),
                 parameters,
-                kernel_name="python3",
-                kernel_manager_class=_kernel_manager(),
+                km=kernel,
                 progress_bar=False,
                 cwd=str(paths.ROOT),
             )
@@ -193,16 +200,6 @@ def _last_started(notebook: Path) -> int | None:
     found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     started = [i for i, c in enumerate(found) if c["cell_type"] == "code" and (c["execution_count"] or c["outputs"])]
     return started[-1] if started else None
-
-
-def _kernel_manager() -> type:
-    """Kernels that are reached through a local socket file, not through a port of the machine."""
-    from jupyter_client.manager import AsyncKernelManager
-
-    class LocalKernelManager(AsyncKernelManager):
-        transport = "ipc"
-
-    return LocalKernelManager
 
 
 def _html(notebook: Path) -> str:

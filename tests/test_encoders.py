@@ -110,6 +110,11 @@ def test_a_handmade_file_is_read_as_it_was_written():
     assert {name: array.tolist() for name, array in found.tensors.items()} == {"emb.x": [1.5, -2.0]}
 
 
+def test_tensors_that_are_not_asked_for_are_passed_over():
+    assert e5q4.parse(handmade_file(), tensors={"emb.y"}).tensors == {}
+    assert list(e5q4.parse(handmade_file(), tensors={"emb.x"}).tensors) == ["emb.x"]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [(b"PK" + bytes(60), "does not begin with E5S1"), (handmade_file(block=64), "blocks of 64 weights")],

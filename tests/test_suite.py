@@ -4,6 +4,7 @@ import json
 import os
 
 import nbformat
+import psutil
 import pytest
 
 from lib import __main__ as command
@@ -31,10 +32,16 @@ def notebook(name: str, *cells: str, parameters: str = 'profile = "smoke"\noverr
     return path
 
 
+def execute(run, *notebooks) -> None:
+    with suite.kernels(run, len(notebooks)) as ready:
+        for path in notebooks:
+            suite.execute(run, path, next(ready))
+
+
 def test_a_finished_notebook_is_done_and_leaves_a_page(run):
     path = notebook("01_good", GOOD)
     assert not suite.is_done(run, path)
-    suite.execute(run, path)
+    execute(run, path)
     assert suite.is_done(run, path)
     executed, page = suite.outputs(run, path)
     assert "smoke" in json.loads(executed.read_text())["cells"][2]["outputs"][0]["text"][0]
@@ -44,7 +51,7 @@ def test_a_finished_notebook_is_done_and_leaves_a_page(run):
 @pytest.mark.parametrize("damage", ["notebook changed", "page cut", "executed gone", "marker edited"])
 def test_done_ends_when_source_or_output_changes(run, damage):
     path = notebook("01_good", GOOD)
-    suite.execute(run, path)
+    execute(run, path)
     executed, page = suite.outputs(run, path)
     if damage == "notebook changed":
         notebook("01_good", GOOD, "1 + 1")
@@ -61,21 +68,40 @@ def test_done_ends_when_source_or_output_changes(run, damage):
 def test_a_failing_cell_is_named_with_its_last_error_line(run):
     path = notebook("02_bad", GOOD, 'raise ValueError("no such thing")')
     with pytest.raises(suite.NotebookFailed, match=r"02_bad\.ipynb, cell \d+: ValueError: no such thing"):
-        suite.execute(run, path)
+        execute(run, path)
     assert not suite.is_done(run, path)
 
 
 def test_a_killed_kernel_is_a_failure(run):
     path = notebook("02_killed", GOOD, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", GOOD)
     with pytest.raises(suite.NotebookFailed, match=r"02_killed\.ipynb.*(?i:kernel)"):
-        suite.execute(run, path)
+        execute(run, path)
     assert not suite.is_done(run, path)
+
+
+def test_each_notebook_has_a_kernel_of_its_own_and_none_outlives_the_run(run):
+    tell = "import os\nprint(os.getpid())\nprint('SECRET' in globals())\nSECRET = 1"
+    paths_ = [notebook("01_first", tell), notebook("02_second", tell)]
+    execute(run, *paths_)
+    told = ["".join(json.loads(suite.outputs(run, p)[0].read_text())["cells"][2]["outputs"][0]["text"]) for p in paths_]
+    kernels = [int(text.split()[0]) for text in told]
+    assert len(set(kernels)) == 2
+    assert [text.split()[1] for text in told] == ["False", "False"]
+    assert not [pid for pid in kernels if os.path.exists(f"/proc/{pid}")]
+
+
+def test_a_kernel_that_waits_is_stopped_when_a_notebook_fails(run):
+    with pytest.raises(suite.NotebookFailed):
+        execute(run, notebook("01_bad", "1 / 0"), notebook("02_waits", GOOD))
+    assert not [
+        child for child in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(child.cmdline())
+    ]
 
 
 def test_a_parameter_that_the_notebook_ignores_is_refused(run):
     path = notebook("01_deaf", "print(1)", parameters='profile = "smoke"')
     with pytest.raises(suite.NotebookFailed, match="does not know overrides"):
-        suite.execute(run, path)
+        execute(run, path)
 
 
 def test_every_notebook_takes_the_parameters_that_are_passed():
