@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 LANGUAGES = ("de", "en", "zh")
+PIECES = ["▁", *"Wherolitg?", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
 
 
 def rows(questions: int, languages: Iterable[str] = LANGUAGES, passages: int | None = None) -> list[dict]:
@@ -30,3 +31,33 @@ def encoder(words: Iterable[str], dimension: int = 8):
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     vectors = np.random.default_rng(0).normal(size=(len(vocabulary), dimension)).astype(np.float32)
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu")
+
+
+def unigram_tokenizer():
+    """A Unigram tokenizer with XLM-R's control tokens first, a mask token last, and rare letters."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    control = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    ordinary = [(piece, -2.0 - index / 7) for index, piece in enumerate(PIECES)]
+    rare = [(letter, -9.0) for letter in "QXZ"] + [("rarest", -12.0)]
+    backend = Tokenizer(models.Unigram([*control, *rare, *ordinary, ("<mask>", 0.0)], unk_id=3))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return backend
+
+
+def write_transformer(kind: str, folder):
+    """A tiny random BERT or XLM-R over `unigram_tokenizer`, with spare rows of vectors, as a plain folder."""
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=unigram_tokenizer(), model_max_length=40, bos_token="<s>", cls_token="<s>",
+        eos_token="</s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+    )  # fmt: skip
+    config, model = {"bert": (BertConfig, BertModel), "xlm-r": (XLMRobertaConfig, XLMRobertaModel)}[kind]
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    sizes |= {"vocab_size": len(tokenizer) + 5, "max_position_embeddings": 64}
+    model(config(pad_token_id=1, **sizes)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import synthetic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,44 +12,13 @@ TEXTS = [
     "Where is Athens?", "Athens is the capital of Greece.", "Wo liegt Athen?", "Где находятся Афины?",
     "雅典在哪里？", "เอเธนส์อยู่ที่ไหน", "أين تقع أثينا؟", "  two  spaces ", "", "☃ no piece for \U00013000 this",
 ]  # fmt: skip
-PIECES = ["▁", *"Wherolitg?", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
-
-
-def toy_tokenizer():
-    """A Unigram tokenizer with XLM-R's control tokens first, a mask token last, and rare letters."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    control = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
-    ordinary = [(piece, -2.0 - index / 7) for index, piece in enumerate(PIECES)]
-    rare = [(letter, -9.0) for letter in "QXZ"] + [("rarest", -12.0)]
-    backend = Tokenizer(models.Unigram([*control, *rare, *ordinary, ("<mask>", 0.0)], unk_id=3))
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    backend.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    return backend
-
-
-def write_transformer(kind: str, folder):
-    """A tiny random BERT or XLM-R over the toy tokenizer, with spare rows of vectors, as a plain folder."""
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
-
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=toy_tokenizer(), model_max_length=40, bos_token="<s>", cls_token="<s>",
-        eos_token="</s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
-    )  # fmt: skip
-    config, model = {"bert": (BertConfig, BertModel), "xlm-r": (XLMRobertaConfig, XLMRobertaModel)}[kind]
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    sizes |= {"vocab_size": len(tokenizer) + 5, "max_position_embeddings": 64}
-    model(config(pad_token_id=1, **sizes)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 def write_static(folder):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    embedding = StaticEmbedding(toy_tokenizer(), embedding_dim=8)
+    embedding = StaticEmbedding(synthetic.unigram_tokenizer(), embedding_dim=8)
     SentenceTransformer(modules=[embedding], device="cpu").save(str(folder), create_model_card=False)
 
 
@@ -56,7 +26,7 @@ def write_static(folder):
 def folder(request, tmp_path):
     """One encoder folder of each kind that can be trimmed."""
     written = tmp_path / request.param
-    write_static(written) if request.param == "static" else write_transformer(request.param, written)
+    write_static(written) if request.param == "static" else synthetic.write_transformer(request.param, written)
     return written
 
 
@@ -68,7 +38,7 @@ def static_folder(tmp_path):
 
 @pytest.fixture
 def bert_folder(tmp_path):
-    write_transformer("bert", tmp_path / "bert")
+    synthetic.write_transformer("bert", tmp_path / "bert")
     return tmp_path / "bert"
 
 
@@ -86,7 +56,7 @@ def test_the_run_s_texts_are_encoded_as_before(folder):
     model = load(folder)
     before = encodings(model, TEXTS)
     kept = vocabulary.trim(model, TEXTS).kept
-    assert vocabulary._vectors(model).weight.shape[0] == len(kept) < len(toy_tokenizer().get_vocab())
+    assert vocabulary._vectors(model).weight.shape[0] == len(kept) < len(synthetic.unigram_tokenizer().get_vocab())
     np.testing.assert_allclose(encodings(model, TEXTS), before, atol=1e-6)
 
 
