@@ -5,7 +5,7 @@ R@1, R@10 and rank distance of every query. Peers take minutes for that, so they
 one language (12 of the 132 rankings of each question), alternating, and know nothing of rank distance. Peers that are
 not installed are left out: `pip install ranx` for one; mteb's evaluator calls pytrec_eval, and cannot be faster.
 
-    .venv/bin/python benchmarks/evaluation.py [ENCODER]
+    .venv/bin/python -m benchmarks.evaluation [ENCODER]
 """
 
 import importlib.util

@@ -70,12 +70,13 @@ def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
         f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {row.seeds} seeds)"
         for row in rows.itertuples()
     ]
+    absent = "" if "far" in set(rows["shift"]) or dataset not in WIKIPEDIA else " The far shift has not been run."
     nearest = rows.loc[rows[["low", "high"]].abs().min(axis=1).idxmin()]
     return (
         f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? "
         f"{said.capitalize()}. {'; '.join(parts)}. The comparison nearest to turning is that with {nearest.baseline} "
         f"({nearest.shift}), whose interval ends {min(abs(nearest.low), abs(nearest.high)):.3f} mAP from zero; other "
-        "seeds, another encoder or other data could turn it."
+        f"seeds, another encoder or other data could turn it.{absent}"
     )
 
 

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from lib import cells, config, evidence, paths, suite, tables
+from lib import cells, config, evidence, paths, readme, tables
 
 PUBLISHED = paths.ROOT / "results" / "default" / "published"
 
@@ -68,10 +68,10 @@ def test_published_tables_follow_from_the_published_cells_byte_for_byte(real_dat
         assert (run.folder / name).read_bytes() == (PUBLISHED / name).read_bytes(), name
 
 
-def test_the_readme_quotes_the_published_table(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", list(readme.QUOTED))
+def test_the_readme_quotes_the_published_numbers(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
-    shutil.copytree(PUBLISHED, tmp_path / "default")
-    readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    quoted = readme.split(suite.BEGIN)[1].split(suite.END)[0].strip()
-    digest = tables.made_from(config.load("default"))
-    assert quoted == suite.results_table(config.load("default"), digest)
+    shutil.copytree(paths.ROOT / "results" / name / "published", tmp_path / name)
+    run = config.load(name)
+    part, write = readme.QUOTED[name]
+    assert readme.quoted(part) == write(run, tables.made_from(run))

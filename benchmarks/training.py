@@ -1,0 +1,107 @@
+"""Pairs a second and peak memory of a training, against sentence-transformers' trainer left at its defaults.
+
+    .venv/bin/python -m benchmarks.training
+
+The same encoder, questions, batches (hybrid), batch size and length limit; each turn is a process of its own, so that
+its peak memory is its own. Stock: float32, the whole vocabulary, every weight trained. Ours: as the profile `default`.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import measured
+from lib import cells, config, data, encoders, training, vocabulary
+from lib.sampling import Pairs, Strategy
+
+STEPS, TURNS = 5, 5  # of the steps the first warms up
+
+
+def main() -> None:
+    cells.encoder_folder(config.load("default").config.encoder)  # made before any clock runs
+    found: dict[str, list[dict[str, float]]] = {"stock": [], "ours": []}
+    for _ in range(TURNS):
+        for way, turns in found.items():
+            done = subprocess.run([sys.executable, "-m", "benchmarks.training", way], capture_output=True, text=True, check=True)
+            turns.append(json.loads(done.stdout.splitlines()[-1]))
+    medians = {
+        way: {key: statistics.median(turn[key] for turn in turns) for key in turns[0]} for way, turns in found.items()
+    }
+    measured.write(
+        "training",
+        {
+            **medians,
+            "times as fast": medians["ours"]["pairs a second"] / medians["stock"]["pairs a second"],
+            "share of its memory": medians["ours"]["peak memory in GB"] / medians["stock"]["peak memory in GB"],
+        },
+    )
+
+
+def turn(way: str) -> dict[str, float]:
+    """Train a few steps one way; returns its pace after the first step and its peak memory."""
+    settings = config.load("default", [f"steps={STEPS}"]).config
+    questions = data.training_set("xquad-r", settings.eval)
+    model = encoders.load(cells.encoder_folder(settings.encoder))
+    model.max_seq_length = settings.max_tokens
+    ends: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        (ours if way == "ours" else stock)(model, questions, settings, Path(folder), ends)
+    pairs = settings.batch_size * (len(ends) - 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {"pairs a second": pairs / (ends[-1] - ends[0]), "peak memory in GB": peak}
+
+
+def ours(model: Any, questions: Any, settings: Any, folder: Path, ends: list[float]) -> None:
+    texts = [*questions.queries["text"], *questions.passages["text"]]
+    vocabulary.trim(model, texts)
+    stock_trainer = training._trainer
+
+    def timed(**arguments: Any) -> Any:
+        trainer = stock_trainer(**arguments)
+        trainer.add_callback(clock(ends))
+        return trainer
+
+    training._trainer = timed
+    training.fit(model, questions, Strategy("hybrid", 0.5), 0, settings, folder)
+
+
+def stock(model: Any, questions: Any, settings: Any, folder: Path, ends: list[float]) -> None:
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    pairs = Pairs.of(questions)
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(folder), max_steps=settings.steps, per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate, warmup_steps=settings.warmup_steps, save_strategy="no",
+        batch_sampler=Strategy("hybrid", 0.5).sampler(pairs), report_to="none", disable_tqdm=True,
+        prompts={"anchor": model.prompts["query"], "positive": model.prompts["document"]},
+    )  # fmt: skip
+    trainer = SentenceTransformerTrainer(
+        model=model, args=arguments, train_dataset=training.as_dataset(questions, pairs),
+        loss=MultipleNegativesRankingLoss(model, scale=settings.scale), callbacks=[clock(ends)],
+    )  # fmt: skip
+    trainer.train()
+
+
+def clock(ends: list[float]) -> Any:
+    """Notes when each step ended."""
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *ignored: Any, **also: Any) -> None:
+            ends.append(time.perf_counter())
+
+    return Clock()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(turn(sys.argv[1])))
+    else:
+        main()

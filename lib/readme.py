@@ -1,0 +1,82 @@
+"""What the project's README quotes from published runs: the answer, from `full`, and the main table, from `default`."""
+
+from collections.abc import Callable
+
+from lib import artifacts, paths, runs, shift, tables
+from lib.config import Run
+
+Text = Callable[[Run, str], str]
+BEGIN, END = "<!-- {}: written by run_all.sh --publish -->", "<!-- end of {} -->"
+WORDS = {
+    "yes": "Yes, against every baseline",
+    "no": "No, against none of the baselines",
+    "mixed": "Mixed: against some baselines, not against others",
+    "inconclusive": "Inconclusive: no interval lies below zero, and some are too wide to say",
+    "not run": "Not run",
+}
+
+
+def update(run: Run) -> bool:
+    """Put a published run's numbers into the README, between their marks; whether there was something to put."""
+    if run.name not in QUOTED:
+        return False
+    part, write = QUOTED[run.name]
+    begin, end = BEGIN.format(part), END.format(part)
+    readme = paths.ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(begin)
+    text = write(run, tables.made_from(run))
+    artifacts.write_text(readme, f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+    return True
+
+
+def quoted(part: str) -> str:
+    """What the README says between the marks of a part."""
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split(BEGIN.format(part))[1].split(END.format(part))[0].strip()
+
+
+def results(run: Run, digest: str) -> str:
+    """The main table in Markdown, with the run that it came from."""
+    table = runs.headline(tables.read(run, "metrics.csv")).reset_index()
+    numbers = table.columns[3:]
+    lines = [f"| tested on | trained on | strategy | {' | '.join(numbers)} |", "|---|---|---|" + "---:|" * len(numbers)]
+    for row in table.itertuples(index=False):
+        values = [
+            f"{x:,.0f}" if name == "rank distance" else f"{x:.3f}" for name, x in zip(numbers, row[3:], strict=True)
+        ]
+        lines.append(f"| {row.dataset} | {row.train} | {row.strategy} | {' | '.join(values)} |")
+    seeds = ", ".join(map(str, run.config.seeds))
+    source = (
+        f"mAP, and rank distance (lower is better). Run `{run.name}`, encoder `{run.config.encoder}`, seed {seeds}, "
+    )
+    return "\n".join([*lines, "", f"{source}cells `{digest}`."])
+
+
+def answer(run: Run, digest: str) -> str:
+    """The answer to the research question in Markdown, with its intervals, and how many claims came out how."""
+    table = tables.read(run, "domain_shift.csv")
+    verdict, rows = shift.answer(table)
+    lines = [
+        f"**{WORDS[verdict]}.** D is how much more hybrid batches lose than a baseline does, in multilingual mAP, from "
+        "held-out questions of their training set to MLQA-R; negative means that hybrid is more robust.",
+        "",
+        "| shift | trained on | against | D | 95% interval | that is | seeds |",
+        "|---|---|---|---:|---|---|---:|",
+    ]
+    for row in rows.itertuples():
+        numbers = f"{row.value:+.3f} | [{row.low:+.3f}, {row.high:+.3f}] | {row.verdict} | {row.seeds}"
+        lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} |")
+    missing = [kind for kind in ("near", "far") if kind not in set(rows["shift"])]
+    note = f" Not run yet: {' and '.join(missing)}." if missing else ""
+    judged = tables.read(run, "claims.csv")
+    counts = judged.loc[judged["id"].str.fullmatch(r"\d+"), "verdict"].value_counts(sort=False)
+    claims = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    lines += [
+        "",
+        f"Near is Wikipedia to Wikipedia, far is software documentation to Wikipedia.{note} Of the paper's "
+        f"{counts.sum()} claims: {claims}. Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`.",
+    ]
+    return "\n".join(lines)
+
+
+QUOTED: dict[str, tuple[str, Text]] = {"default": ("results", results), "full": ("answer", answer)}
