@@ -28,7 +28,9 @@ def main() -> None:
     found: dict[str, list[dict[str, float]]] = {"stock": [], "ours": []}
     for _ in range(TURNS):
         for way, turns in found.items():
-            done = subprocess.run([sys.executable, "-m", "benchmarks.training", way], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.training", way], capture_output=True, text=True, check=True
+            )
             turns.append(json.loads(done.stdout.splitlines()[-1]))
     medians = {
         way: {key: statistics.median(turn[key] for turn in turns) for key in turns[0]} for way, turns in found.items()
