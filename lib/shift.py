@@ -15,12 +15,15 @@ from lib.effects import HYBRID, Key, Scores, common_seeds, language_groups
 WIKIPEDIA = ("xquad-r", "mlqa-r")
 BASELINES = ("en-en", "x-x", "x-x-mono", "x-y")
 GAIN_IN, GAIN_OUT, LOSS, DIFFERENCE = "gain in domain", "gain on the other set", "shift loss", "difference of losses"
+AT_HOME, AWAY = "difference in domain", "difference on the other set"  # of gains, and so of mAP itself
+OF_A_STRATEGY = (GAIN_IN, GAIN_OUT, LOSS)
 COLUMNS = ["train", "dataset", "shift", "setting", "languages", "strategy", "baseline", "quantity", "value", "low"]
 COLUMNS += ["high", "questions_in", "questions_out", "seeds"]
 
 
 def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
-    """G, F and L of each strategy, and D of hybrid (alpha .5) against each baseline, with 95% intervals.
+    """G, F and L of each strategy, and hybrid (alpha .5) against each baseline, with 95% intervals: D, the difference
+    of L, and beside it those of G and F, since who gains more at home has more to lose.
 
     Languages: all; of the other set those that the training set has and those that it lacks; and for D in the
     multilingual setting each query language that both sets have.
@@ -67,16 +70,17 @@ def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
         return f"Not run: no strategy was scored on both its own held-out questions and {dataset}."
     parts = [
         f"{row.shift}, trained on {row.train}, against {row.baseline}: D = {row.value:+.3f} "
-        f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {row.seeds} seeds)"
+        f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {row.seeds} seed{'s' * (row.seeds > 1)})"
         for row in rows.itertuples()
     ]
-    absent = "" if "far" in set(rows["shift"]) or dataset not in WIKIPEDIA else " The far shift has not been run."
     nearest = rows.loc[rows[["low", "high"]].abs().min(axis=1).idxmin()]
+    distance = nearest[["low", "high"]].abs().min()
+    absent = "" if "far" in set(rows["shift"]) or dataset not in WIKIPEDIA else " The far shift has not been run."
     return (
         f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? "
-        f"{said.capitalize()}. {'; '.join(parts)}. The comparison nearest to turning is that with {nearest.baseline} "
-        f"({nearest.shift}), whose interval ends {min(abs(nearest.low), abs(nearest.high)):.3f} mAP from zero; other "
-        f"seeds, another encoder or other data could turn it.{absent}"
+        f"{said.capitalize()}. {'; '.join(parts)}. The comparison nearest to turning is that with "
+        f"{nearest['baseline']} ({nearest['shift']}), whose interval ends {distance:.3f} mAP from zero; other seeds, "
+        f"another encoder or other data could turn it.{absent}"
     )
 
 
@@ -123,8 +127,12 @@ def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> 
     rows, inside = [], mine[0].at(seeds) - others[0].at(seeds)
     for languages, units in language_groups(run, key.train, mine[1]):
         outside = mine[1].at(seeds, units) - others[1].at(seeds, units)
-        sure = stats.interval_of([[inside], [outside]], lambda g, f: g - f)
-        rows.append(_row(key, languages, baseline, DIFFERENCE, sure, mine, seeds))
+        sure = {
+            DIFFERENCE: stats.interval_of([[inside], [outside]], lambda g, f: g - f),
+            AT_HOME: stats.interval(inside),
+            AWAY: stats.interval(outside),
+        }
+        rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in sure.items()]
     for unit in mine[0].units if key.setting == "multilingual" else ():
         if unit in mine[1].units:
             place_in, place_out = [mine[0].units.index(unit)], [mine[1].units.index(unit)]

@@ -41,7 +41,11 @@ def test_shift_by_hand(run):
     assert value["hybrid-0.5", shift.GAIN_IN] == 0.20 and value["x-x-mono", shift.GAIN_IN] == 0.22
     assert value["hybrid-0.5", shift.GAIN_OUT] == 0.15 and value["x-x-mono", shift.GAIN_OUT] == 0.10
     assert value["hybrid-0.5", shift.LOSS] == 0.05 and value["x-x-mono", shift.LOSS] == 0.12
-    assert value["hybrid-0.5", shift.DIFFERENCE] == -0.07
+    assert value["hybrid-0.5", shift.DIFFERENCE] == -0.07  # which is -.02 at home less .05 away
+    assert value["hybrid-0.5", shift.AT_HOME] == -0.02 and value["hybrid-0.5", shift.AWAY] == 0.05
+    said = shift.sentence(table, "facts-new")
+    assert "Yes. near, trained on facts, against x-x-mono: D = -0.070 [-0.070, -0.070] (more robust" in said
+    assert "nearest to turning is that with x-x-mono (near), whose interval ends 0.070 mAP from zero" in said
     verdict, rows = shift.answer(table, "facts-new")
     assert verdict == "yes" and rows["baseline"].tolist() == ["x-x-mono"] and rows["shift"].tolist() == ["near"]
     assert set(table["languages"]) == {"all", "ar", "de"}
