@@ -1,22 +1,36 @@
-"""The command line behind ``run_all.sh``; ``python -m lib --help`` says what it takes."""
+"""The command line behind ``run_all.sh``; ``python -m lib --help`` says what it takes.
+
+Cells can be made by several processes, one a GPU, that train each model together (see `lib.processes`)::
+
+    torchrun --nproc-per-node 2 -m lib --profile full --cells '*_seed0'
+"""
 
 import argparse
 import fnmatch
 import os
+import signal
 import sys
 import time
+from typing import NoReturn
 
-from lib import paths
+from lib import paths, processes
 from lib.errors import UserError
 
 USAGE = "./run_all.sh [--profile NAME] [--only NOTEBOOK | --from NOTEBOOK] [--set KEY=VALUE ...] [more]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells of a mistake in one line, as everything else does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help says what there is")
 
 
 def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
     from lib import config
 
-    take = argparse.ArgumentParser(
+    take = Parser(
         prog="run_all.sh",
         usage=USAGE,
         allow_abbrev=False,
@@ -32,7 +46,10 @@ def parser() -> argparse.ArgumentParser:
     )
     take.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
     take.add_argument(
-        "--cells", metavar="PATTERN", help="make only the cells of these names, such as '*_seed0', and run no notebook"
+        "--cells",
+        metavar="PATTERN",
+        help="make only the cells of these names, such as '*_seed0', and run no notebook; "
+        "on several GPUs: torchrun --nproc-per-node 2 -m lib --cells PATTERN",
     )
     take.add_argument("--finished", action="store_true", help="make nothing: show what the finished cells say")
     take.add_argument("--force", action="store_true", help="train and evaluate again, also what is published")
@@ -42,13 +59,24 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run; returns the exit status: 0 done, 1 a notebook failed, 2 a mistake in what was asked."""
+    """Run; returns the exit status: 0 done, 1 a notebook or the machine failed, 2 a mistake in what was asked."""
     try:
         asked = parser().parse_args(arguments)
-        return lab() if asked.lab else go(asked)
+        status = lab() if asked.lab else go(asked)
+        sys.stdout.flush()  # a reader that is gone is noticed here, not at the exit
+        return status
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno is None:  # not the system's word, but a library's
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}; what is finished is kept", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; what is finished is kept: the same command goes on from there", file=sys.stderr)
         return 130
@@ -63,23 +91,32 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib import cells, cost, runs, suite
+    from lib import cells, checks, cost, runs, suite
 
     started = time.monotonic()
+    check_together(asked)
+    processes.hush()
+    if processes.count() > 1 and not asked.cells:
+        raise UserError("several processes share only the making of cells: add --cells PATTERN, or start one process")
     chosen = suite.notebooks(asked.only, asked.start)
     run = runs.open(asked.profile, asked.overrides, asked.finished)
+    if asked.publish:
+        suite.check_publishable(run)
     print(runs.banner(run))
     if run.profile == "paper":
         print(cost.estimate(run))
     if asked.cells:
         return make_cells(run, asked.cells)
     if asked.dry_run:
+        checks.work(run, cells.missing(run), fetch=False)
         return show_plan(run, chosen, asked.force)
     if asked.force:
+        checks.work(run, cells.of(run))
         cells.forget(run)
     elif adopted := cells.adopt_published(run):
         print(f"{len(adopted)} training cells come with this repository, finished; --force makes them anew")
     missing = cells.missing(run)
+    checks.work(run, missing)
     todo = [path for path in chosen if asked.force or missing or not suite.is_done(run, path)]
     if missing:
         print(f"{len(missing)} cells to make: {runs.estimate_text(run, missing)}")
@@ -88,9 +125,21 @@ def go(asked: argparse.Namespace) -> int:
     except suite.NotebookFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if not asked.only:
+        mend_tables(run)
     finish(run, bool(todo), asked.publish)
     print(f"{'all done' if todo else 'nothing had changed'}, {runs.progress.duration(time.monotonic() - started)}")
     return 0
+
+
+def check_together(asked: argparse.Namespace) -> None:
+    """Refuse what contradicts itself: cells alone are made without notebooks, and finished ones are not made anew."""
+    given = [name for name in ("only", "from", "dry-run", "finished", "force", "publish")
+             if getattr(asked, {"from": "start"}.get(name, name.replace("-", "_")))]  # fmt: skip
+    if asked.cells and given:
+        raise UserError(f"--cells and --{given[0]} do not go together: --cells only makes cells that are missing")
+    if asked.finished and asked.force:
+        raise UserError("--finished and --force do not go together: the one makes nothing, the other makes all anew")
 
 
 def execute(run: object, chosen: list, todo: list) -> None:
@@ -110,18 +159,22 @@ def execute(run: object, chosen: list, todo: list) -> None:
 
 def make_cells(run: object, pattern: str) -> int:
     """Train and evaluate the cells whose names match, one after the other; for a share of a large run."""
-    from lib import cells, progress
+    from lib import cells, checks, progress
 
-    cells.adopt_published(run)
+    processes.share(run.config.batch_size)
+    if processes.rank() == 0:
+        cells.adopt_published(run)
     chosen = [cell for cell in cells.plan(run.config) if fnmatch.fnmatchcase(cell.id, pattern)]
     if not chosen:
         raise UserError(f"--cells {pattern}: no cell of run {run.name} has such a name; --dry-run lists them")
+    checks.work(run, [cell for cell in chosen if cells.record(run, cell) is None])
     for cell in chosen:
         begun = time.monotonic()
         was_done = cells.record(run, cell) is not None
         cells.finish(run, cell)
         took = "was done" if was_done else f"done in {progress.duration(time.monotonic() - begun)}"
         print(f"{cell.id}: {took}", flush=True)
+    processes.leave()
     return 0
 
 
@@ -154,12 +207,21 @@ def show_plan(run: object, chosen: list, force: bool) -> int:
     return 0
 
 
+def mend_tables(run: object) -> None:
+    """Write again what is gone, damaged or out of date of the tables of a run whose cells are all finished."""
+    from lib import cells, evidence, runs, tables
+
+    if not cells.missing(run) and not (tables.current(run) and evidence.current(run)):
+        print("tables: some are missing, damaged or out of date: writing them again")
+        runs.judge(run)
+
+
 def finish(run: object, worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
     from lib import cells, config, gallery, suite, tables
 
     if not cells.missing(run) and tables.current(run):
-        if worked or not (run.folder / "figures").exists():
+        if worked or not gallery.current(run):
             gallery.save_all(run)
         print(f"\ntables     {paths.shown(run.folder)}/metrics.csv and beside it")
         print(f"figures    {paths.shown(run.folder)}/figures")

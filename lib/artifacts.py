@@ -5,6 +5,7 @@ inputs and each file's size and SHA-256. A killed writer leaves only a temporary
 artifact is noticed when it is opened, and made again.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import paths
+from lib.errors import UserError
 
 MANIFEST = "manifest.json"
 
@@ -36,7 +38,11 @@ def file_digest(path: Path) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it takes the place of ``path``, else it goes."""
+    """Give a temporary path beside ``path``; on success it takes the place of ``path``, else it goes.
+
+    Raises:
+        OSError: it cannot be written, for instance on a full disk; the error names ``path``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -47,6 +53,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, name):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -80,7 +90,7 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
         inputs: everything that it depends on, as JSON values.
         build: fills an empty folder with the artifact's files.
     """
-    folder = _folder(kind, inputs)
+    folder = place(kind, inputs)
     if intact(folder, inputs):
         return folder
     if folder.exists():
@@ -91,7 +101,8 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
             return folder
         made = Path(scratch) / "made"
         made.mkdir()
-        build(made)
+        with _full_disk_named(folder):
+            build(made)
         seal(made, inputs)
         if folder.exists():
             shutil.rmtree(folder)
@@ -99,12 +110,26 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
     return folder
 
 
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    """Report a full disk as what it is: libraries that write weights have words of their own for it."""
+    try:
+        yield
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        if shutil.disk_usage(folder.parent).free > 1_000_000:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+
+
 def discard(kind: str, inputs: Mapping[str, Any]) -> None:
     """Remove the artifact made from ``inputs``, if it is there."""
-    shutil.rmtree(_folder(kind, inputs), ignore_errors=True)
+    shutil.rmtree(place(kind, inputs), ignore_errors=True)
 
 
-def _folder(kind: str, inputs: Mapping[str, Any]) -> Path:
+def place(kind: str, inputs: Mapping[str, Any]) -> Path:
+    """The folder of the artifact made from ``inputs``, whether it is there or not."""
     return paths.store() / kind / digest({"kind": kind, **inputs})[:16]
 
 
@@ -122,7 +147,9 @@ def intact(folder: Path, inputs: Mapping[str, Any] | None = None) -> bool:
         inputs: what it should have been made from; None where any will do.
     """
     manifest = read_sealed(folder / MANIFEST)
-    if manifest is None or (inputs is not None and digest(manifest["inputs"]) != digest(inputs)):
+    if manifest is None or "files" not in manifest:
+        return False
+    if inputs is not None and digest(manifest.get("inputs")) != digest(inputs):
         return False
     return all(_matches(folder / name, *expected) for name, expected in manifest["files"].items())
 
@@ -142,10 +169,10 @@ def _matches(path: Path, size: int, sha256: str) -> bool:
         stat = path.stat()
     except OSError:
         return False
-    return stat.st_size == size and _digest_of(path, stat.st_mtime_ns, stat.st_ino) == sha256
+    return stat.st_size == size and _digest_of(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)) == sha256
 
 
 @cache
-def _digest_of(path: Path, mtime_ns: int, inode: int) -> str:
-    """The file's digest, read once a process for each version of the file."""
+def _digest_of(path: Path, version: tuple[int, int, int]) -> str:
+    """The file's digest, read once a process for each version of the file, whose times tell it from others."""
     return file_digest(path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib import artifacts, data, device, embedding, encoders, probe, progress, search, training
+from lib import artifacts, data, device, embedding, encoders, probe, processes, progress, search, training
 from lib.config import Config, Run
 from lib.parallel import ParallelSet
 from lib.sampling import ALPHA, Strategy
@@ -157,11 +157,17 @@ def train(run: Run, cell: Cell) -> Path:
     return training.train(recipe, encoder_folder(cell.encoder), questions)
 
 
-def finish(run: Run, cell: Cell) -> dict[str, Any]:
-    """Train and evaluate a cell, unless that is done; returns its record."""
-    if (done := record(run, cell)) is not None:
+def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
+    """Train and evaluate a cell, unless that is done; returns its record.
+
+    Of several processes all train, and the first evaluates; the others return nothing.
+    """
+    done = record(run, cell)
+    if processes.told(done is not None):
         return done
     folder = train(run, cell)
+    if processes.rank() > 0:
+        return None
     started = time.monotonic()
     model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
     rankings, vectors = evaluate(model, evaluated(cell, run.config), run.config)
@@ -205,8 +211,10 @@ def evaluate(
         passages = [] if chosen.pool in pools else chosen.passages["text"].tolist()
         with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
             query_vectors = embedding.encode(model, queries, "query", precision, task.advance)
+            embedding.check(query_vectors, queries, f"{name}, query")
             if passages:  # held-out questions share the pool of all questions
                 pools[chosen.pool] = embedding.encode(model, passages, "document", precision, task.advance)
+                embedding.check(pools[chosen.pool], passages, f"{name}, passage")
         found[name] = search.rank(query_vectors, pools[chosen.pool], chosen)
         if passages and not name.startswith(LARGE):
             vectors[name] = probe.read_off(query_vectors, pools[chosen.pool], chosen)
@@ -216,6 +224,11 @@ def evaluate(
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:
     """The ranks of a finished cell: ``dataset, question, query_language, passage_language, rank, pool_rank``."""
     return pd.read_parquet(run.folder / "cells" / f"{cell.id}.parquet")
+
+
+def files(run: Run, cell: Cell) -> list[Path]:
+    """The two files of a finished cell: the table of ranks, and the record."""
+    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in (".parquet", ".json")]
 
 
 def training_log(run: Run, cell: Cell) -> dict[str, Any]:
@@ -228,8 +241,8 @@ def training_log(run: Run, cell: Cell) -> dict[str, Any]:
 def forget(run: Run) -> None:
     """Remove a run's cells and trained models, so that they are made anew."""
     for cell in plan(run.config):
-        for suffix in (".parquet", ".json"):
-            (run.folder / "cells" / f"{cell.id}{suffix}").unlink(missing_ok=True)
+        for path in files(run, cell):
+            path.unlink(missing_ok=True)
         if cell.train != NONE:
             artifacts.discard("models", _recipe(run, cell)[0].inputs())
 
@@ -259,7 +272,7 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
 def _record(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
     value = artifacts.read_sealed(path.with_name(path.name + ".json"))
     table = path.with_name(path.name + ".parquet")
-    if value is None or value["inputs"] != wanted or not table.exists():
+    if value is None or value.get("inputs") != wanted or not table.exists():
         return None
     return value if artifacts.file_digest(table) == value["sha256"] else None
 

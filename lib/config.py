@@ -25,8 +25,8 @@ FACTS = ("facts", "facts-heldout", "facts-new")
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
 # Whole numbers are strict: a stray ``true`` would otherwise count as 1.
-Positive = Annotated[int, Field(gt=0, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # what NumPy and torch both take
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Config:
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    encoder: str
+    encoder: Annotated[str, Field(min_length=1)]
     train: tuple[str, ...]
     eval: Annotated[tuple[str, ...], Field(min_length=1)]
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
     alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
-    seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0,)
-    steps: Positive = 80
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    steps: Annotated[int, Field(gt=0, le=10_000_000, strict=True)] = 80
     batch_size: Annotated[int, Field(ge=2, strict=True)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-5
     warmup_steps: Natural = 10
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
     checkpoint: Literal["last", "validation"] = "last"
-    scale: Annotated[float, Field(gt=0)] = 20.0
+    scale: Annotated[float, Field(gt=0, le=1000)] = 20.0
     max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
     train_word_vectors: bool = False
     candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
@@ -110,8 +110,10 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     file = paths.CONFIGS / f"{profile}.yaml"
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML in UTF-8") from error
+    if not isinstance(values, dict):
+        raise UserError(f"profile {profile}: configs/{file.name} must hold lines of the form key: value")
     return Run(profile, tuple(overrides), _checked(values | _changes(overrides), source=f"profile {profile}"))
 
 
@@ -129,6 +131,8 @@ def _changes(overrides: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"--set {text}: write it as key=value, for instance steps=10")
         if key not in known:
             raise UserError(f"--set {text}: no such key; the keys are: {', '.join(known)}")
+        if key in changes:
+            raise UserError(f"--set {text}: {key} is set twice; for several values write {key}=[one,two]")
         try:
             changes[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
@@ -140,7 +144,7 @@ def _changes(overrides: Sequence[str]) -> dict[str, Any]:
 
 def _checked(values: dict[str, Any], source: str) -> Config:
     try:
-        return TypeAdapter(Config).validate_python(values)
+        config = TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -148,3 +152,19 @@ def _checked(values: dict[str, Any], source: str) -> Config:
             names = ", ".join(field.name for field in fields(Config))
             raise UserError(f"{source}: {key} is not a key; the keys are: {names}") from error
         raise UserError(f"{source}: {key}: {first['msg']} (it is {first['input']!r})") from error
+    if problem := _contradiction(config):
+        raise UserError(f"{source}: {problem}")
+    return config
+
+
+def _contradiction(config: Config) -> str | None:
+    """What is wrong with keys whose values are each possible."""
+    for field in fields(Config):
+        value = getattr(config, field.name)
+        if isinstance(value, tuple) and (twice := [x for x in value if value.count(x) > 1]):
+            return f"{field.name}: {twice[0]} occurs twice; name each once"
+    if "hybrid" in config.strategies and not config.alphas:
+        return "alphas: the strategy hybrid needs at least one, such as alphas=[0.5]"
+    if "none" in config.train or not config.train:
+        return "train: it must name a data set; for no training at all, write strategies=[none]"
+    return None

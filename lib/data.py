@@ -16,7 +16,11 @@ from lib.errors import UserError
 from lib.parallel import ParallelSet
 
 LAREQA = ("xquad-r", "mlqa-r")
-NAMES = (*LAREQA, "facts", "parallel-docs", "mmarco", "miracl-mini")
+TRAINED = (*LAREQA, "facts", "parallel-docs", "mmarco")
+EVALUATED = (
+    *LAREQA, "xquad-r-heldout", "mlqa-r-heldout", "facts", "facts-heldout", "facts-new", "parallel-docs-heldout",
+    "miracl-mini",
+)  # fmt: skip
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -39,7 +43,7 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
         return _parallel_docs_heldout()
     if name == "miracl-mini":
         return miracl_mini()
-    return _own(name)
+    return _own(name, EVALUATED)
 
 
 def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> ParallelSet:
@@ -168,12 +172,23 @@ def _mmarco() -> ParallelSet:
     return parallel.from_rows("mmarco", parallel.read_rows(mmarco.fetch()))
 
 
-@cache
-def _own(name: str) -> ParallelSet:
+def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
     path = Path(name)
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise UserError(f"data set '{name}' does not exist; choose of {', '.join(NAMES)}, or a .jsonl file of your own")
+    if not is_own(name):
+        use = "evaluation" if known == EVALUATED else "training"
+        right = f"choose of {', '.join(known)}, or a .jsonl file of your own"
+        raise UserError(f"data set '{name}' does not exist for {use}; {right}")
+    return _read(path)
+
+
+@cache
+def _read(path: Path) -> ParallelSet:
     return parallel.from_rows(path.name.split(".jsonl")[0], parallel.read_rows(path))
+
+
+def is_own(name: str) -> bool:
+    """Whether it is the path of a file of one's own, not a name of ours."""
+    return name.endswith((".jsonl", ".jsonl.gz"))
 
 
 def _full(name: str, candidates: str) -> ParallelSet:
@@ -181,7 +196,7 @@ def _full(name: str, candidates: str) -> ParallelSet:
         return lareqa(name, candidates)
     if name == "mmarco":
         return _mmarco()
-    return _parallel_docs() if name == "parallel-docs" else _own(name)
+    return _parallel_docs() if name == "parallel-docs" else _own(name, TRAINED)
 
 
 def _questions(articles: list[dict]) -> Iterator[tuple[dict, dict, dict]]:

@@ -101,8 +101,9 @@ def _downloaded(file: RemoteFile) -> Path:
     try:
         pooch.retrieve(file.url, known_hash=f"sha256:{file.sha256}", fname=path.name, path=path.parent)
     except Exception as error:  # requests, urllib3, OSError and pooch's ValueError: all mean the same here
+        reason = getattr(error, "strerror", None) or type(error).__name__  # a full disk, for one, is named
         raise UserError(
-            f"{file.path}: the download from {file.url} failed ({type(error).__name__}); "
+            f"{file.path}: the download from {file.url} failed ({reason}); "
             "what was fetched is kept: start again to go on, or set HYBRID_DATA_MIRROR"
         ) from error
     return path

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib import device
+from lib.errors import UserError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -50,6 +51,20 @@ def encode(
             if progress:
                 progress(len(rows))
     return vectors
+
+
+def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
+    """Refuse vectors that no ranking could be made from.
+
+    Raises:
+        UserError: a vector holds NaN or infinity; names ``what`` the texts are, and the first such text.
+    """
+    if len(broken := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+        text = " ".join(texts[broken[0]].split())[:60]
+        raise UserError(
+            f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives NaN or infinity for it and "
+            f"{len(broken) - 1} more; try precision=float32, or another encoder"
+        )
 
 
 def _batches(model: "SentenceTransformer", texts: Sequence[str]) -> Iterator[np.ndarray]:

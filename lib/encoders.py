@@ -13,11 +13,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import artifacts, e5q4
+from lib import e5q4, encoder_files
 from lib.errors import UserError
 
 if TYPE_CHECKING:
@@ -121,11 +121,10 @@ def identity(name: str) -> str:
     """What pins an encoder's weights without loading them: its revision, or a digest of a local folder's files.
 
     Raises:
-        UserError: the name is unknown.
+        UserError: the name is unknown, or the folder is not that of an encoder.
     """
     if name not in ENCODERS and (folder := Path(name)).is_dir():
-        files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
-        return artifacts.digest([[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in files])
+        return encoder_files.digest(folder)
     encoder = find(name)
     return f"{encoder.repository or encoder.name}@{encoder.revision or 'main'}"
 
@@ -191,6 +190,14 @@ def describe(model: SentenceTransformer) -> dict[str, Any]:
     }
 
 
+def not_finite(model: SentenceTransformer) -> str | None:
+    """The name of the first weights that hold NaN or infinity, None where all are numbers."""
+    for name, weights in model.named_parameters():
+        if weights.numel() and not all(end.isfinite() for end in weights.detach().aminmax()):
+            return name
+    return None
+
+
 def fingerprint(model: SentenceTransformer) -> str:
     """Return the SHA-256 (hexadecimal) over the names, types, shapes and bytes of all weights."""
     import torch
@@ -235,6 +242,7 @@ def _load_folder(
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
+    encoder_files.check(folder)
     options: dict[str, Any] = {"device": device, "trust_remote_code": False, "local_files_only": True}
     try:
         with quiet():
@@ -251,6 +259,8 @@ def _load_folder(
         raise UserError(f"{folder} cannot be read as an encoder ({reason}): make it again") from error
     if without_pooler:
         e5q4.keep_without_pooler(model[0])
+    if broken := not_finite(model):
+        raise UserError(f"{folder}: the weights {broken} hold NaN or infinity: make it again")
     if prompts is not None:
         model.prompts = dict(prompts)
     model.origin = origin
@@ -264,7 +274,7 @@ def _lacks_pooler(folder: Path) -> bool:
     """
     from transformers import AutoModel
 
-    modules = json.loads(path.read_text()) if (path := folder / "modules.json").is_file() else []
+    modules = json.loads(path.read_text("utf-8")) if (path := folder / "modules.json").is_file() else []
     if modules and not modules[0]["type"].endswith("Transformer"):
         return False
     source = folder / (modules[0]["path"] if modules else "")
@@ -285,7 +295,13 @@ def _write_origin(folder: Path, origin: Origin) -> None:
 
 def _read_origin(folder: Path) -> Origin:
     path = folder / ORIGIN_FILE
-    return Origin(**json.loads(path.read_text("utf-8"))) if path.is_file() else Origin(folder.name, None)
+    if not path.is_file():
+        return Origin(folder.name, None)
+    try:
+        return Origin(**json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        right = ", ".join(field.name for field in fields(Origin))
+        raise UserError(f"{path}: it must be a JSON object with the keys {right}; or remove it") from error
 
 
 @contextlib.contextmanager

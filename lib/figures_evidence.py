@@ -23,7 +23,7 @@ VERDICTS = {
 def alpha_curve(run: Run) -> Figure:
     """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
     table = tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha")
-    found = findings.tasks(table)
+    found = findings.tasks(table[table["setting"] == "multilingual"])
     figure = style.new(run, 4.2)
     sentences = []
     for axes, task in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):

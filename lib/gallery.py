@@ -13,6 +13,7 @@ ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance"
 ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     **figures_evidence.FIGURES, **figures_bias.FIGURES, **figures.FIGURES,
 }  # fmt: skip
+SEAL = "figures.json"
 RUNS = ("full", "default")  # in the order of the gallery
 
 
@@ -34,7 +35,19 @@ def available(run: Run) -> list[str]:
 def save_all(run: Run) -> list[Path]:
     """Write the run's figures to its folder ``figures``, each as SVG and PNG; returns their paths."""
     origin, folder = style.provenance(run, tables.digest(run)), run.folder / "figures"
-    return [path for name in available(run) for path in style.save(ALL[name][1](run), folder / name, origin)]
+    found = [path for name in available(run) for path in style.save(ALL[name][1](run), folder / name, origin)]
+    drawn = {path.name: artifacts.file_digest(path) for path in found}
+    artifacts.write_sealed(run.folder / SEAL, {"cells": tables.digest(run), "files": drawn})
+    return found
+
+
+def current(run: Run) -> bool:
+    """Whether the run's figures are there, undamaged, and drawn from its present cells."""
+    sealed = artifacts.read_sealed(run.folder / SEAL)
+    if sealed is None or sealed.get("cells") != tables.digest(run):
+        return False
+    files = {run.folder / "figures" / name: expected for name, expected in sealed["files"].items()}
+    return all(path.exists() and artifacts.file_digest(path) == expected for path, expected in files.items())
 
 
 def page(run: Run) -> str:

@@ -10,6 +10,7 @@ in ``IR_DATASETS_HOME`` (``~/.ir_datasets``); what is there already is not looke
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,12 @@ class Collection:
 
 
 def evaluate(
-    model: "SentenceTransformer", language: str, pool: str = FULL, size: int = SHARD, precision: str = "float32"
+    model: "SentenceTransformer",
+    language: str,
+    pool: str = FULL,
+    size: int = SHARD,
+    precision: str = "float32",
+    each: Callable[..., Iterator[Any]] = map,
 ) -> pd.DataFrame:
     """nDCG@10 and recall@100 of each query of a language that has a relevant passage, as all of MIRACL's have.
 
@@ -60,6 +66,7 @@ def evaluate(
         pool: ``miracl-dev`` or ``miracl-mini``.
         size: passages a shard; changes memory, not the result.
         precision: of the transformer, see `lib.embedding.encode`.
+        each: `map`, or `lib.cluster.each` to encode and search the shards on several machines; not the result's matter.
 
     Returns:
         One row a query, in the order of topics: ``pool, setting, question, query_language, passage_language,
@@ -68,7 +75,7 @@ def evaluate(
     chosen = collection(language, pool, size)
     with progress.task(f"searching {pool} ({language}), passages", chosen.passages) as task:
         queries = chosen.topics["text"].tolist()
-        docids, _ = search_by_shard(model, queries, chosen.shards, TOP, precision, task.advance)
+        docids, _ = search_by_shard(model, queries, chosen.shards, TOP, precision, task.advance, each)
     found = metrics.measure(ranks(chosen.topics, chosen.qrels, docids), ["question"], "rank")
     rows = chosen.topics[["question"]].merge(found[["question", *MEASURES]], on="question")
     where = {"pool": pool, "setting": "monolingual", "query_language": language, "passage_language": language}
@@ -124,6 +131,7 @@ def search_by_shard(
     k: int = TOP,
     precision: str = "float32",
     advance: Callable[[int], Any] | None = None,
+    each: Callable[..., Iterator[Any]] = map,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact search that holds the vectors of one shard at a time.
 
@@ -132,7 +140,9 @@ def search_by_shard(
 
     Args:
         shards: the passages, each once, in any order.
-        advance: called with the number of passages encoded since the last call.
+        advance: called with the number of passages encoded since the last call; for a shard that was searched on
+            another machine, at its end.
+        each: gives what a function makes of each shard, in any order: `map`, or `lib.cluster.each`.
 
     Returns:
         docids, text [queries, k], and their scores, float32 [queries, k], best first; fewer columns than ``k`` if
@@ -140,14 +150,34 @@ def search_by_shard(
     """
     query_vectors = embedding.encode(model, queries, "query", precision).astype(np.float64)
     docids, scores = np.empty((len(queries), 0), "U1"), np.empty((len(queries), 0), np.float32)
-    for shard in shards:
-        names, texts = zip(*sorted(shard), strict=True)  # by docid, as top_passages wants
-        vectors = embedding.encode(model, texts, "document", precision, advance).astype(np.float64)
-        best, their_scores = _best_of_shard(query_vectors, vectors, k)
-        docids, scores = np.hstack([docids, np.array(names)[best]]), np.hstack([scores, their_scores])
+    within = advance if each is map else None
+    search_one = partial(search_shard, model, query_vectors, k=k, precision=precision, advance=within)
+    for their_docids, their_scores, count in each(search_one, shards):
+        if advance and not within:
+            advance(count)
+        docids, scores = np.hstack([docids, their_docids]), np.hstack([scores, their_scores])
         order = np.lexsort((docids, scores))[:, ::-1][:, :k]
         docids, scores = np.take_along_axis(docids, order, axis=1), np.take_along_axis(scores, order, axis=1)
     return docids, scores
+
+
+def search_shard(
+    model: "SentenceTransformer",
+    queries: np.ndarray,
+    shard: Shard,
+    k: int,
+    precision: str,
+    advance: Callable[[int], Any] | None = None,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Encode one shard and search it: docids and scores as of `search_by_shard`, and the number of its passages.
+
+    Args:
+        queries: float64 [queries, dimensions].
+    """
+    names, texts = zip(*sorted(shard), strict=True)  # by docid, as top_passages wants
+    vectors = embedding.encode(model, texts, "document", precision, advance).astype(np.float64)
+    best, scores = _best_of_shard(queries, vectors, k)
+    return np.array(names)[best], scores, len(shard)
 
 
 def ranks(topics: pd.DataFrame, qrels: pd.DataFrame, docids: np.ndarray) -> pd.DataFrame:

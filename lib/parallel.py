@@ -6,10 +6,11 @@ The exchange format is parallel JSONL, one question a row: ``{"id", "q": {lang: 
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from lib.errors import UserError
 SPLITS = {"train": range(0, 80), "dev": range(80, 90), "test": range(90, 100)}
 # The 11 languages of XQuAD-R, in the order that every table and figure uses.
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
+LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Za-z0-9]{2,8})*")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of pairs that have no UTF-8
+LONGEST = 1_000_000  # characters of a text; an encoder sees the first 500 words
 
 
 @dataclass(frozen=True)
@@ -185,17 +189,21 @@ def read_lines(path: Path) -> Iterator[dict]:
     opened = gzip.open if path.name.endswith(".gz") else open
     number = 0  # the last line that could be read
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
+        with opened(path, "rt", encoding="utf-8-sig") as file:  # which is UTF-8, with or without its mark
             for number, line in enumerate(file, start=1):  # noqa: B007 - the handlers below read it
                 if line.strip():
                     yield json.loads(line)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read beyond line {number} ({error}); save it as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        if getattr(error, "errno", None):  # the system's word: a folder, or not allowed
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
         raise UserError(f"{path}: cannot be read beyond line {number} ({error}); is it truncated?") from error
-    except json.JSONDecodeError as error:
-        problem = f"not a JSON object ({error.msg}); one object a line is right"
-        raise UserError(f"{path}, line {number}: {problem}") from error
+    except (ValueError, RecursionError) as error:  # ValueError alone for a number of too many digits
+        reason = getattr(error, "msg", error)
+        raise UserError(f"{path}, line {number}: not a JSON object ({reason}); one object a line is right") from error
 
 
 def _problem(row: object, seen: dict[str, dict]) -> str | None:
@@ -203,24 +211,59 @@ def _problem(row: object, seen: dict[str, dict]) -> str | None:
         return 'not an object; right is {"id": "1", "q": {"en": "..."}, "p": {"en": "..."}}'
     if not isinstance(row.get("id"), str) or not row["id"]:
         return "field 'id' must be a text that is not empty"
+    if problem := _text_problem(row["id"]):
+        return f"field 'id': {problem}"
     if row["id"] in seen:
         return f"field 'id': '{row['id']}' occurs twice; ids must differ"
     for field in ("q", "p", "n") if "n" in row else ("q", "p"):
-        texts = row.get(field)
-        if not isinstance(texts, dict) or not texts:
-            return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
-        for language, text in texts.items():
-            if not isinstance(text, str) or not text.strip():
-                return f"field '{field}', language '{language}': must be a text that is not empty"
+        if not row.get(field):
+            return _not_texts(field)
+        if problem := _texts_problem(field, row[field]):
+            return problem
     if problem := _negative_problem(row, seen):
         return problem
-    if not isinstance(row.get("title", {}), dict):
-        return 'field \'title\' must map language codes to texts, such as {"en": "..."}'
-    if not isinstance(row.get("group", ""), str):
+    if problem := _texts_problem("title", row.get("title", {})):
+        return problem
+    if not isinstance(row.get("group", ""), str) or _text_problem(row.get("group", "")):
         return "field 'group' must be a text"
     if row.get("split", "train") not in list(SPLITS):
         return f"field 'split': must be one of {', '.join(SPLITS)}"
     return None
+
+
+def _texts_problem(field: str, texts: object) -> str | None:
+    if not isinstance(texts, dict):
+        return _not_texts(field)
+    for language, text in texts.items():
+        where = f"field '{field}', language '{language}'"
+        if not _is_language(language):
+            return f"{where}: not a language code; right is ISO 639 in small letters, such as en, zh or pt-BR"
+        if not isinstance(text, str) or not text.strip():
+            return f"{where}: must be a text that is not empty"
+        if problem := _text_problem(text):
+            return f"{where}: {problem}"
+    return None
+
+
+def _not_texts(field: str) -> str:
+    return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
+
+
+def _text_problem(text: str) -> str | None:
+    if len(text) > LONGEST:
+        return f"has {len(text):,} characters, at most {LONGEST:,} are right; is it a whole file?"
+    if found := NO_TEXT.search(text):
+        return f"holds the character U+{ord(found[0]):04X}, which is no text; is it another encoding?"
+    return None
+
+
+@cache
+def _is_language(code: str) -> bool:
+    """Whether a code is well formed, and, of two letters, stands for a language; three have thousands."""
+    from babel import Locale
+
+    found = LANGUAGE.fullmatch(code)
+    return bool(found) and (len(found[1]) == 3 or found[1] in Locale("en").languages)
 
 
 def _negative_problem(row: dict, seen: dict[str, dict]) -> str | None:

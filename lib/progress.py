@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lib import processes
+
 
 class Task:
     """A counted piece of work that says how far it is, at most once a second."""
@@ -51,6 +53,8 @@ def task(title: str, total: int) -> Iterator[Task]:
 
 
 def _say(line: str) -> None:
+    if processes.rank() > 0:
+        return
     if path := os.environ.get("HYBRID_PROGRESS"):
         with open(path, "a", encoding="utf-8") as file:
             file.write(line + "\n")

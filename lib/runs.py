@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lib import cells, config, data, device, download, progress, tables
+from lib import cells, checks, config, data, device, download, progress, tables
 from lib.config import FACTS_ONLY, Run
 from lib.errors import UserError
 
 MIRROR_ONLY = ("parallel-docs", "miracl-mini")
 NOT_OBTAINABLE = "data not obtainable"
+NOWHERE = "which can be had neither from a mirror nor from its origin; set HYBRID_DATA_MIRROR to a folder that holds it"
 
 # Bars are not shown in notebooks, so that tqdm needs no widgets for them.
 warnings.filterwarnings("ignore", message="IProgress not found")
@@ -35,9 +36,9 @@ def open(profile: str, overrides: Sequence[str] = (), finished: bool = False) ->
         run = run.on_facts()
     elif lacking:
         run = replace(run, config=_without(run, lacking), left_out=tuple(lacking))
-    for cell in cells.plan(run.config):
-        if not cells.evaluated(cell, run.config):
-            raise UserError(f"train={cell.train}: eval names nothing but the training set; add another set to eval")
+    if run.config.checkpoint == "validation" and not obtainable("squadshifts"):
+        raise UserError(f"checkpoint=validation needs squadshifts, {NOWHERE}; or use checkpoint=last")
+    checks.plan(run)
     if finished or os.environ.get("HYBRID_FINISHED"):
         run = replace(run, finished=True)
         cells.adopt_published(run)
@@ -49,15 +50,12 @@ def open(profile: str, overrides: Sequence[str] = (), finished: bool = False) ->
 def _without(run: Run, lacking: list[str]) -> config.Config:
     """The configuration less the sets that exist only in a mirror; others must be there."""
     if needed := [name for name in lacking if name not in MIRROR_ONLY]:
-        raise UserError(
-            f"profile {run.profile} needs {', '.join(needed)}, which can be had neither from a mirror nor from the "
-            "origin; set HYBRID_DATA_MIRROR to a folder that holds them, or use profile default or smoke"
-        )
+        raise UserError(f"profile {run.profile} needs {', '.join(needed)}, {NOWHERE}; or use profile default or smoke")
     left = {
         key: tuple(name for name in getattr(run.config, key) if name.removesuffix("-heldout") not in lacking)
         for key in ("train", "eval")
     }
-    if not left["eval"]:
+    if not all(left.values()):
         raise UserError(f"{', '.join(lacking)}: {NOT_OBTAINABLE}; set HYBRID_DATA_MIRROR to a folder that holds it")
     return replace(run.config, **left)
 

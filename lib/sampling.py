@@ -137,11 +137,14 @@ class LanguageBatchSampler:
         self._check()
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer at the start of each epoch."""
+        """Called by the trainer at the start of each epoch.
+
+        Its call is lost where several processes resume within an epoch: `lib.training` makes up for it.
+        """
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self._global_batches() * self.processes
+        return self.global_batches * self.processes
 
     def __iter__(self) -> Iterator[list[int]]:
         for batch in self.batches(self.epoch):
@@ -153,7 +156,7 @@ class LanguageBatchSampler:
         kinds = np.random.default_rng([self.seed, epoch, 0])
         draw = np.random.default_rng([self.seed, epoch, 1])
         queue: list[int] = []
-        for _ in range(self._global_batches()):
+        for _ in range(self.global_batches):
             kind = self.strategy.kind(kinds)
             masks = self._masks(kind)
             rows, avoided, queue = self._fill(masks[draw.integers(len(masks))], queue, draw)
@@ -164,7 +167,7 @@ class LanguageBatchSampler:
         code = np.asarray(self.pairs.languages)
         _, query_language, passage_language = np.nonzero(self.pairs.row >= 0)
         found: list[dict[str, Any]] = []
-        for epoch in range(math.ceil(steps / self._global_batches())):
+        for epoch in range(math.ceil(steps / self.global_batches)):
             for batch in self.batches(epoch):
                 pair = pd.Series(code[query_language[batch.rows]] + ">" + code[passage_language[batch.rows]])
                 counts = " ".join(f"{p}:{n}" for p, n in pair.value_counts().sort_index().items())
@@ -187,7 +190,9 @@ class LanguageBatchSampler:
             "pairs": len(self.pairs.anchor),
         }
 
-    def _global_batches(self) -> int:
+    @property
+    def global_batches(self) -> int:
+        """The batches of an epoch, each shared by all processes."""
         return math.ceil(len(self.pairs.row) / (self.batch_size * self.processes))
 
     def _masks(self, kind: str) -> list[np.ndarray]:
@@ -237,6 +242,9 @@ class LanguageBatchSampler:
         """Refuse what could not fill a batch of each kind, before any training starts."""
         if self.strategy.name == "en-en" and "en" not in self.pairs.languages:
             raise UserError("strategy en-en needs English questions and passages; the training data have none")
+        off_diagonal = (self.pairs.row >= 0) & ~np.eye(len(self.pairs.languages), dtype=bool)
+        if self.strategy.name in ("x-y", "hybrid") and not off_diagonal.any():
+            raise UserError(f"strategy {self.strategy.name} needs training data in at least two languages")
         for kind in KINDS.get(self.strategy.name, (self.strategy.name,)):
             for mask in self._masks(kind):
                 self._fill(mask, [], np.random.default_rng(0))

@@ -57,6 +57,7 @@ RULES = {
     "grid.color": "#E2E2E2",
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "hybrid-batches",  # ids in an SVG are random without it
 }
 house: Callable[[], Any] = partial(matplotlib.style.context, ["default", RULES])

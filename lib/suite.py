@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib import artifacts, cells, evidence, paths, runs, tables
+from lib import artifacts, cells, evidence, paths, readme, tables
 from lib.config import FACTS, Run, as_dict
 from lib.errors import UserError
 from lib.kernels import ahead
 
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
-BEGIN, END = "<!-- results: written by run_all.sh --publish -->", "<!-- end of results -->"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -47,7 +46,7 @@ def notebooks(only: str | None = None, start: str | None = None) -> list[Path]:
 def is_done(run: Run, notebook: Path) -> bool:
     """Whether the notebook was executed to its end with this configuration, code and results."""
     marker = artifacts.read_sealed(_marker(run, notebook))
-    if marker is None or marker["key"] != _key(run, notebook) or marker["results"] not in (None, _results(run)):
+    if marker is None or marker.get("key") != _key(run, notebook) or marker["results"] not in (None, _results(run)):
         return False
     return all(p.exists() and artifacts.file_digest(p) == marker["files"].get(p.name) for p in outputs(run, notebook))
 
@@ -107,6 +106,16 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
     )
 
 
+def check_publishable(run: Run) -> None:
+    """Refuse to publish a run on the facts corpus, before it is made.
+
+    Raises:
+        UserError: it is one.
+    """
+    if run.fallback or set(run.config.eval) <= set(FACTS):
+        raise UserError(f"run {run.name} uses the facts corpus: only runs on real data are published")
+
+
 def publish(run: Run) -> list[Path]:
     """Copy a finished real-data run's cells, tables and figures to where they are tracked.
 
@@ -115,8 +124,7 @@ def publish(run: Run) -> list[Path]:
     """
     from lib import gallery
 
-    if run.fallback or set(run.config.eval) <= set(FACTS):
-        raise UserError(f"run {run.name} used the facts corpus: only runs on real data are published")
+    check_publishable(run)
     if cells.missing(run) or not tables.current(run):
         raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
     target = run.folder / "published"
@@ -129,34 +137,9 @@ def publish(run: Run) -> list[Path]:
             shutil.copyfile(source, temporary)
     artifacts.write_text(pictures / "README.md", gallery.page(run))
     written = [*copies.values(), pictures / "README.md", gallery.write_index()]
-    if run.name == "default":
-        _insert_results(paths.ROOT / "README.md", results_table(run, tables.made_from(run)))
+    if readme.update(run):
         written.append(paths.ROOT / "README.md")
     return written
-
-
-def results_table(run: Run, digest: str) -> str:
-    """The main table in Markdown, with the run that it came from: what stands in the project's README."""
-    table = runs.headline(tables.read(run, "metrics.csv")).reset_index()
-    numbers = table.columns[3:]
-    lines = [f"| tested on | trained on | strategy | {' | '.join(numbers)} |", "|---|---|---|" + "---:|" * len(numbers)]
-    for row in table.itertuples(index=False):
-        values = [
-            f"{x:,.0f}" if name == "rank distance" else f"{x:.3f}" for name, x in zip(numbers, row[3:], strict=True)
-        ]
-        lines.append(f"| {row.dataset} | {row.train} | {row.strategy} | {' | '.join(values)} |")
-    seeds = ", ".join(map(str, run.config.seeds))
-    source = (
-        f"mAP, and rank distance (lower is better). Run `{run.name}`, encoder `{run.config.encoder}`, seed {seeds}, "
-    )
-    return "\n".join([*lines, "", f"{source}cells `{digest}`."])
-
-
-def _insert_results(readme: Path, table: str) -> None:
-    """Put the table between the two marks of the README."""
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    artifacts.write_text(readme, f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 def _marker(run: Run, notebook: Path) -> Path:
@@ -188,6 +171,8 @@ def _explain(notebook: Path, error: Exception, kept: Path) -> str:
     """One line for the terminal: which notebook, which cell, what happened."""
     detail = f"{getattr(error, 'ename', type(error).__name__)}: {getattr(error, 'evalue', None) or error}"
     last = ANSI.sub("", detail).strip().splitlines()[0]
+    if type(error).__name__ == "DeadKernelError":
+        last += ", killed from outside, as it is when the machine runs out of memory"
     number = getattr(error, "cell_index", None)
     if number is None and kept.exists():
         number = _last_started(kept)
@@ -196,9 +181,12 @@ def _explain(notebook: Path, error: Exception, kept: Path) -> str:
 
 
 def _last_started(notebook: Path) -> int | None:
-    """Index of the last code cell that has a number or an output: where a dead kernel was at work."""
-    found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    started = [i for i, c in enumerate(found) if c["cell_type"] == "code" and (c["execution_count"] or c["outputs"])]
+    """Index of the last code cell that papermill has started, with or without an answer: where a kernel died."""
+    try:
+        found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except ValueError:  # the notebook itself could not be written to its end, as on a full disk
+        return None
+    started = [i for i, c in enumerate(found) if c["metadata"].get("papermill", {}).get("start_time")]
     return started[-1] if started else None
 
 

@@ -60,7 +60,7 @@ def write_training_log(run: Run) -> None:
 def current(run: Run) -> bool:
     """Whether all tables are there, undamaged, and made from the run's present cells."""
     made = artifacts.read_sealed(run.folder / PROVENANCE)
-    if made is None or made["digest"] != digest(run):
+    if made is None or made.get("digest") != digest(run):
         return False
     files = {name: run.folder / name for name in TABLES}
     return all(p.exists() and artifacts.file_digest(p) == made["tables"].get(name) for name, p in files.items())

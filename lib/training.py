@@ -2,10 +2,13 @@
 
 Loss (paper, eq. 1): InfoNCE with in-batch negatives, here MultipleNegativesRankingLoss, whose ``scale`` stands for
 the temperature that the paper does not give.
+
+Under several processes (`lib.processes`) each embeds its share of the global batch, of ``batch_size`` rows, and its
+questions meet the passages of all: losses and updates are those of one process, up to rounding. Only dropout differs.
 """
 
 import json
-import os
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import artifacts, device, encoders, paths, progress, validation, vocabulary
+from lib import artifacts, device, encoders, paths, processes, progress, validation, vocabulary
 from lib.config import Config
+from lib.errors import UserError
 from lib.parallel import ParallelSet
 from lib.sampling import Pairs, Strategy
 
@@ -70,10 +74,16 @@ def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
     The folder holds ``model/`` (an ordinary SentenceTransformer with its full vocabulary and a card) and
     ``training.json`` (per step: loss, kind and languages of the batch). An interrupted training goes on from its
     last checkpoint, and ends with the weights that an unbroken one has.
-    """
 
-    def build(folder: Path) -> None:
-        checkpoints = paths.store() / "checkpoints" / artifacts.digest(recipe.inputs())[:16]
+    Of several processes the first holds the artifact's lock, and tells the others when there is something to train.
+
+    Raises:
+        UserError: as `fit`, or the processes do not have the same encoder, data and precision.
+    """
+    inputs = recipe.inputs()
+    checkpoints = paths.store() / "checkpoints" / artifacts.digest(inputs)[:16]
+
+    def fitted() -> tuple["SentenceTransformer", dict[str, Any]]:
         model = encoders.load(encoder_folder)
         texts = [*data.queries["text"], *data.passages["text"].iloc[_used(data)]]
         if recipe.config.checkpoint == "validation":
@@ -81,12 +91,24 @@ def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
         cut = vocabulary.trim(model, texts)
         log = fit(model, data, recipe.strategy, recipe.seed, recipe.config, checkpoints, recipe.train)
         vocabulary.restore(model, cut)
+        return model, log
+
+    def build(folder: Path) -> None:
+        processes.told(True)
+        model, log = fitted()
         encoders.save(model, folder / MODEL)
         write_card(folder / MODEL, recipe, log["batches"])
         artifacts.write_text(folder / LOG, json.dumps(log, indent=1) + "\n")
         shutil.rmtree(checkpoints, ignore_errors=True)
 
-    return artifacts.make("models", recipe.inputs(), build)
+    processes.agree(inputs)
+    if processes.rank() == 0:
+        made = artifacts.make("models", inputs, build)
+        processes.told(False)
+        return made
+    while processes.told():
+        fitted()
+    return artifacts.place("models", inputs)
 
 
 def fit(
@@ -112,7 +134,7 @@ def fit(
     _freeze_word_vectors(model, not config.train_word_vectors)
     _set_up_for_training(model, config.dropout)
     pairs = Pairs.of(data)
-    sampler = strategy.sampler(pairs, processes=int(os.environ.get("WORLD_SIZE", 1)))
+    sampler = strategy.sampler(pairs, processes.count())
     dataset = as_dataset(data, pairs)
     last = _last_checkpoint(checkpoints)
     trainer = _trainer(
@@ -120,12 +142,17 @@ def fit(
         args=_arguments(model, config, seed, sampler, checkpoints),
         train_dataset=dataset,
         eval_dataset=_validation_set() if config.checkpoint == "validation" else None,
-        loss=MultipleNegativesRankingLoss(in_groups(model, _bf16(model, config)), scale=config.scale),
+        loss=MultipleNegativesRankingLoss(
+            in_groups(model, _bf16(model, config)), config.scale, gather_across_devices=processes.count() > 1
+        ),
     )
     with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, encoders.quiet():
         trainer.add_callback(_reporter(task))
         trainer.train(resume_from_checkpoint=last)
-    made = sampler(dataset, batch_size=config.batch_size, seed=seed)
+        if broken := encoders.not_finite(model):
+            raise _diverged(task, trainer.state.global_step, f"the weights {broken} are not finite", trainer.args)
+    processes.wait()  # from here on the checkpoints may go
+    made = sampler(dataset, batch_size=processes.share(config.batch_size), seed=seed)
     history = trainer.state.log_history
     losses = {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
     steps = made.log(trainer.state.global_step)
@@ -193,10 +220,10 @@ def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints:
     choice = {"eval_strategy": "steps", "eval_steps": interval, "load_best_model_at_end": True}
     choice |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
     choice = choice if config.checkpoint == "validation" else {}
-    return SentenceTransformerTrainingArguments(
+    arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=processes.share(config.batch_size),
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
@@ -206,13 +233,18 @@ def _arguments(model: Any, config: Config, seed: int, sampler: Any, checkpoints:
         batch_sampler=sampler,
         prompts={"anchor": prompts.get("query", ""), "positive": documents, "negative": documents},
         logging_steps=1,
+        logging_nan_inf_filter=False,  # which would show the mean of the steps before in place of a NaN
         save_steps=interval,
         **choice,
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        dataloader_drop_last=processes.count() > 1,  # as is asked then; all batches are full
+        ddp_find_unused_parameters=_has_unused_pooler(model),
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # else one process takes all GPUs, and a batch of the size for each
+    return arguments
 
 
 def _trainer(**arguments: Any) -> Any:
@@ -227,7 +259,10 @@ def _trainer(**arguments: Any) -> Any:
             """None is added: it would embed sample rows for a widget at each checkpoint."""
 
         def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-            """Validation rows in their order, not by the batch sampler, which is made for the training rows."""
+            """Validation rows in their order, not by the batch sampler, which is made for the training rows.
+
+            For several processes accelerate fills the last batch, where it is not full, with the first rows.
+            """
             size = self.args.per_device_train_batch_size
             rows = self.eval_dataset if eval_dataset is None else eval_dataset
             return self.accelerator.prepare(DataLoader(rows, batch_size=size, collate_fn=self.data_collator))
@@ -267,32 +302,67 @@ def in_groups(model: "SentenceTransformer", bf16: bool = False) -> Any:
 
 
 def _reporter(task: progress.Task) -> Any:
-    """Shows each step, and seals each checkpoint once it is complete."""
+    """Shows each step, says which epoch it is, and seals a checkpoint once all processes have written their part."""
     from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            # The trainer's own word gets lost where batches are dealt to several processes and some are skipped.
+            sampler = given["train_dataloader"]
+            while hasattr(sampler, "batch_sampler"):
+                sampler = sampler.batch_sampler
+            sampler.set_epoch(state.global_step // sampler.global_batches)
+
         def on_step_end(self, args: Any, state: Any, control: Any, **ignored: Any) -> None:
             task.advance(state.global_step - task.done)
 
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **ignored: Any) -> None:
+            if not math.isfinite(loss := logs.get("loss", 0.0)):
+                raise _diverged(task, state.global_step, f"the loss is {loss}", args)
+
         def on_save(self, args: Any, state: Any, control: Any, **ignored: Any) -> None:
-            step = {"step": state.global_step}
-            artifacts.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
+            processes.wait()
+            if processes.rank() == 0:
+                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                artifacts.seal(folder, _stamp(folder))
 
     return Reporter()
+
+
+def _diverged(task: progress.Task, step: int, found: str, args: Any) -> UserError:
+    """What to say of a training that would come out so each time; its checkpoints go, which hold such weights."""
+    if processes.rank() == 0:
+        shutil.rmtree(args.output_dir, ignore_errors=True)
+    remedy = f"use a smaller learning_rate (it is {args.learning_rate:g}) or scale, or precision=float32"
+    return UserError(f"{task.title} {step}: {found}; {remedy}")
 
 
 def _bf16(model: Any, config: Config) -> bool:
     return device.precision(config.precision) == "bfloat16" and hasattr(model[0], "auto_model")
 
 
+def _has_unused_pooler(model: Any) -> bool:
+    """Whether a transformer comes with the layer of its own that mean pooling does without."""
+    return getattr(getattr(model[0], "auto_model", None), "pooler", None) is not None
+
+
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end and is undamaged; the trainer would take any."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for path in found:
-        if artifacts.intact(path):
-            return str(path)
-        shutil.rmtree(path)
-    return None
+    """The newest checkpoint of this training that is whole and undamaged; the trainer would take any."""
+    found = sorted(folder.glob("checkpoint-*"), key=_step)
+    if processes.rank() == 0:
+        while found and not artifacts.intact(found[-1], _stamp(found[-1])):
+            shutil.rmtree(found.pop())
+    step = processes.told(_step(found[-1]) if found else 0)
+    return str(folder / f"checkpoint-{step}") if step else None
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])
+
+
+def _stamp(checkpoint: Path) -> dict[str, str]:
+    """What a checkpoint is sealed with: its training (named by the digest of the recipe) and its step."""
+    return {"training": checkpoint.parent.name, "step": checkpoint.name}
 
 
 def _freeze_word_vectors(model: Any, frozen: bool) -> None:

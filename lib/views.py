@@ -148,7 +148,8 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
 def verdicts(table: pd.DataFrame) -> Any:
     """Claims with their verdicts, reasons, numbers and rules, to be read."""
     shown = table.drop(columns="caveat").assign(reason=table["reason"] + ". " + table["caveat"].fillna(""))
-    style = shown.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+    style = shown.style.format(escape="html").hide(axis="index")
+    style = style.set_properties(**{"text-align": "left", "vertical-align": "top"})
     return style.set_properties(subset=["numbers", "rule"], **{"font-size": "85%"}).set_uuid("claims")
 
 
@@ -163,7 +164,8 @@ def _readable(table: pd.DataFrame) -> Any:
     unique = table.reset_index()
     styles = direction.reset_index(drop=True).assign(**{table.index.name: ""})[list(unique.columns)]
     return (
-        unique.style.hide(axis="index")
+        unique.style.format(escape="html")
+        .hide(axis="index")
         .apply(lambda _: styles, axis=None)
         .set_uuid(artifacts.digest(unique.values.tolist())[:8])
     )

@@ -241,8 +241,9 @@ def test_an_answer_between_two_sentences_is_an_error_that_names_the_question(toy
 
 
 def test_a_data_set_that_does_not_exist_is_answered_with_those_that_do():
-    for read in (data.evaluation_set, lambda name: data.training_set(name, [])):
-        with pytest.raises(UserError, match="data set 'xquad' does not exist; choose of xquad-r, mlqa-r, facts"):
+    reads = {"evaluation": data.evaluation_set, "training": lambda name: data.training_set(name, [])}
+    for use, read in reads.items():
+        with pytest.raises(UserError, match=f"data set 'xquad' does not exist for {use}; choose of xquad-r, mlqa-r, "):
             read("xquad")
 
 

@@ -1,7 +1,12 @@
 """Benchmark files come from the mirror or from their origin, checked either way; each failure is one clear line."""
 
+import errno
 import hashlib
+import re
+import socket
+import struct
 import threading
+import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -146,7 +151,7 @@ def test_a_missing_file_of_the_mirror_is_named_with_the_remedy(mirror, no_networ
 
 
 class Origin(BaseHTTPRequestHandler):
-    """Serves FILES; ``server.wrong`` maps a path to what goes wrong with it: ``cut`` or ``error page``."""
+    """Serves FILES; ``server.wrong`` maps a path to what goes wrong with it."""
 
     def log_message(self, *arguments) -> None: ...
 
@@ -159,20 +164,31 @@ class Origin(BaseHTTPRequestHandler):
         path = self.path[1:]
         self.server.asked.append(("GET", path))
         wrong = self.server.wrong.get(path)
-        body = b"<html>sign in first</html>" if wrong == "error page" else FILES[path]
-        self.send_response(200)
+        body = {"error page": b"<html>sign in first</html>", "other bytes": FILES[path][::-1], "nothing": b""}.get(
+            wrong, FILES[path]
+        )
+        self.send_response({"not found": 404, "overloaded": 503}.get(wrong, 200))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if wrong == "cut" else body)
+        if wrong in ("cut", "stall", "reset"):
+            body = body[: len(body) // 2]
+        for start in range(0, len(body), 800):
+            self.wfile.write(body[start : start + 800])
+            time.sleep(0.02 if wrong == "slow" else 0)
+        if wrong == "stall":
+            self.server.over.wait(60)
+        if wrong == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @pytest.fixture
 def origin(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-    server.asked, server.wrong = [], {}
+    server.asked, server.wrong, server.over = [], {}, threading.Event()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setattr(download, "registry", lambda: registered(f"http://127.0.0.1:{server.server_port}"))
     yield server
+    server.over.set()
     server.shutdown()
     server.server_close()
 
@@ -201,6 +217,53 @@ def test_an_error_page_in_place_of_a_file_is_refused_and_not_kept(origin, own_fo
     assert not (own_folders / "store/downloads/toy/de.json").exists()
     origin.wrong.clear()
     assert download.fetch("toy")["de.json"].read_bytes() == FILES["toy/de.json"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("not found", "HTTPError"),
+        ("overloaded", "HTTPError"),
+        ("other bytes", "ValueError"),
+        ("nothing", "ValueError"),
+        ("cut", "ConnectionError|ChunkedEncodingError|ValueError"),
+        ("reset", "ConnectionError|ChunkedEncodingError"),
+        ("stall", "ConnectionError|Timeout"),
+    ],
+)
+def test_whatever_goes_wrong_with_a_download_is_one_line_and_the_next_start_goes_on(
+    wrong, said, origin, own_folders, monkeypatch
+):
+    monkeypatch.setattr("pooch.downloaders.DEFAULT_TIMEOUT", 0.3)
+    origin.wrong["toy/de.json"] = wrong
+    assert re.search(rf"^toy/de\.json: the download from .* failed \({said}\); .*start again to go on", message())
+    assert [path.name for path in (own_folders / "store/downloads/toy").iterdir()] == ["en.json"]
+    origin.wrong.clear()
+    assert download.fetch("toy")["de.json"].read_bytes() == FILES["toy/de.json"]
+    assert got(origin).count("toy/en.json") == 1
+
+
+def test_a_slow_origin_is_waited_for_while_it_sends(origin, monkeypatch):
+    monkeypatch.setattr("pooch.downloaders.DEFAULT_TIMEOUT", 0.1)
+    origin.wrong["toy/de.json"] = "slow"
+    assert download.fetch("toy")["de.json"].read_bytes() == FILES["toy/de.json"]
+
+
+def test_an_origin_that_dies_after_the_probe_is_one_line(origin):
+    assert download.status("toy") == "origin"
+    origin.shutdown()
+    origin.server_close()
+    assert "toy/en.json: the download" in message()
+
+
+def test_a_full_disk_is_named_where_a_download_ends(origin, monkeypatch):
+    import shutil
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "move", full)
+    assert "failed (No space left on device)" in message()
 
 
 def test_a_connection_cut_in_the_middle_is_reported_and_the_next_start_goes_on(origin, own_folders):
@@ -232,8 +295,6 @@ def test_an_origin_that_does_not_answer_is_asked_once_and_said_once(monkeypatch,
 
 
 def test_an_answer_that_is_not_http_is_no_answer(own_folders, monkeypatch):
-    import socket
-
     listener = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:

@@ -256,7 +256,7 @@ def test_a_language_with_too_few_questions_is_named():
 
 
 def test_cross_lingual_batches_need_two_languages():
-    with pytest.raises(UserError, match="strategy x-y: only 0 questions"):
+    with pytest.raises(UserError, match="strategy x-y needs training data in at least two languages"):
         LanguageBatchSampler(Strategy("x-y"), pairs_of(synthetic.rows(20, ["en"])), 4)
 
 

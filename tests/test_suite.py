@@ -121,24 +121,6 @@ def test_notebooks_are_chosen_by_number_or_name(run):
     assert [path.stem for path in suite.notebooks(start="02_b.ipynb")] == ["02_b", "03_c"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--profile", "tiny"], "profile 'tiny' does not exist; choose one of: smoke, default"),
-        (["--only", "9"], "notebook '9' does not exist; choose one of: 01_data_prep"),
-        (["--profile", "smoke", "--set", "steps=0"], "steps: Input should be greater than 0"),
-        (["--profile", "smoke", "--set", "train=[mine]"], "data set 'mine' does not exist"),
-        (["--profile", "smoke", "--set", "encoder=nothing"], "unknown encoder 'nothing'"),
-    ],
-)
-def test_a_mistake_costs_one_line_and_no_work(arguments, told, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
-    assert command.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and told in error and error.count("\n") == 1
-    assert os.listdir(tmp_path) == []
-
-
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     assert command.main(["--profile", "smoke", "--dry-run"]) == 0
