@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measured
-from lib import cells, config, data, encoders, training, vocabulary
+from lib import cells, config, data, encoders, trainer, training, vocabulary
 from lib.sampling import Pairs, Strategy
 
 STEPS, TURNS = 5, 5  # of the steps the first warms up
@@ -62,14 +62,14 @@ def turn(way: str) -> dict[str, float]:
 def ours(model: Any, questions: Any, settings: Any, folder: Path, ends: list[float]) -> None:
     texts = [*questions.queries["text"], *questions.passages["text"]]
     vocabulary.trim(model, texts)
-    stock_trainer = training._trainer
+    make = trainer.make
 
     def timed(**arguments: Any) -> Any:
-        trainer = stock_trainer(**arguments)
-        trainer.add_callback(clock(ends))
-        return trainer
+        made = make(**arguments)
+        made.add_callback(clock(ends))
+        return made
 
-    training._trainer = timed
+    trainer.make = timed
     training.fit(model, questions, Strategy("hybrid", 0.5), 0, settings, folder)
 
 
@@ -84,11 +84,11 @@ def stock(model: Any, questions: Any, settings: Any, folder: Path, ends: list[fl
         batch_sampler=Strategy("hybrid", 0.5).sampler(pairs), report_to="none", disable_tqdm=True,
         prompts={"anchor": model.prompts["query"], "positive": model.prompts["document"]},
     )  # fmt: skip
-    trainer = SentenceTransformerTrainer(
+    run = SentenceTransformerTrainer(
         model=model, args=arguments, train_dataset=training.as_dataset(questions, pairs),
         loss=MultipleNegativesRankingLoss(model, scale=settings.scale), callbacks=[clock(ends)],
     )  # fmt: skip
-    trainer.train()
+    run.train()
 
 
 def clock(ends: list[float]) -> Any:

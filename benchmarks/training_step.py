@@ -3,7 +3,7 @@
 import statistics
 import time
 
-from lib import cells, data, device, runs, training
+from lib import cells, data, device, runs, trainer, training
 from lib.sampling import Pairs, Strategy
 
 REPEATS = 5
@@ -26,7 +26,7 @@ def main() -> None:
     bf16 = device.precision(run.config.precision) == "bfloat16"
     losses = {
         "padded": MultipleNegativesRankingLoss(model),
-        "grouped": MultipleNegativesRankingLoss(training.in_groups(model)),
+        "grouped": MultipleNegativesRankingLoss(trainer.in_groups(model)),
     }
     seconds: dict[str, list[float]] = {name: [] for name in losses}
     for _ in range(REPEATS + 1):

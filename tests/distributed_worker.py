@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import synthetic
 
-from lib import config, encoders, parallel, processes, training
+from lib import checkpoints, config, encoders, parallel, processes, training
 from lib.sampling import Strategy
 
 STRATEGY, SEED, BATCH = Strategy("hybrid", 0.5), 7, 8
@@ -84,6 +84,6 @@ def main(encoder: str, folder: str, names: str, kill_at: str = "") -> None:
     processes.leave()
 
 
-training.STEPS_PER_CHECKPOINT = EVERY
+checkpoints.STEPS = EVERY
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -12,7 +12,21 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import artifacts, cells, config, download, encoders, evidence, gallery, paths, runs, suite, tables, training
+from lib import (
+    artifacts,
+    cells,
+    checkpoints,
+    config,
+    download,
+    encoders,
+    evidence,
+    gallery,
+    paths,
+    runs,
+    suite,
+    tables,
+    training,
+)
 from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
@@ -336,7 +350,7 @@ def test_a_run_that_is_done_mends_its_tables_and_figures(made, capsys):
 @pytest.fixture
 def broken_off(made, monkeypatch):
     """A function that trains for 4 steps and gives the fingerprint; a checkpoint of step 2 is left of each training."""
-    monkeypatch.setattr(training, "STEPS_PER_CHECKPOINT", 2)
+    monkeypatch.setattr(checkpoints, "STEPS", 2)
 
     def go_on(of_twin: bool = False) -> str:
         run = made.twin if of_twin else made.run
@@ -363,10 +377,10 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(broken_off):
             if damage is exchange and (path / name).read_bytes() == (twin / name).read_bytes():
                 continue
             damage(path / name, twin / name)
-            assert training._last_checkpoint(path.parent) is None, (name, damage.__name__)
+            assert checkpoints.last(path.parent) is None, (name, damage.__name__)
             assert not path.exists()
             shutil.copytree(kept, path)
-    assert training._last_checkpoint(path.parent) == str(path)
+    assert checkpoints.last(path.parent) == str(path)
 
 
 def test_after_damage_or_exchange_of_a_checkpoint_the_weights_are_those_of_an_unbroken_training(broken_off, capfd):

@@ -10,7 +10,7 @@ import synthetic
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lib import config, data, parallel, sampling, training
+from lib import checkpoints, config, data, parallel, sampling, training
 from lib.errors import UserError
 from lib.sampling import LanguageBatchSampler, Pairs, Strategy
 
@@ -371,14 +371,14 @@ def unbroken(tmp_path_factory):
     """The log and the weights of a training that nothing interrupted."""
     model = tiny_encoder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "STEPS_PER_CHECKPOINT", 3)
+        patch.setattr(checkpoints, "STEPS", 3)
         log, _ = fit(tmp_path_factory.mktemp("unbroken"), STRATEGIES[2], model)
     return log, weights(model)
 
 
 @pytest.mark.parametrize("fail_at", [2, 4, 11])  # before any checkpoint, in the first epoch, in the third
 def test_a_resumed_training_ends_as_an_unbroken_one(fail_at, unbroken, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "STEPS_PER_CHECKPOINT", 3)
+    monkeypatch.setattr(checkpoints, "STEPS", 3)
     with pytest.raises(Interrupted):
         fit(tmp_path, STRATEGIES[2], tiny_encoder(), fail_at)
     model = tiny_encoder()
@@ -390,7 +390,7 @@ def test_a_resumed_training_ends_as_an_unbroken_one(fail_at, unbroken, tmp_path,
 
 
 def test_a_damaged_checkpoint_is_passed_over(unbroken, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "STEPS_PER_CHECKPOINT", 3)
+    monkeypatch.setattr(checkpoints, "STEPS", 3)
     with pytest.raises(Interrupted):
         fit(tmp_path, STRATEGIES[2], tiny_encoder(), fail_at=8)
     newest = next((tmp_path / "checkpoint-6").rglob("*.safetensors"))

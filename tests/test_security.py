@@ -18,7 +18,21 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import artifacts, cells, config, data, e5q4, encoders, parallel, paths, style, suite, training, views
+from lib import (
+    artifacts,
+    cells,
+    checkpoints,
+    config,
+    data,
+    e5q4,
+    encoders,
+    parallel,
+    paths,
+    style,
+    suite,
+    training,
+    views,
+)
 from lib.errors import UserError
 from lib.sampling import Strategy
 
@@ -129,9 +143,9 @@ PICKLES = ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"]
 @pytest.mark.parametrize("name", PICKLES)
 def test_a_payload_in_a_checkpoint_is_noticed_and_the_checkpoint_goes(name, training_run, marker, tmp_path):
     folder = shutil.copytree(training_run[2], tmp_path / "checkpoints")
-    assert training._last_checkpoint(folder) == str(folder / "checkpoint-20")
+    assert checkpoints.last(folder) == str(folder / "checkpoint-20")
     plant(folder / "checkpoint-20" / name, marker, "torch")
-    assert training._last_checkpoint(folder) is None and not list(folder.iterdir())
+    assert checkpoints.last(folder) is None and not list(folder.iterdir())
     assert not marker.exists()
 
 
@@ -141,8 +155,8 @@ def test_a_payload_does_not_run_even_where_somebody_seals_it(name, training_run,
     checkpoint = shutil.copytree(whole, tmp_path / "checkpoints") / "checkpoint-20"
     plant(checkpoint / name, marker, "torch")
     (checkpoint / artifacts.MANIFEST).unlink()
-    artifacts.seal(checkpoint, training._stamp(checkpoint))
-    assert training._last_checkpoint(checkpoint.parent) == str(checkpoint)
+    artifacts.seal(checkpoint, checkpoints.stamp(checkpoint))
+    assert checkpoints.last(checkpoint.parent) == str(checkpoint)
     if name in ("training_args.bin", "own.pkl"):  # nobody reads them
         assert fit(checkpoint.parent)["steps"] == log["steps"]
     else:

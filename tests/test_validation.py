@@ -3,7 +3,7 @@
 import pytest
 import synthetic
 
-from lib import config, parallel, training, validation
+from lib import checkpoints, config, parallel, training, validation
 from lib.sampling import Strategy
 
 
@@ -32,7 +32,7 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
     words = [text for row in rows for side in "qp" for text in row[side].values()]
     held_out = [(row["q"]["en"], row["p"]["en"]) for row in rows[32:]]
     monkeypatch.setattr(validation, "pairs", lambda: held_out)
-    monkeypatch.setattr(training, "STEPS_PER_CHECKPOINT", 5)
+    monkeypatch.setattr(checkpoints, "STEPS", 5)
     model = synthetic.encoder(words)
     start = model[0].embedding.weight.detach().clone()
     settings = ["checkpoint=validation", "steps=60", "batch_size=8", "learning_rate=0.5", "warmup_steps=1"]
