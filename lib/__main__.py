@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
         help="make only the cells of these names, such as '*_seed0', and run no notebook; "
         "on several GPUs: torchrun --nproc-per-node 2 -m lib --cells PATTERN",
     )
+    take.add_argument(
+        "--ray", action="store_true", help="with --cells: make them as tasks of Ray (pip install '.[ray]')"
+    )
     take.add_argument("--finished", action="store_true", help="make nothing: show what the finished cells say")
     take.add_argument("--force", action="store_true", help="train and evaluate again, also what is published")
     take.add_argument("--publish", action="store_true", help="then copy figures and tables to where they are tracked")
@@ -106,7 +109,7 @@ def go(asked: argparse.Namespace) -> int:
     if run.profile == "paper":
         print(cost.estimate(run))
     if asked.cells:
-        return make_cells(run, asked.cells)
+        return make_cells(run, asked.cells, asked.ray)
     if asked.dry_run:
         checks.work(run, cells.missing(run), fetch=False)
         return show_plan(run, chosen, asked.force)
@@ -138,6 +141,8 @@ def check_together(asked: argparse.Namespace) -> None:
              if getattr(asked, {"from": "start"}.get(name, name.replace("-", "_")))]  # fmt: skip
     if asked.cells and given:
         raise UserError(f"--cells and --{given[0]} do not go together: --cells only makes cells that are missing")
+    if asked.ray and not asked.cells:
+        raise UserError("--ray needs --cells PATTERN: only cells are made as tasks")
     if asked.finished and asked.force:
         raise UserError("--finished and --force do not go together: the one makes nothing, the other makes all anew")
 
@@ -157,9 +162,9 @@ def execute(run: object, chosen: list, todo: list) -> None:
             print(f"{path.stem}: done in {progress.duration(time.monotonic() - begun)}")
 
 
-def make_cells(run: object, pattern: str) -> int:
-    """Train and evaluate the cells whose names match, one after the other; for a share of a large run."""
-    from lib import cells, checks, progress
+def make_cells(run: object, pattern: str, ray: bool = False) -> int:
+    """Train and evaluate the cells whose names match, one after the other or by Ray; for a share of a large run."""
+    from lib import cells, checks, cluster, progress
 
     processes.share(run.config.batch_size)
     if processes.rank() == 0:
@@ -168,6 +173,8 @@ def make_cells(run: object, pattern: str) -> int:
     if not chosen:
         raise UserError(f"--cells {pattern}: no cell of run {run.name} has such a name; --dry-run lists them")
     checks.work(run, [cell for cell in chosen if cells.record(run, cell) is None])
+    if ray:
+        cluster.make(run, chosen)
     for cell in chosen:
         begun = time.monotonic()
         was_done = cells.record(run, cell) is not None

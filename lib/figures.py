@@ -125,6 +125,8 @@ def language_heat_maps(run: Run) -> Figure:
     """mAP by language of query and passage: x-x-mono, hybrid, and hybrid minus x-x-mono."""
     table = tables.read(run, "metrics_by_language.csv.gz")
     maps = findings.language_matrices(table)
+    if not maps:
+        return style.empty(run, tables.digest(run), "This run did not score both hybrid and x-x-mono across languages")
     heights = [0.85 + 0.235 * len(mono) for mono, _ in maps.values()]
     figure = style.new(run, 0.9 + sum(heights))
     whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])

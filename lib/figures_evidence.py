@@ -84,9 +84,8 @@ def shift_slopes(run: Run) -> Figure:
     table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
     found = list(dict.fromkeys(zip(table["train"], table["dataset"], table["shift"], strict=True)))
     if not found:
-        return _nothing(
-            run, "No held-out questions of a training set were scored: this run says nothing on domain shift"
-        )
+        why = "No held-out questions of a training set were scored: this run says nothing on domain shift"
+        return style.empty(run, tables.digest(run), why)
     figure = style.new(run, 1.0 + 2.7 * len(found))
     for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
@@ -145,7 +144,7 @@ def paper_and_ours(run: Run) -> Figure:
     table = table[table["table"] >= 3]
     kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
     if not kinds:
-        return _nothing(run, "None of the paper's test sets is part of this run")
+        return style.empty(run, tables.digest(run), "None of the paper's test sets is part of this run")
     columns = min(4, len(kinds))
     rows = -(-len(kinds) // columns)
     figure = style.new(run, 0.8 + 2.3 * rows)
@@ -203,13 +202,6 @@ def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) ->
 def _drawn(run: Run) -> str:
     """What the intervals are drawn over."""
     return "questions and seeds" if len(run.config.seeds) > 1 else "questions alone"
-
-
-def _nothing(run: Run, why: str) -> Figure:
-    """A figure that only says why it is empty."""
-    figure = style.new(run, 1.0)
-    style.frame(figure, run, tables.digest(run), why)
-    return figure
 
 
 def _slopes(axes: Axes, part: pd.DataFrame) -> None:

@@ -81,6 +81,13 @@ def frame(figure: Figure, run: Run, digest: str, title: str, note: str = "") -> 
     figure.supxlabel("\n".join(small), x=0.008, ha="left", fontsize=8, color=GREY)
 
 
+def empty(run: Run, digest: str, why: str) -> Figure:
+    """A figure that only says why there is nothing to show."""
+    figure = new(run, 1.0)
+    frame(figure, run, digest, why)
+    return figure
+
+
 def on_facts(run: Run) -> bool:
     """Whether a run's numbers are those of the embedded facts corpus alone."""
     return run.fallback or set(run.config.eval) <= set(config.FACTS)
@@ -94,7 +101,8 @@ def small_print(run: Run, digest: str) -> str:
 def seeds(run: Run) -> str:
     """What the number of seeds allows to say."""
     count = len(run.config.seeds)
-    return "1 seed" if count == 1 else f"means of {count} seeds; thin dots and lines: each seed, range"
+    most = "up to " if run.finished else ""  # seeds of the plan that are not all there yet
+    return "1 seed" if count == 1 else f"means of {most}{count} seeds; thin dots and lines: each seed, range"
 
 
 def name(key: str) -> str:
