@@ -20,7 +20,7 @@ def write(run: Run) -> None:
     made: dict[str, pd.DataFrame] = {
         "effects.csv": effects.table(run, found),
         "domain_shift.csv": shift.table(run, found),
-        "overlap.csv": leaks.table(run.config),
+        "overlap.csv": leaks.table(run),
         "ledger.csv": ledger.table(run),
     }
     metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv")

@@ -220,7 +220,7 @@ def _slopes(axes: Axes, part: pd.DataFrame) -> None:
         xticks=[0, 1], xticklabels=["held-out questions\nof the training set", "the other set"], xlim=(-0.25, 1.25)
     )
     axes.set_ylabel("gain over no fine-tuning, mAP")
-    axes.legend(fontsize=8, handlelength=2.6)
+    axes.legend(fontsize=8, handlelength=2.6, ncols=5, columnspacing=1, loc="upper left", bbox_to_anchor=(-0.1, -0.2))
     axes.grid(axis="y")
 
 

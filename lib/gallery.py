@@ -50,8 +50,16 @@ def current(run: Run) -> bool:
     return all(path.exists() and artifacts.file_digest(path) == expected for path, expected in files.items())
 
 
+def saved(run: Run) -> list[Path]:
+    """The paths of the run's figures, drawn first if they are not current."""
+    if not current(run):
+        return save_all(run)
+    return [run.folder / "figures" / f"{name}.{kind}" for name in available(run) for kind in ("svg", "png")]
+
+
 def page(run: Run) -> str:
     """A run's gallery as Markdown: each figure with its finding and where its numbers come from."""
+    pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
     changes = "".join(f" --set {shlex.quote(text)}" for text in run.overrides)
     tasks = findings.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
@@ -61,8 +69,8 @@ def page(run: Run) -> str:
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
     parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
     for name in available(run):
-        heading, draw = ALL[name]
-        finding = style.capital(style.title(draw(run)))
+        heading, _ = ALL[name]
+        finding = style.capital(style.finding(pictures[name]))
         parts.append(f"## {heading}\n\n![{heading}]({name}.png)\n\n{finding}.\n")
         parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
     return "\n".join(parts)

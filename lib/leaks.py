@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib import cells, data, progress
-from lib.cells import Cell
-from lib.config import Config
+from lib.config import Run
 from lib.parallel import ParallelSet
 
 COLUMNS = ["unit", "match", "found", "of", "example"]
@@ -45,8 +44,8 @@ def overlap(train: ParallelSet, test: ParallelSet) -> pd.DataFrame:
     return pd.DataFrame(_rows(train, test), columns=COLUMNS)
 
 
-def table(config: Config) -> pd.DataFrame:
-    """`overlap` of each training set of a profile with each set that it is scored on.
+def table(run: Run) -> pd.DataFrame:
+    """`overlap` of each training set of a run's cells with each set that they are scored on.
 
     Sets of MIRACL are left out, being scored on their own. Sentences are compared whatever the candidates are: a
     candidate that goes on with its paragraph is in two units.
@@ -54,9 +53,10 @@ def table(config: Config) -> pd.DataFrame:
     Returns:
         ``train, dataset`` and the columns of `overlap`.
     """
-    pairs = [
-        (x, name) for x in config.train for name in cells.evaluated(Cell(config.encoder, x, "x-y", seed=0), config)
-    ]
+    config = run.config
+    trained = [cell for cell in cells.of(run) if cell.train != cells.NONE]
+    pairs = list(dict.fromkeys((cell.train, name) for cell in trained for name in cells.evaluated(cell, config)))
+    pairs = [(train, name) for train, name in pairs if not name.startswith(cells.LARGE)]
     found = []
     with progress.task("leak check", len(pairs)) as task:
         for train, name in pairs:

@@ -150,6 +150,14 @@ def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
     return found
 
 
+def finding(picture: Path) -> str:
+    """The finding that a saved PNG carries as its title."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        return image.text["Title"]
+
+
 def render(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any] | None = None) -> bytes:
     """The bytes of a figure as ``svg`` or ``png``."""
     buffer = io.BytesIO()

@@ -131,7 +131,7 @@ def publish(run: Run) -> list[Path]:
     names = [f"cells/{cell.id}{suffix}" for cell in cells.of(run) for suffix in (".parquet", ".json")]
     copies = {run.folder / name: target / name for name in (*TRACKED, *names) if (run.folder / name).exists()}
     pictures = paths.FIGURES / run.name
-    copies |= {path: pictures / path.name for path in gallery.save_all(run)}
+    copies |= {path: pictures / path.name for path in gallery.saved(run)}
     for source, copy in copies.items():
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)

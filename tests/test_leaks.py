@@ -165,7 +165,7 @@ def test_the_table_has_each_training_set_with_each_set_that_it_is_scored_on(tmp_
     rows = [r | {"split": "train"} for r in TRAINED]
     trained = own(tmp_path, "mine.jsonl", [*rows, row("d", {"en": "Why?"}, {"en": "So."}, split="dev")])
     leaked = own(tmp_path, "leaked.jsonl", [row("x", {"en": TRAINED[1]["q"]["en"]}, {"en": "So."})])
-    profile = config.load("smoke", [f"train=[facts, {trained}]", f"eval=[facts, {leaked}, miracl-mini]"]).config
+    profile = config.load("smoke", [f"train=[facts, {trained}]", f"eval=[facts, {leaked}, miracl-mini]"])
     table = leaks.table(profile)
     assert table.columns.tolist() == ["train", "dataset", *leaks.COLUMNS]
     pairs = table[["train", "dataset"]].drop_duplicates().values.tolist()

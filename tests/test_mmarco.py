@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_vocabulary import write_transformer
+from synthetic import write_transformer
 
 from lib import config, data, encoders, mmarco, parallel, training, validation
 from lib.errors import UserError
