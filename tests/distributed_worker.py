@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import synthetic
@@ -55,7 +56,7 @@ def write_encoder(folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def fit(encoder: Path, checkpoints: Path, kill_at: int | None = None) -> tuple[dict, list[list[str]], dict]:
+def fit(encoder: Path, folder: Path, kill_at: int | None = None) -> tuple[dict, list[list[str]], dict]:
     """Train; returns the log, the first words of this process's texts step by step, and the weights."""
     model = encoders.load(encoder, "cpu")
     word_of = {number: word for word, number in model.tokenizer.get_vocab().items()}
@@ -70,7 +71,8 @@ def fit(encoder: Path, checkpoints: Path, kill_at: int | None = None) -> tuple[d
 
     model.register_forward_pre_hook(record)
     data = parallel.from_rows("made up", rows())
-    log = training.fit(model, data, STRATEGY, SEED, config.load("smoke", SETTINGS).config, checkpoints)
+    with mock.patch.object(checkpoints, "STEPS", EVERY):
+        log = training.fit(model, data, STRATEGY, SEED, config.load("smoke", SETTINGS).config, folder)
     steps = [sorted(seen[start : start + share]) for start in range(0, len(seen), share)]
     return log, steps, {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
@@ -84,6 +86,5 @@ def main(encoder: str, folder: str, names: str, kill_at: str = "") -> None:
     processes.leave()
 
 
-checkpoints.STEPS = EVERY
 if __name__ == "__main__":
     main(*sys.argv[1:])

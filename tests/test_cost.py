@@ -15,7 +15,8 @@ SETTINGS = [
 
 
 def estimate(*overrides: str) -> cost.Cost:
-    return cost.estimate(config.load("default", [*SETTINGS, *overrides]))
+    last = {text.split("=")[0]: text for text in (*SETTINGS, *overrides)}
+    return cost.estimate(config.load("default", list(last.values())))
 
 
 def test_a_small_run_worked_by_hand():
