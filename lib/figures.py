@@ -27,9 +27,13 @@ def data_at_a_glance(run: Run) -> Figure:
     sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
     figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
+    columns = 2 if len(sets) <= 2 else 1  # of a legend, which is as wide as its panel
     for (upper, lower), (name, chosen) in zip(grid.T, sets.items(), strict=True):
-        panels.sizes(upper, chosen)
-        upper.set_title(style.capital(style.name(name)), pad=20)
+        panels.sizes(upper, chosen, columns)
+        upper.set_title(style.capital(style.name(name)), pad=20 if columns == 2 else 34)
+        if columns == 1:
+            upper.xaxis.set_major_locator(MaxNLocator(3))
+            lower.xaxis.set_major_locator(MaxNLocator(3))
         counts = findings.languages_of_questions(chosen)
         bars = lower.barh([str(n) for n in counts.index], counts, color=panels.DARK, height=0.6)
         lower.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)

@@ -19,7 +19,7 @@ DARK, LIGHT = "#4D4D4D", "#C4C4C4"
 PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}
 
 
-def sizes(axes: Axes, chosen: ParallelSet) -> None:
+def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:
     """Two bars a language: questions asked in it, and passages of the pool."""
     languages = chosen.languages
     place = np.arange(len(languages))
@@ -32,7 +32,7 @@ def sizes(axes: Axes, chosen: ParallelSet) -> None:
     axes.set(yticks=place, yticklabels=languages, ylim=(len(languages) - 0.4, -0.6), xlabel="texts")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.margins(x=0.14)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1, handlelength=1.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=legend_columns, borderaxespad=0.1, handlelength=1.2)
 
 
 def heat(
