@@ -6,18 +6,16 @@ code is run, and no weight is made up: a folder that lacks weights is refused.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import e5q4, encoder_files
+from lib import e5q4, encoder_files, hub
 from lib.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ Q4_REVISION = f"{e5q4.PACKAGE}=={e5q4.VERSION}"
 EXAMPLE_QUERY, EXAMPLE_PASSAGE = "Where is Athens?", "Athens is the capital of Greece."
 ORIGIN_FILE = "encoder.json"
 HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
-# What an encoder needs of a hub repository: no pickles, no other frameworks' copies of the weights.
-HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
-OTHER_COPIES = ["onnx/*", "openvino/*"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +134,7 @@ def build(name: str, folder: Path) -> None:
     if encoder is None or encoder.build is None:
         save(load(name, device="cpu"), folder)
         return
-    with quiet():
+    with hub.quiet():
         encoder.build(folder)
     _write_origin(folder, Origin(encoder.name, encoder.revision))
 
@@ -160,13 +155,13 @@ def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTrans
         with tempfile.TemporaryDirectory() as built:
             build(encoder.name, Path(built))
             return _load_folder(Path(built), device, _read_origin(Path(built)), prompts=None)
-    snapshot = _fetch(encoder)
+    snapshot = hub.fetch(encoder.repository, encoder.revision)
     return _load_folder(snapshot, device, Origin(encoder.name, snapshot.name), encoder.prompts)
 
 
 def save(model: SentenceTransformer, folder: Path) -> None:
     """Write `model` to `folder` with the name and revision that `load` gave it."""
-    with quiet():
+    with hub.quiet():
         model.save(str(folder), create_model_card=False)
     _write_origin(folder, model.origin)
 
@@ -215,25 +210,6 @@ def encoded_string(model: SentenceTransformer, text: str, prompt_name: str) -> s
     return model.tokenizer.decode(ids.flatten().tolist(), skip_special_tokens=False)
 
 
-def _fetch(encoder: Encoder) -> Path:
-    """Return the folder of the encoder's hub snapshot, downloaded if need be; its name is the commit."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    what = f"{encoder.repository}@{encoder.revision or 'main'}"
-    try:
-        with quiet():
-            files = {"allow_patterns": HUB_FILES, "ignore_patterns": OTHER_COPIES}
-            snapshot = snapshot_download(encoder.repository, revision=encoder.revision, **files)
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise UserError(f"the hub has no encoder {what}: check the id and the revision") from error
-    except Exception as error:  # whatever the HTTP client raises: the remedy is the same
-        remedy = "connect once, or name a local folder or e5-small-q4, which needs only the package index"
-        reason = type(error).__name__
-        raise UserError(f"encoder {what} cannot be fetched from the hub ({reason}): {remedy}") from error
-    return Path(snapshot)
-
-
 def _load_folder(
     folder: Path, device: str | None, origin: Origin, prompts: dict[str, str] | None
 ) -> SentenceTransformer:
@@ -245,7 +221,7 @@ def _load_folder(
     encoder_files.check(folder)
     options: dict[str, Any] = {"device": device, "trust_remote_code": False, "local_files_only": True}
     try:
-        with quiet():
+        with hub.quiet():
             without_pooler = _lacks_pooler(folder)
             kwargs = {"add_pooling_layer": False} if without_pooler else {}
             if (folder / "modules.json").is_file():
@@ -302,27 +278,3 @@ def _read_origin(folder: Path) -> Origin:
     except (ValueError, TypeError) as error:
         right = ", ".join(field.name for field in fields(Origin))
         raise UserError(f"{path}: it must be a JSON object with the keys {right}; or remove it") from error
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the libraries' reports while models are loaded, fetched and saved, and bars without a terminal.
-
-    What those reports warn of, missing weights and a hub out of reach, is an error here.
-    """
-    from huggingface_hub.utils import logging as hub_logging
-    from transformers.utils import logging
-
-    level, hub_level = logging.get_verbosity(), hub_logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        hub_logging.set_verbosity(hub_level)
-        if bars:
-            logging.enable_progress_bar()

@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import artifacts, checkpoints, device, encoders, paths, processes, progress, trainer, validation, vocabulary
+from lib import (
+    artifacts,
+    checkpoints,
+    device,
+    encoders,
+    hub,
+    paths,
+    processes,
+    progress,
+    trainer,
+    validation,
+    vocabulary,
+)
 from lib.config import Config
 from lib.parallel import ParallelSet
 from lib.sampling import Pairs, Strategy
@@ -141,7 +153,7 @@ def fit(
             gather_across_devices=processes.count() > 1,
         ),
     )
-    with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, encoders.quiet():
+    with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, hub.quiet():
         run.add_callback(trainer.reporter(task))
         run.train(resume_from_checkpoint=last)
         if broken := encoders.not_finite(model):
