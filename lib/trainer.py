@@ -60,6 +60,7 @@ def in_groups(model: "SentenceTransformer", bf16: bool = False) -> Any:
 
 
 def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path) -> Any:
+    """The trainer's arguments; checkpoints go to ``folder``, the batch size is this process's share."""
     from sentence_transformers import SentenceTransformerTrainingArguments
 
     prompts = model.prompts or {}

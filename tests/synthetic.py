@@ -1,6 +1,8 @@
 """Small made-up inputs for the tests: parallel rows, and a tiny encoder that has one token for each word."""
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 LANGUAGES = ("de", "en", "zh")
 PIECES = ["▁", *"Wherolitg?", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
@@ -17,6 +19,16 @@ def rows(questions: int, languages: Iterable[str] = LANGUAGES, passages: int | N
         }
         for n in range(questions)
     ]
+
+
+def own_files(folder: Path) -> list[str]:
+    """Write training rows, test rows and an encoder for them, as a person would bring; returns the overrides."""
+    for name in ("train", "test"):
+        own = [row | {"split": name} for row in rows(24)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    words = [text for row in own for side in "qp" for text in row[side].values()]
+    encoder(words).save(str(folder / "tiny"), create_model_card=False)
+    return [f"encoder={folder / 'tiny'}", f"train={folder / 'train.jsonl'}", f"eval={folder / 'test.jsonl'}"]
 
 
 def encoder(words: Iterable[str], dimension: int = 8):

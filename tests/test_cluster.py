@@ -1,6 +1,5 @@
 """Ray: the same cells and the same search with and without it, also when a worker is killed in the middle."""
 
-import json
 import os
 import signal
 import sys
@@ -25,14 +24,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     """A run of four tiny cells, with results and store of its own."""
-    for name in ("train", "test"):
-        rows = [row | {"split": name} for row in synthetic.rows(24)]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = [text for row in rows for side in "qp" for text in row[side].values()]
-    synthetic.encoder(words).save(str(folder / "tiny"), create_model_card=False)
-    overrides = ["steps=4", "batch_size=8", "warmup_steps=1", f"encoder={folder / 'tiny'}"]
-    overrides += ["strategies=[none,x-x-mono,x-y,hybrid]", f"train={folder / 'train.jsonl'}"]
-    return config.load("smoke", [*overrides, f"eval={folder / 'test.jsonl'}"])
+    overrides = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,x-x-mono,x-y,hybrid]"]
+    return config.load("smoke", [*overrides, *synthetic.own_files(folder)])
 
 
 @pytest.fixture(scope="module")

@@ -146,17 +146,8 @@ def test_one_process_can_go_on_where_two_were(alone, encoder, together, tmp_path
 @pytest.fixture
 def asked(own_folders):
     """Arguments of a run of two cells of a tiny encoder, as a person would type them."""
-    for name in ("train", "test"):
-        rows = [row | {"split": name} for row in synthetic.rows(24)]
-        (own_folders / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = [text for row in rows for side in "qp" for text in row[side].values()]
-    synthetic.encoder(words).save(str(own_folders / "tiny"), create_model_card=False)
-    overrides = ["steps=7", "batch_size=8", "warmup_steps=1", "learning_rate=0.1", f"encoder={own_folders / 'tiny'}"]
-    overrides += [
-        "strategies=[none,hybrid]",
-        f"train={own_folders / 'train.jsonl'}",
-        f"eval={own_folders / 'test.jsonl'}",
-    ]
+    overrides = ["steps=7", "batch_size=8", "warmup_steps=1", "learning_rate=0.1", "strategies=[none,hybrid]"]
+    overrides += synthetic.own_files(own_folders)
     return ["--profile", "smoke", "--cells", "*", *(word for o in overrides for word in ("--set", o))]
 
 
