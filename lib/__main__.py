@@ -16,7 +16,7 @@ from typing import NoReturn
 from lib import paths, processes
 from lib.errors import UserError
 
-USAGE = "./run_all.sh [--profile NAME] [--only NOTEBOOK | --from NOTEBOOK] [--set KEY=VALUE ...] [more]"
+USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,13 +48,19 @@ def parser() -> argparse.ArgumentParser:
     take.add_argument(
         "--cells",
         metavar="PATTERN",
-        help="make only the cells of these names, such as '*_seed0', and run no notebook; "
-        "on several GPUs: torchrun --nproc-per-node 2 -m lib --cells PATTERN",
+        help="make only the cells of these names, such as '*_seed0', run no notebook",
     )
     take.add_argument(
         "--ray", action="store_true", help="with --cells: make them as tasks of Ray (pip install '.[ray]')"
     )
     take.add_argument("--finished", action="store_true", help="make nothing: show what the finished cells say")
+    take.add_argument(
+        "--table",
+        metavar="NAME",
+        nargs="?",
+        const="main",
+        help="print a table, tab-separated: the main one, or e.g. claims",
+    )
     take.add_argument("--force", action="store_true", help="train and evaluate again, also what is published")
     take.add_argument("--publish", action="store_true", help="then copy figures and tables to where they are tracked")
     take.add_argument("--lab", action="store_true", help="open JupyterLab on this machine, with a token")
@@ -94,7 +100,7 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib import cells, checks, cost, runs, suite
+    from lib import cells, checks, cost, plan, printed, runs, suite
 
     started = time.monotonic()
     check_together(asked)
@@ -103,6 +109,9 @@ def go(asked: argparse.Namespace) -> int:
         raise UserError("several processes share only the making of cells: add --cells PATTERN, or start one process")
     chosen = suite.notebooks(asked.only, asked.start)
     run = runs.open(asked.profile, asked.overrides, asked.finished)
+    if asked.table:
+        print(printed.text(run, asked.table), end="")
+        return 0
     if asked.publish:
         suite.check_publishable(run)
     print(runs.banner(run))
@@ -112,7 +121,8 @@ def go(asked: argparse.Namespace) -> int:
         return make_cells(run, asked.cells, asked.ray)
     if asked.dry_run:
         checks.work(run, cells.missing(run), fetch=False)
-        return show_plan(run, chosen, asked.force)
+        plan.show(run, chosen, asked.force)
+        return 0
     if asked.force:
         checks.work(run, cells.of(run))
         cells.forget(run)
@@ -185,35 +195,6 @@ def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     return 0
 
 
-def show_plan(run: object, chosen: list, force: bool) -> int:
-    """Print what a run would do: notebooks, cells, downloads, time."""
-    from lib import cells, download, runs, suite
-
-    print("\nNotebooks")
-    for path in chosen:
-        print(f"  {path.stem:32} {'nothing to do' if not force and suite.is_done(run, path) else 'to run'}")
-    print("\nTraining and evaluation")
-    todo = []
-    for cell in cells.of(run):
-        state = "to do"
-        if not force and cells.record(run, cell):
-            state = "done"
-        elif not force and cells.is_published(run, cell):
-            state = "comes with the repository"
-        else:
-            todo.append(cell)
-        print(f"  {cell.id:44} scored on {', '.join(cells.evaluated(cell, run.config)):20} {state}")
-    print("\nData")
-    for name in dict.fromkeys(n.removesuffix("-heldout") for n in (*run.config.train, *run.config.eval)):
-        size = sum(file.bytes for file in download.files_of(name)) / 1e6
-        named = {"facts": "embedded", "facts-new": "embedded", "mmarco": "33 GB through ir_datasets"}
-        source = download.status(name) if size else named.get(name, "your file")
-        print(f"  {name:16} {f'{size:.0f} MB, ' if size else ''}{source}")
-    if run.profile != "paper":  # its cost, for GPUs, stands above
-        print(f"\nEstimate: {runs.estimate_text(run, todo)}")
-    return 0
-
-
 def mend_tables(run: object) -> None:
     """Write again what is gone, damaged or out of date of the tables of a run whose cells are all finished."""
     from lib import cells, evidence, runs, tables
@@ -225,9 +206,10 @@ def mend_tables(run: object) -> None:
 
 def finish(run: object, worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
-    from lib import cells, config, gallery, suite, tables
+    from lib import cells, config, gallery, printed, suite, tables
 
     if not cells.missing(run) and tables.current(run):
+        print(f"\n{printed.text(run, printed.MAIN)}", end="")
         if worked or not gallery.current(run):
             gallery.save_all(run)
         print(f"\ntables     {paths.shown(run.folder)}/metrics.csv and beside it")

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib import bias, data, findings, metrics, panels, paths, style, tables
+from lib import bias, data, figures_batches, findings, metrics, panels, paths, style, tables
 from lib.config import Run
 
 FIRST_BATCHES = 24
@@ -207,6 +207,7 @@ def top10_languages(run: Run) -> Figure:
 FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     "map_by_setting": ("mAP in each setting", map_by_setting),
     "data": ("The data at a glance", data_at_a_glance),
+    "kinds": ("What a wrong answer looks like", figures_batches.batch_kinds),
     "batches": ("What the batches hold", batch_composition),
     "loss": ("Loss", loss_curves),
     "languages": ("Language by language", language_heat_maps),

@@ -1,5 +1,6 @@
 """Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ RUNS = ("full", "default")  # in the order of the gallery
 def available(run: Run) -> list[str]:
     """The figures that a run has numbers for, the answer first."""
     languages = tables.read(run, "metrics_by_language.csv.gz")
-    absent = set() if len(tables.read(run, "training_log.csv")) else {"batches", "loss"}
+    absent = set() if len(tables.read(run, "training_log.csv")) else {"kinds", "batches", "loss"}
     absent |= set() if findings.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
@@ -33,7 +34,7 @@ def available(run: Run) -> list[str]:
 
 
 def save_all(run: Run) -> list[Path]:
-    """Write the run's figures to its folder ``figures``, each as SVG and PNG; returns their paths."""
+    """Write the run's figures to its folder ``figures``, each as SVG and PNG, light and dark; returns their paths."""
     origin, folder = style.provenance(run, tables.digest(run)), run.folder / "figures"
     found = [path for name in available(run) for path in style.save(ALL[name][1](run), folder / name, origin)]
     drawn = {path.name: artifacts.file_digest(path) for path in found}
@@ -54,7 +55,7 @@ def saved(run: Run) -> list[Path]:
     """The paths of the run's figures, drawn first if they are not current."""
     if not current(run):
         return save_all(run)
-    return [run.folder / "figures" / f"{name}.{kind}" for name in available(run) for kind in ("svg", "png")]
+    return [path for name in available(run) for path in style.files(run.folder / "figures" / name)]
 
 
 def page(run: Run) -> str:
@@ -71,7 +72,8 @@ def page(run: Run) -> str:
     for name in available(run):
         heading, _ = ALL[name]
         finding = style.capital(style.finding(pictures[name]))
-        parts.append(f"## {heading}\n\n![{heading}]({name}.png)\n\n{finding}.\n")
+        dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}{style.DARK_SUFFIX}.png">'
+        parts.append(f'## {heading}\n\n<picture>{dark}<img alt="{heading}" src="{name}.png"></picture>\n\n{finding}.\n')
         parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
     return "\n".join(parts)
 
@@ -82,7 +84,7 @@ def write_index() -> Path:
     for folder in sorted(paths.FIGURES.iterdir(), key=lambda p: (RUNS.index(p.name) if p.name in RUNS else 9, p.name)):
         if (folder / "README.md").exists():
             text = (folder / "README.md").read_text(encoding="utf-8")
-            parts.append(text.replace("](", f"]({folder.name}/"))
+            parts.append(re.sub(r'(\]\(|src="|srcset=")', rf"\g<1>{folder.name}/", text))
     target = paths.FIGURES / "README.md"
     artifacts.write_text(target, "\n".join(parts))
     return target

@@ -1,16 +1,19 @@
 """Progress of long work: a line that notebooks and the command line can show, quiet where nobody looks.
 
 Work reports to the file that ``HYBRID_PROGRESS`` names (the command line sets it for the notebooks that it runs,
-and shows its last line); without it, to the terminal if there is one, else nowhere.
+and shows its last line); without it, to the notebook or the terminal that it was called from, else nowhere.
 """
 
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lib import processes
+
+_listeners: list[Callable[[str], Any]] = []
 
 
 class Task:
@@ -46,15 +49,48 @@ def duration(seconds: float) -> str:
 def task(title: str, total: int) -> Iterator[Task]:
     """Report on ``total`` units of work while the block runs."""
     try:
-        yield Task(title, total)
+        with _line_below_the_cell():
+            yield Task(title, total)
     finally:
         if not os.environ.get("HYBRID_PROGRESS") and sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr)
 
 
+@contextmanager
+def heard(listener: Callable[[str], Any]) -> Iterator[None]:
+    """Give what the work of the block reports to ``listener`` as well, as a notebook shows it in a place of its own."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
+def _line_below_the_cell() -> Iterator[None]:
+    """In a notebook that a person runs, a line that changes in place and is empty at the end."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if not hasattr(shell, "kernel") or _listeners or os.environ.get("HYBRID_PROGRESS"):
+        yield
+        return
+    from IPython.display import display
+
+    def shown(line: str) -> dict[str, str]:
+        return {"text/plain": line}
+
+    place = display(shown(""), raw=True, display_id=True)
+    with heard(lambda line: place.update(shown(line), raw=True)):
+        try:
+            yield
+        finally:
+            place.update(shown(""), raw=True)
+
+
 def _say(line: str) -> None:
     if processes.rank() > 0:
         return
+    for listener in _listeners:
+        listener(line)
     if path := os.environ.get("HYBRID_PROGRESS"):
         with open(path, "a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
 from lib import artifacts, config
@@ -18,6 +22,7 @@ WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
 DPI = 150
 WARNING = "Facts corpus, not the paper's data"
 GREY = "#666666"
+DARK_SUFFIX = "-dark"
 STRATEGIES = ("none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid")
 # The palette of Okabe and Ito, made for all kinds of colour vision; markers, lines and hatches serve grey print.
 COLOURS = {
@@ -135,19 +140,64 @@ def provenance(run: Run, digest: str) -> dict[str, str]:
 
 
 def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
-    """Write ``path.svg`` and ``path.png``, each whole or not at all; equal figures give equal bytes.
+    """Write ``path.svg`` and ``path.png``, and both again for dark pages as ``path-dark``.
 
-    Both carry the finding as Title and ``origin``, as JSON, as Description.
+    Each is written whole or not at all, and equal figures give equal bytes. All carry the finding as Title and
+    ``origin``, as JSON, as Description. The figure itself is dark afterwards.
     """
     inside = {"Title": title(figure), "Description": json.dumps(origin)}
+    with house():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # its layout stands, and is not worked out again for each file
     found = []
-    for kind, date in {"svg": {"Date": None}, "png": {}}.items():
-        target = path.with_name(f"{path.name}.{kind}")
-        content = render(figure, kind, DPI, inside | date)
+    for target in files(path):
+        if target.stem.endswith(DARK_SUFFIX) and not found[-1].stem.endswith(DARK_SUFFIX):
+            with house():  # the number of ticks hangs on their size
+                darken(figure)
+        date = {"Date": None} if target.suffix == ".svg" else {}
+        content = render(figure, target.suffix[1:], DPI, inside | date)
         with artifacts.replacing(target) as temporary:
             temporary.write_bytes(content)
         found.append(target)
     return found
+
+
+def files(path: Path) -> list[Path]:
+    """The files of a figure: light, then dark."""
+    return [path.with_name(f"{path.name}{shade}.{kind}") for shade in ("", DARK_SUFFIX) for kind in ("svg", "png")]
+
+
+def darken(figure: Figure) -> None:
+    """Turn a figure's greys round, white to almost black, and lighten its colours a little, in place.
+
+    Heat maps stay as they are: their numbers are set for the shades below them, and their shades for the bar.
+    """
+    found = []
+    for artist in _recoloured(figure):
+        for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
+            if get and put:
+                found.append((put, _dark(get())))
+    for put, colour in found:  # after all were read: to set one of an artist's colours can change another
+        put(colour)
+
+
+def _recoloured(figure: Figure) -> set[Artist]:
+    maps = [axes for axes in figure.axes if any(isinstance(child, QuadMesh) for child in axes.collections)]
+    return set(figure.findobj()) - {child for axes in maps for child in (*axes.collections, *axes.texts)}
+
+
+def _dark(colour: Any) -> Any:
+    """A colour, or an array of them, as it is on dark paper."""
+    if isinstance(colour, str) and colour in ("none", "auto"):
+        return colour
+    rgba = to_rgba_array(colour)
+    if not len(rgba):
+        return colour
+    rgb = rgba[:, :3]
+    grey = np.ptp(rgb, axis=1, keepdims=True) < 0.06
+    rgba[:, :3] = np.where(grey, 0.93 - 0.84 * rgb, rgb + 0.25 * (1 - rgb))
+    return rgba if len(rgba) > 1 else tuple(rgba[0])
 
 
 def finding(picture: Path) -> str:

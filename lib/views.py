@@ -72,7 +72,7 @@ def example(run: Run, question: int = 0) -> Any:
         if query >= 0 and passage >= 0:
             texts = chosen.queries["text"].iloc[query], chosen.passages["text"].iloc[passage]
             rows.append((language, *texts))
-    return _readable(pd.DataFrame(rows, columns=["language", "query", "relevant passage"]).set_index("language"))
+    return readable(pd.DataFrame(rows, columns=["language", "query", "relevant passage"]).set_index("language"))
 
 
 def encoded(run: Run) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def one_batch(run: Run, kind: str, rows: int = 4) -> Any:
     queries, passages = chosen.queries.iloc[pairs.anchor[first]], chosen.passages.iloc[pairs.positive[first]]
     languages = [f"{q}>{p}" for q, p in zip(queries["language"], passages["language"], strict=True)]
     table = pd.DataFrame({"query": queries["text"].tolist(), "relevant passage": passages["text"].tolist()})
-    return _readable(table.set_index(pd.Index(languages, name="languages")))
+    return readable(table.set_index(pd.Index(languages, name="languages")))
 
 
 def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
@@ -153,7 +153,7 @@ def verdicts(table: pd.DataFrame) -> Any:
     return style.set_properties(subset=["numbers", "rule"], **{"font-size": "85%"}).set_uuid("claims")
 
 
-def _readable(table: pd.DataFrame) -> Any:
+def readable(table: pd.DataFrame) -> Any:
     """Wrapped text, right-to-left scripts from the right."""
     direction = pd.DataFrame("text-align: left; max-width: 28em; white-space: normal", table.index, table.columns)
     for label in set(table.index):

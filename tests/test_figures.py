@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
@@ -38,6 +39,14 @@ def small_set(name: str, candidates: str = "sentence") -> parallel.ParallelSet:
         for part in "qp":
             rows[2][part] = {"ar": "x", "en": "x"}
     return parallel.from_rows(name, rows)
+
+
+def trainable_set(name: str) -> parallel.ParallelSet:
+    """Enough questions for a batch."""
+    return parallel.from_rows(name, [
+        {"id": f"{n}", "q": {c: f"q{n} {c}" for c in LANGUAGES}, "p": {c: f"p{n} {c}" for c in LANGUAGES}}
+        for n in range(40)
+    ])  # fmt: skip
 
 
 def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds: tuple = (0,)) -> config.Run:
@@ -88,6 +97,7 @@ def change(run: config.Run, strategy: str, dataset: str, value: float, metric: s
 def run(tmp_path, monkeypatch) -> config.Run:
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     monkeypatch.setattr(data, "evaluation_set", small_set)
+    monkeypatch.setattr(data, "training_set", lambda name, *_: trainable_set(name))
     monkeypatch.setattr(tables, "digest", lambda run: DIGEST)
     return config.load("default", ["encoder=static"])
 
@@ -185,7 +195,8 @@ def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
 def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_the_same_bytes(run):
     write(run)
     saved, main = gallery.save_all(run), finding(run)
-    assert {p.name for p in saved} == {f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png")}
+    ends = (".svg", ".png", "-dark.svg", "-dark.png")
+    assert {p.name for p in saved} == {f"{name}{end}" for name in figures.FIGURES for end in ends}
     first = {path: path.read_bytes() for path in saved}
     for path, content in first.items():
         if path.suffix == ".png":
@@ -197,7 +208,7 @@ def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_
             title, inside = root.findtext("{*}title"), root.findtext(".//{*}description")
             assert root.find(".//{*}date") is None
         origin = json.loads(inside)
-        assert (title == main) == (path.stem == "map_by_setting") and len(title) > 20
+        assert (title == main) == (path.stem.removesuffix("-dark") == "map_by_setting") and len(title) > 20
         assert (origin["run"], origin["cells"], origin["profile"]) == (run.name, DIGEST, "default")
         assert "trained on mlqa-r, xquad-r; scored on xquad-r, mlqa-r" in origin["data"]
     again = style.save(figures.top10_languages(run), run.folder / "figures" / "top10", origin)
@@ -220,6 +231,23 @@ def test_nothing_is_clipped_or_too_small_and_each_figure_says_where_it_is_from(r
         assert (style.WARNING in texts(figure)) == facts, name
         assert f"Run {run.name} · encoder static · cells {DIGEST}" in texts(figure), name
         assert ("· 1 seed" in texts(figure)) == (len(seeds) == 1), name
+
+
+def test_on_dark_pages_text_is_light_and_the_numbers_of_heat_maps_stay_as_they_are(run):
+    write(run)
+    figure = figures.language_heat_maps(run)
+    inside = [text for axes in figure.axes for text in axes.texts]
+    before = [text.get_color() for text in inside]
+    style.save(figure, run.folder / "dark", {})
+    paper = brightness(figure.get_facecolor())
+    outside = [text for text in figure.findobj(Text) if text.get_text() and text not in inside]
+    assert paper < 0.15 and len(outside) > 20
+    assert all(brightness(text.get_color()) > 0.5 for text in outside)
+    assert before and [text.get_color() for text in inside] == before
+
+
+def brightness(colour) -> float:
+    return float(np.mean(to_rgb(colour)))
 
 
 def test_a_run_scored_on_the_facts_corpus_by_choice_is_marked_too():
@@ -261,7 +289,8 @@ def test_without_training_there_are_no_figures_of_training(run):
 def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
     write(run)
     text = gallery.page(run)
-    assert re.findall(r"!\[.*?\]\((.*?)\)", text) == [f"{name}.png" for name in gallery.available(run)]
+    assert re.findall(r'src="(.*?)"', text) == [f"{name}.png" for name in gallery.available(run)]
+    assert re.findall(r'srcset="(.*?)"', text) == [f"{name}-dark.png" for name in gallery.available(run)]
     assert set(gallery.available(run)) == set(figures.FIGURES)
     assert f"{finding(run)}." in text
     assert text.count("`./run_all.sh --profile default --set encoder=static --publish`") == len(figures.FIGURES)

@@ -57,3 +57,34 @@ def test_a_terminal_sees_one_line_that_goes_away(monkeypatch, capsys):
         task.advance(3)
     said = capsys.readouterr().err
     assert said.startswith("\r\x1b[Ksteps: 3 of 3") and said.endswith("\r\x1b[K") and "\n" not in said
+
+
+def test_a_notebook_that_a_person_runs_shows_one_line_that_is_empty_at_the_end(tmp_path):
+    """In a real kernel, as JupyterLab has it: the line changes in place, and nothing is left of it."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    work = "from lib import progress\nwith progress.task('steps', 3) as task:\n    task.advance(3)\n    1 / hurt"
+    for hurt, fails in ((1, False), (0, True)):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"hurt = {hurt}\n{work}")])
+        client, seen = NotebookClient(notebook, kernel_name="python3", allow_errors=True), []
+        client.on_cell_executed = None
+        original = client.process_message
+
+        def listen(message, cell, index, original=original, seen=seen):
+            if message["msg_type"] == "update_display_data":
+                seen.append(message["content"]["data"]["text/plain"])
+            return original(message, cell, index)
+
+        client.process_message = listen
+        client.execute(env=_without_progress())
+        outputs = notebook.cells[0].outputs
+        assert seen[0].startswith("steps: 3 of 3") and seen[-1] == ""
+        assert outputs[0]["data"]["text/plain"] == ""
+        assert (outputs[-1].output_type == "error") == fails
+
+
+def _without_progress() -> dict[str, str]:
+    import os
+
+    return {name: value for name, value in os.environ.items() if name != "HYBRID_PROGRESS"}

@@ -282,7 +282,7 @@ def test_questions_and_passages_are_escaped_in_tables(hostile_run):
     assert refused(shown(views.example(hostile_run)))
     assert refused(shown(views.one_batch(hostile_run, "x-x-mono")))
     table = pd.DataFrame({"query": [SCRIPT], "relevant passage": [SCRIPT]}, index=pd.Index([SCRIPT], name="languages"))
-    page = shown(views._readable(table))
+    page = shown(views.readable(table))
     assert refused(page) and page.count("&lt;script&gt;") == 3
 
 

@@ -125,7 +125,8 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, capsy
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     assert command.main(["--profile", "smoke", "--dry-run"]) == 0
     plan = capsys.readouterr().out
-    assert "static_facts_hybrid-0.5_seed0" in plan and "embedded" in plan and "Estimate" in plan
+    assert "hybrid-0.5   to do: seed 0" in plan and "embedded" in plan and "Estimate" in plan
+    assert "4 to do" in plan and "static_facts_x-x-mono_seed0" in plan
     assert os.listdir(tmp_path) == []
 
 
