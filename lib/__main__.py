@@ -182,13 +182,15 @@ def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     chosen = [cell for cell in cells.plan(run.config) if fnmatch.fnmatchcase(cell.id, pattern)]
     if not chosen:
         raise UserError(f"--cells {pattern}: no cell of run {run.name} has such a name; --dry-run lists them")
-    checks.work(run, [cell for cell in chosen if cells.record(run, cell) is None])
+    checks.work(run, [cell for cell in chosen if cell.id == pattern or cells.record(run, cell) is None])
     if ray:
         cluster.make(run, chosen)
     for cell in chosen:
         begun = time.monotonic()
         was_done = cells.record(run, cell) is not None
         cells.finish(run, cell)
+        if pattern == cell.id:  # named itself: with its model, which a published cell comes without
+            cells.train(run, cell)
         took = "was done" if was_done else f"done in {progress.duration(time.monotonic() - begun)}"
         print(f"{cell.id}: {took}", flush=True)
     processes.leave()
@@ -206,13 +208,16 @@ def mend_tables(run: object) -> None:
 
 def finish(run: object, worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
-    from lib import cells, config, gallery, printed, suite, tables
+    from lib import cells, config, gallery, printed, report, suite, tables
 
     if not cells.missing(run) and tables.current(run):
         print(f"\n{printed.text(run, printed.MAIN)}", end="")
-        if worked or not gallery.current(run):
+        if stale := worked or not gallery.current(run):
             gallery.save_all(run)
-        print(f"\ntables     {paths.shown(run.folder)}/metrics.csv and beside it")
+        if stale or not (run.folder / report.PAGE).exists():
+            report.write(run)
+        print(f"\nreport     {paths.shown(run.folder)}/{report.PAGE}")
+        print(f"tables     {paths.shown(run.folder)}/metrics.csv and beside it")
         print(f"figures    {paths.shown(run.folder)}/figures")
     print(f"notebooks  {paths.shown(run.folder)}/notebooks (executed .ipynb, and .html to read)")
     if wanted:

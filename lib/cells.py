@@ -7,7 +7,7 @@ goes on with those that are missing, and a fresh clone starts from those that we
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib import artifacts, data, device, embedding, encoders, probe, processes, progress, search, training
+from lib import artifacts, data, device, embedding, encoders, probe, processes, search, training
 from lib.config import Config, Run
+from lib.errors import UserError
 from lib.parallel import ParallelSet
 from lib.sampling import ALPHA, Strategy
 
@@ -157,6 +158,21 @@ def train(run: Run, cell: Cell) -> Path:
     return training.train(recipe, encoder_folder(cell.encoder), questions)
 
 
+def model(run: Run, cell: Cell) -> Path:
+    """The folder of the model that a cell evaluates, as the store holds it; nothing is trained.
+
+    Raises:
+        UserError: it is not there, and how to make it.
+    """
+    if cell.train == NONE:
+        return encoder_folder(cell.encoder)
+    wanted = _recipe(run, cell)[0].inputs()
+    folder = artifacts.place("models", wanted)
+    if not artifacts.intact(folder, wanted):
+        raise UserError(f"the model of {cell.id} is not in the store; make it: {run.command} --cells {cell.id}")
+    return folder / training.MODEL
+
+
 def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     """Train and evaluate a cell, unless that is done; returns its record.
 
@@ -194,30 +210,19 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
 
 
 def evaluate(
-    model: "SentenceTransformer", names: Iterable[str], config: Config
+    model: "SentenceTransformer", names: Sequence[str], config: Config
 ) -> tuple[dict[str, search.Ranking], dict[str, Any]]:
     """Encode each set once and rank its relevant passages: all three settings come from the same vectors.
 
     Returns:
         For each set the ranking; and for each whole parallel set what `lib.probe` reads off the vectors.
     """
-    if hasattr(model[0], "auto_model"):
-        model.max_seq_length = config.max_tokens
-    precision = device.precision(config.precision)
-    found, pools, vectors = {}, {}, {}
-    for name in names:
-        chosen = data.evaluation_set(name, config.candidates)
-        queries = chosen.queries["text"].tolist()
-        passages = [] if chosen.pool in pools else chosen.passages["text"].tolist()
-        with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
-            query_vectors = embedding.encode(model, queries, "query", precision, task.advance)
-            embedding.check(query_vectors, queries, f"{name}, query")
-            if passages:  # held-out questions share the pool of all questions
-                pools[chosen.pool] = embedding.encode(model, passages, "document", precision, task.advance)
-                embedding.check(pools[chosen.pool], passages, f"{name}, passage")
-        found[name] = search.rank(query_vectors, pools[chosen.pool], chosen)
-        if passages and not name.startswith(LARGE):
-            vectors[name] = probe.read_off(query_vectors, pools[chosen.pool], chosen)
+    found, vectors, pools = {}, {}, set()
+    for name, (chosen, queries, passages) in zip(names, embedding.encode_sets(model, names, config), strict=True):
+        found[name] = search.rank(queries, passages, chosen)
+        if chosen.pool not in pools and not name.startswith(LARGE):
+            vectors[name] = probe.read_off(queries, passages, chosen)
+        pools.add(chosen.pool)
     return found, vectors
 
 

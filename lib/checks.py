@@ -1,9 +1,10 @@
 """What would fail in the middle of the work, found before it begins."""
 
+import os.path
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import cells, data, encoders, processes
+from lib import cells, data, encoders, processes, trainer
 from lib.cells import NONE, Cell
 from lib.config import Run
 from lib.errors import UserError
@@ -29,10 +30,13 @@ def plan(run: Run) -> None:
             raise UserError(f"{differ} would both be called {cell.id}; give them names that differ")
         found[cell.id] = cell
     pools: dict[str, str] = {}
+    trained = {os.path.realpath(name): name for name in run.config.train if data.is_own(name)}
     for name in run.config.eval:
         if data.is_own(name):
+            if (train := trained.get(os.path.realpath(name), name)) != name:
+                raise UserError(f"train={train} and eval={name} are one file; score on a file that is not trained on")
             chosen = data.evaluation_set(name)
-            _scorable(name, chosen)
+            scorable(name, chosen)
             if (other := pools.setdefault(chosen.pool, name)) != name or chosen.pool in data.EVALUATED:
                 raise UserError(f"{name}: there is another data set called {chosen.pool}; give the file another name")
 
@@ -44,7 +48,7 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
         fetch: whether an encoder of the hub is downloaded now; else it is not looked at.
 
     Raises:
-        UserError: naming the encoder's folder, or the training set and what it lacks.
+        UserError: naming the encoder's folder, the tracker, or the training set and what it lacks.
     """
     if not todo:
         return
@@ -52,6 +56,7 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
         _fits(encoders.load(folder, "cpu"), run)
     elif fetch and encoders.find(run.config.encoder).build is None:
         cells.encoder_folder(run.config.encoder)
+    trainer.tracker()
     for train in dict.fromkeys(cell.train for cell in todo if cell.train not in (NONE, "mmarco")):  # not downloaded yet
         questions = data.training_set(train, run.config.eval, run.config.candidates)
         if not len(questions.questions):
@@ -65,8 +70,12 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
                 raise UserError(f"{train}: {error}") from error
 
 
-def _scorable(name: str, chosen: ParallelSet) -> None:
-    """A set of one's own must give something to each of the three settings, and to the probe of its vectors."""
+def scorable(name: str, chosen: ParallelSet) -> None:
+    """Refuse a set that does not give something to each of the three settings, and to the probe of its vectors.
+
+    Raises:
+        UserError: naming the set and what it lacks.
+    """
     asked = chosen.queries["language"].to_numpy()[chosen.qrels["query"]]
     same = asked == chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
     if same.all() or not same.any():

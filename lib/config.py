@@ -5,6 +5,7 @@ command line), and its name says which: the profile's name, with 8 hex digits of
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -79,6 +80,12 @@ class Run:
         values = as_dict(self.config)
         changed = {key: values[key] for key in _changes(self.overrides)}
         return f"{base}-{artifacts.digest(changed)[:8]}" if changed else base
+
+    @property
+    def command(self) -> str:
+        """What to type to start it."""
+        changes = [f"--set {shlex.quote(text)}" for text in self.overrides]
+        return " ".join(["./run_all.sh", f"--profile {self.profile}", *changes])
 
     @property
     def folder(self) -> Path:

@@ -36,7 +36,7 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
     base = name.removesuffix("-heldout")
     if base in LAREQA:
         full = lareqa(base, candidates)
-        return full if name == base else full.only((full.questions["split"] == "test").to_numpy(), name)
+        return full if name == base else full.heldout
     if base == "facts" or name == "facts-new":
         return _facts_test(name)
     if name == "parallel-docs-heldout":

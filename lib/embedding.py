@@ -1,18 +1,48 @@
 """Texts to vectors in one pass, sorted by length, in batches of about equal numbers of tokens."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import device
+from lib import data, device, progress
+from lib.config import Config
 from lib.errors import UserError
+from lib.parallel import ParallelSet
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
 STATIC_BATCH = 1_024
+
+
+def encode_sets(
+    model: "SentenceTransformer", names: Iterable[str], config: Config
+) -> Iterator[tuple[ParallelSet, np.ndarray, np.ndarray]]:
+    """Encode one evaluation set after the other; those that share a pool share its vectors.
+
+    Yields:
+        The set; float32 [queries, dimensions]; float32 [passages, dimensions].
+
+    Raises:
+        UserError: as `check`.
+    """
+    if hasattr(model[0], "auto_model"):
+        model.max_seq_length = config.max_tokens
+    precision = device.precision(config.precision)
+    pools: dict[str, np.ndarray] = {}
+    for name in names:
+        chosen = data.evaluation_set(name, config.candidates)
+        queries = chosen.queries["text"].tolist()
+        passages = [] if chosen.pool in pools else chosen.passages["text"].tolist()
+        with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
+            query_vectors = encode(model, queries, "query", precision, task.advance)
+            check(query_vectors, queries, f"{name}, query")
+            if passages:  # held-out questions share the pool of all questions
+                pools[chosen.pool] = encode(model, passages, "document", precision, task.advance)
+                check(pools[chosen.pool], passages, f"{name}, passage")
+        yield chosen, query_vectors, pools[chosen.pool]
 
 
 def encode(

@@ -240,8 +240,9 @@ def _forest_finding(table: pd.DataFrame) -> str:
 
 
 def _question_set(run: Run) -> str:
-    """The set that the research question is asked on: MLQA-R, or on the facts corpus its new relations."""
-    return "mlqa-r" if "mlqa-r" in run.config.eval else "facts-new"
+    """The set that the research question is asked on: MLQA-R, of the facts corpus its new relations, else the first."""
+    known = [name for name in ("mlqa-r", "facts-new") if name in run.config.eval]
+    return known[0] if known else run.config.eval[0]
 
 
 def drawable(run: Run) -> list[str]:

@@ -87,6 +87,11 @@ class ParallelSet:
             hashed.update(self.negatives.tobytes())
         return hashed.hexdigest()[:16]
 
+    @cached_property
+    def heldout(self) -> "ParallelSet":
+        """The questions for in-domain tests, against the unchanged pool; kept, so that its digest is found once."""
+        return self.only((self.questions["split"] == "test").to_numpy(), f"{self.name}-heldout")
+
     def only(self, keep: np.ndarray, name: str | None = None) -> "ParallelSet":
         """The questions where ``keep`` (bool [questions]) is true, against the unchanged pool."""
         number = np.cumsum(keep) - 1
@@ -194,7 +199,8 @@ def read_lines(path: Path) -> Iterator[dict]:
                 if line.strip():
                     yield json.loads(line)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise UserError(f"{path}: no such file{where}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: cannot be read beyond line {number} ({error}); save it as UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from lib import artifacts, paths, runs, shift, tables
 from lib.config import Run
 
@@ -14,6 +16,11 @@ WORDS = {
     "inconclusive": "Inconclusive: no interval lies below zero, and some are too wide to say",
     "not run": "Not run",
 }
+MEANING = (
+    "D is how much more hybrid batches lose than a baseline does, in multilingual mAP, from held-out questions of "
+    "their training set to MLQA-R; negative means that hybrid is more robust. Who gains more at home has more to lose, "
+    "so hybrid minus baseline stands beside it, at home and on MLQA-R."
+)
 
 
 def update(run: Run) -> bool:
@@ -55,32 +62,43 @@ def results(run: Run, digest: str) -> str:
 def answer(run: Run, digest: str) -> str:
     """The answer to the research question in Markdown, with its intervals, and how many claims came out how."""
     table = tables.read(run, "domain_shift.csv")
-    verdict, rows = shift.answer(table)
+    verdict, rows = compared(table)
     lines = [
-        f"**{WORDS[verdict]}.** D is how much more hybrid batches lose than a baseline does, in multilingual mAP, from "
-        "held-out questions of their training set to MLQA-R; negative means that hybrid is more robust. Who gains more "
-        "at home has more to lose, so hybrid minus baseline stands beside it, at home and on MLQA-R.",
+        f"**{WORDS[verdict]}.** {MEANING}",
         "",
         "| shift | trained on | against | at home | on MLQA-R | D [95% interval] | that is | seeds |",
         "|---|---|---|---:|---:|---|---|---:|",
     ]
+    for row in rows.itertuples():
+        numbers = f"{row.home:+.3f} | {row.away:+.3f} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
+    claims = counted(tables.read(run, "claims.csv"))
+    source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`."
+    return "\n".join([*lines, "", f"{near_and_far(rows)} {claims} {source}"])
+
+
+def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The verdict on the research question, and its rows, with hybrid minus baseline at ``home`` and ``away``."""
+    verdict, rows = shift.answer(table)
     whole = table[(table["dataset"] == "mlqa-r") & (table["setting"] == "multilingual") & (table["languages"] == "all")]
     parts = whole.set_index(["train", "baseline", "quantity"])["value"]
-    for row in rows.itertuples():
-        home, away = (parts.loc[(row.train, row.baseline, name)] for name in (shift.AT_HOME, shift.AWAY))
-        numbers = f"{home:+.3f} | {away:+.3f} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
-        lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
+    keys = list(zip(rows["train"], rows["baseline"], strict=True))
+    home, away = ([parts.loc[(*key, name)] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
+    return verdict, rows.assign(home=home, away=away)
+
+
+def near_and_far(rows: pd.DataFrame) -> str:
+    """What the two kinds of shift are, and which of them has not been run."""
     missing = [kind for kind in ("near", "far") if kind not in set(rows["shift"])]
     note = f" Not run yet: {' and '.join(missing)}." if missing else ""
-    judged = tables.read(run, "claims.csv")
-    counts = judged.loc[judged["id"].str.fullmatch(r"\d+"), "verdict"].value_counts(sort=False)
-    claims = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    lines += [
-        "",
-        f"Near is Wikipedia to Wikipedia, far is software documentation to Wikipedia.{note} Of the paper's "
-        f"{counts.sum()} claims: {claims}. Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`.",
-    ]
-    return "\n".join(lines)
+    return f"Near is Wikipedia to Wikipedia, far is software documentation to Wikipedia.{note}"
+
+
+def counted(claims: pd.DataFrame) -> str:
+    """How many of the paper's own claims came out how, from ``claims.csv``."""
+    counts = claims.loc[claims["id"].str.fullmatch(r"\d+"), "verdict"].value_counts(sort=False)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"Of the paper's {counts.sum()} claims: {said}."
 
 
 QUOTED: dict[str, tuple[str, Text]] = {"default": ("results", results), "full": ("answer", answer)}

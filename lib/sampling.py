@@ -1,8 +1,8 @@
 """How batches are made: monolingual, cross-lingual, and the hybrid of both (paper, section 2.2).
 
-Usable by itself in any sentence-transformers script::
+Usable by itself in any sentence-transformers script (docs/guides/sampler.md)::
 
-    pairs = Pairs.of(parallel_set)
+    pairs = Pairs.listed(questions, query_languages, passage_languages, passages)  # one of each a training row
     args = SentenceTransformerTrainingArguments(..., batch_sampler=Strategy("hybrid", alpha=0.5).sampler(pairs))
 
 A batch kind is a mask over (query language, passage language): what the kind allows. The order of the batches
@@ -10,7 +10,7 @@ is a pure function of (seed, epoch), so that a resumed run sees the batches that
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,7 +32,8 @@ class Pairs:
     Attributes:
         languages: of the set; the last two axes of ``row`` follow it.
         row: int32 [questions, languages, languages], number of the pair, -1 where it does not exist.
-        anchor, positive: int32 [pairs], row of the pair's text in ``queries`` and in ``passages``.
+        anchor, positive: int32 [pairs], row of the pair's text in ``queries`` and in ``passages``, or in the columns
+            of one's own data set.
         negative: int32 [pairs], row in ``passages`` of a text in the positive's language that does not answer the
             question; None where the set has none.
         answers: int64 [questions, languages], equal where two questions have the same relevant text, -1 where
@@ -65,6 +66,44 @@ class Pairs:
         negative = data.negatives[question, passage_language]
         wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
         return Pairs(data.languages, row, anchor, positive, negative, answers, wrong)
+
+    @staticmethod
+    def listed(
+        questions: Sequence[str],
+        query_languages: Sequence[str],
+        passage_languages: Sequence[str],
+        passages: Sequence[str],
+    ) -> "Pairs":
+        """Pairs that are the rows of a data set of one's own, in its order: row n is pair n.
+
+        Args:
+            questions: what each row asks: an id that all translations of a question share.
+            query_languages, passage_languages: in which language each row asks, and is answered.
+            passages: the text that answers each row, by which two questions with one answer are known.
+
+        Raises:
+            UserError: the columns differ in length, or a question has two rows, or two answers, in the same languages.
+        """
+        if len({len(questions), len(query_languages), len(passage_languages), len(passages)}) > 1 or not len(passages):
+            raise UserError("questions, query_languages, passage_languages and passages must have one value a row each")
+        languages = sorted({*query_languages, *passage_languages})
+        question, ids = pd.factorize(np.asarray(questions, object))
+        asked, answered = (pd.Index(languages).get_indexer(column) for column in (query_languages, passage_languages))
+        text = pd.factorize(pd.Series(passage_languages) + "\t" + pd.Series(passages))[0]
+        number = np.arange(len(question), dtype=np.int32)
+        row = np.full((len(ids), len(languages), len(languages)), -1, np.int32)
+        row[question, asked, answered] = number
+        answers = np.full((len(ids), len(languages)), -1, np.int64)
+        answers[question, answered] = text
+        again = (row[question, asked, answered] != number) | (answers[question, answered] != text)
+        if again.any():
+            n = int(again.argmax())
+            here = f"from {query_languages[n]} to {passage_languages[n]}"
+            raise UserError(
+                f"row {n + 1}: question {questions[n]!r} occurs again {here}, or has another passage in the latter "
+                "language; keep one passage a language, and one row a pair of languages"
+            )
+        return Pairs(languages, row, number, number, None, answers, np.empty((len(ids), 0), np.int64))
 
 
 @dataclass(frozen=True)
@@ -166,6 +205,8 @@ class LanguageBatchSampler:
         """One row a step, for ``steps`` steps: epoch, kind, languages with counts, false negatives avoided."""
         code = np.asarray(self.pairs.languages)
         _, query_language, passage_language = np.nonzero(self.pairs.row >= 0)
+        order = np.argsort(self.pairs.row[self.pairs.row >= 0])  # of pairs, which `Pairs.listed` numbers by its rows
+        query_language, passage_language = query_language[order], passage_language[order]
         found: list[dict[str, Any]] = []
         for epoch in range(math.ceil(steps / self.global_batches)):
             for batch in self.batches(epoch):

@@ -5,7 +5,9 @@ descending (as trec_eval does); a relevant passage's rank is one plus the passag
 taken from the same block, so that rounding cannot set it apart from its rivals'.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -42,12 +44,9 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
     Raises:
         ValueError: the passages are not sorted by docid.
     """
-    import torch
-
     if not data.passages["docid"].is_monotonic_increasing:
         raise ValueError("passages must be sorted by docid: their order decides between equal scores")
 
-    query_vectors, passage_vectors = torch.from_numpy(queries), torch.from_numpy(_padded(passages)).T
     code = data.languages.index
     language = data.passages["language"].map(code).to_numpy()
     pair_query, pair_passage = data.qrels["query"].to_numpy(), data.qrels["passage"].to_numpy()
@@ -55,12 +54,10 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
     found = np.empty((2, len(pair_query)), np.int32)
     query_language = data.queries["language"].map(code).to_numpy()
     top = np.zeros((len(data.languages), len(data.languages)), np.int64)
-    for start in range(0, len(queries), block):
-        scores = (query_vectors[start : start + block] @ passage_vectors)[:, : len(passages)].numpy()
-        for query, line in enumerate(scores, start):
-            pairs = slice(ends[query], ends[query + 1])
-            found[:, pairs], best = _ranks(line, pair_passage[pairs], language)
-            np.add.at(top[query_language[query]], language[best], 1)
+    for query, line in enumerate(chain.from_iterable(scores(queries, passages, block))):
+        pairs = slice(ends[query], ends[query + 1])
+        found[:, pairs], best = _ranks(line, pair_passage[pairs], language)
+        np.add.at(top[query_language[query]], language[best], 1)
     ranks = pd.DataFrame(
         {
             "question": data.queries["question"].to_numpy()[pair_query].astype(np.int32),
@@ -71,6 +68,15 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
         }
     )
     return Ranking(ranks, top)
+
+
+def scores(queries: np.ndarray, passages: np.ndarray, block: int = BLOCK) -> Iterator[np.ndarray]:
+    """Score a block of queries after the other against all passages: float32 [up to ``block``, passages]."""
+    import torch
+
+    query_vectors, passage_vectors = torch.from_numpy(queries), torch.from_numpy(_padded(passages)).T
+    for start in range(0, len(queries), block):
+        yield (query_vectors[start : start + block] @ passage_vectors)[:, : len(passages)].numpy()
 
 
 def top_passages(scores: np.ndarray, k: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """sentence-transformers' trainer as `lib.training` uses it: its arguments, what it reports, and what it is spared."""
 
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 GROUPS = 4
+TRACKER = "HYBRID_REPORT_TO"
 
 
 def prepare(model: Any, config: Config) -> None:
@@ -59,8 +61,33 @@ def in_groups(model: "SentenceTransformer", bf16: bool = False) -> Any:
     return InGroups() if hasattr(model[0], "auto_model") and device.device() == "cpu" else model
 
 
-def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path) -> Any:
-    """The trainer's arguments; checkpoints go to ``folder``, the batch size is this process's share."""
+def tracker() -> str:
+    """The experiment tracker that ``HYBRID_REPORT_TO`` names, as the trainer calls it, such as ``trackio``; else none.
+
+    It is no key of a configuration, since it changes nothing that is trained.
+
+    Raises:
+        UserError: the trainer does not know it, or it is not installed.
+    """
+    wanted = os.environ.get(TRACKER) or "none"
+    if wanted == "none":
+        return wanted
+    from transformers.integrations import integration_utils as trackers
+
+    if wanted not in trackers.INTEGRATION_TO_CALLBACK:
+        known = ", ".join(trackers.INTEGRATION_TO_CALLBACK)
+        raise UserError(f"{TRACKER}={wanted}: there is no such tracker; choose one of {known}, or none")
+    if wanted not in trackers.get_available_reporting_integrations():
+        raise UserError(f"{TRACKER}={wanted}: it is not installed; install its package, or set {TRACKER}=none")
+    return wanted
+
+
+def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path, title: str) -> Any:
+    """The trainer's arguments; checkpoints go to ``folder``, the batch size is this process's share.
+
+    Args:
+        title: what a tracker calls the training.
+    """
     from sentence_transformers import SentenceTransformerTrainingArguments
 
     prompts = model.prompts or {}
@@ -86,7 +113,9 @@ def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path)
         save_steps=interval,
         **choice,
         save_total_limit=2,
-        report_to="none",
+        report_to=tracker(),
+        project="hybrid-batches",
+        run_name=title,
         disable_tqdm=True,
         dataloader_pin_memory=False,
         dataloader_drop_last=processes.count() > 1,  # as is asked then; all batches are full

@@ -144,7 +144,7 @@ def fit(
     last = checkpoints.last(folder)
     run = trainer.make(
         model=model,
-        args=trainer.arguments(model, config, seed, sampler, folder),
+        args=trainer.arguments(model, config, seed, sampler, folder, f"{Path(title).name}_{strategy.label}_seed{seed}"),
         train_dataset=dataset,
         eval_dataset=_validation_set() if config.checkpoint == "validation" else None,
         loss=MultipleNegativesRankingLoss(

@@ -199,6 +199,7 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
     ("no training set", changed("train=[]"), ("train: it must name a data set", "strategies=[none]")),
     ("none as a training set", changed("train=none"), ("train: it must name a data set",)),
     ("trained and scored on one file", changed("eval=HERE/train.jsonl"), ("eval names nothing but the training set",)),
+    ("one file under two names", changed("eval=[HERE/./train.jsonl,HERE/test.jsonl]"), ("train.jsonl are one file",)),
     ("validation without its data", changed("checkpoint=validation"),
      ("checkpoint=validation needs squadshifts", "HYBRID_DATA_MIRROR", "checkpoint=last")),
     ("data that cannot be had", changed("train=xquad-r"), ("needs xquad-r", "HYBRID_DATA_MIRROR")),
@@ -211,6 +212,7 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
      ("another data set called xquad-r", "give the file another name")),
     # files of one's own
     ("a file that is not there", changed("train=HERE/no.jsonl"), ("no.jsonl: no such file",)),
+    ("a file that is elsewhere", changed("train=no.jsonl"), ("no.jsonl: no such file in /",)),
     ("a folder in place of a file", path(Path.mkdir), ("mine.jsonl: cannot be read (Is a directory)",)),
     ("a link to itself", path(lambda p: p.symlink_to(p)), ("mine.jsonl: cannot be read (Too many levels",)),
     ("an empty file", file(b""), ("mine.jsonl: holds no rows",)),

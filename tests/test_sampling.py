@@ -39,6 +39,11 @@ def partly_parallel_rows(draw) -> list[dict]:
     return rows
 
 
+def listed(rows: list[dict]) -> list[tuple[str, str, str, str]]:
+    """Every pair that rows offer, as a list of one's own: question, both languages, passage."""
+    return [(r["id"], a, b, r["p"][b]) for r in rows for a in sorted(r["q"]) for b in sorted(r["p"])]
+
+
 # --- what a batch holds ---
 
 
@@ -94,6 +99,44 @@ def test_pairs_are_all_that_the_rows_offer_and_know_their_texts(rows):
         assert passage == row["p"][pairs.languages[answered[number]]]
         made.add((question[number], query, passage))
     assert made == {(n, q, p) for n, r in enumerate(rows) for q in r["q"].values() for p in r["p"].values()}
+
+
+@given(rows=partly_parallel_rows(), strategy=st.sampled_from(STRATEGIES), seed=st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_a_list_of_pairs_gives_the_batches_of_the_set_that_it_lists(rows, strategy, seed):
+    try:
+        wanted = LanguageBatchSampler(strategy, pairs_of(rows), 3, seed)
+        batches, log = list(wanted.batches(1)), wanted.log(4)
+    except UserError:
+        assume(False)
+    sampler = LanguageBatchSampler(strategy, Pairs.listed(*zip(*listed(rows), strict=True)), 3, seed)
+    assert list(sampler.batches(1)) == batches
+    assert sampler.log(4).equals(log)
+
+
+def test_pairs_are_numbered_as_they_are_listed():
+    own = listed(synthetic.rows(6))[::-1]
+    sampler = LanguageBatchSampler(Strategy("hybrid", 0.5), Pairs.listed(*zip(*own, strict=True)), 4)
+    for batch, languages in zip(sampler, sampler.log(len(sampler))["languages"], strict=True):
+        shown = sorted({f"{own[n][1]}>{own[n][2]}" for n in batch})
+        assert [part.split(":")[0] for part in languages.split()] == shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("a", "de", "en", "x"), ("a", "de", "en", "x")], "row 1: question 'a' occurs again from de to en"),
+        ([("b", "de", "en", "x"), ("a", "de", "en", "x"), ("a", "en", "en", "y")], "row 2: question 'a'.*one passage"),
+    ],
+)
+def test_a_list_with_two_answers_in_a_language_is_refused(rows, words):
+    with pytest.raises(UserError, match=words):
+        Pairs.listed(*zip(*rows, strict=True))
+
+
+def test_columns_of_different_lengths_are_refused():
+    with pytest.raises(UserError, match="one value a row each"):
+        Pairs.listed(["a"], ["de", "en"], ["en"], ["x"])
 
 
 def test_equal_texts_in_two_languages_are_no_conflict_and_equal_texts_in_one_are():

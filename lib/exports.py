@@ -1,0 +1,63 @@
+"""What the commands that export a run share: arguments, the cells that are meant, mistakes told in one line."""
+
+import argparse
+import fnmatch
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lib import cells, config, runs
+from lib.__main__ import Parser
+from lib.cells import Cell
+from lib.config import Run
+from lib.errors import UserError
+
+
+def parser(module: str, description: str) -> argparse.ArgumentParser:
+    """The arguments that say which cells of which run, and where to; ``module`` also names the default folder."""
+    take = Parser(prog=f"python -m lib.{module}", allow_abbrev=False, description=description)
+    take.add_argument("--profile", default="default", help=f"one of {', '.join(config.profiles())} (default: default)")
+    take.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as the run was started with"
+    )
+    take.add_argument("--cells", metavar="PATTERN", default="*", help="only those of these names, such as '*_seed0'")
+    take.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: {module} in the folder of the run")
+    return take
+
+
+def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool = False) -> tuple[Run, list[Cell]]:
+    """A run and its finished cells whose names match; published ones are among them.
+
+    Args:
+        trained: only those with a model of their own.
+
+    Raises:
+        UserError: as `lib.runs.open`; or none is finished, and how to make it.
+    """
+    run = runs.open(profile, overrides)
+    cells.adopt_published(run)
+    named = [cell for cell in cells.plan(run.config) if fnmatch.fnmatchcase(cell.id, pattern)]
+    if trained:
+        named = [cell for cell in named if cell.train != cells.NONE]
+    if not named:
+        some = "trained cell" if trained else "cell"
+        raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; --dry-run lists them")
+    done = [cell for cell in named if cells.record(run, cell) is not None]
+    if not done:
+        raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {run.command} --cells {named[0].id}")
+    return run, done
+
+
+def told(work: Callable[[], None]) -> int:
+    """Do the work of a command; returns its exit status: 0 done, 1 the machine failed, 2 a mistake of the user's."""
+    try:
+        work()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno is None:  # not the system's word, but a library's
+            raise
+        print(f"error: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,153 @@
+"""The language audit: planted biases are found and said, numbers are those of a cell, nothing is left behind."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from lib import audit, bias, cells, config, metrics
+
+LANGUAGES = synthetic.LANGUAGES
+QUESTIONS = 20
+
+
+def planted(folder, weight: float) -> None:
+    """Write an encoder that knows what each of the texts is about and, as much as ``weight``, in which language it is.
+
+    Query and passage n have the vector e_n + weight * e_language, at length 1: with w = weight squared, a question
+    scores its answer in its own language 1 + w, other passages of that language w, its translations 1, others 0.
+    """
+    words = [f"{side}{n}{x}" for side in "qp" for n in range(QUESTIONS) for x in LANGUAGES]
+    model = synthetic.encoder(words, QUESTIONS + len(LANGUAGES))
+    vectors = np.zeros((len(words) + 1, QUESTIONS + len(LANGUAGES)), np.float32)
+    for row, word in enumerate(words, start=1):
+        vectors[row, int(word[1:-2])] = 1
+        vectors[row, QUESTIONS + LANGUAGES.index(word[-2:])] = weight
+    vectors /= np.sqrt(1 + weight**2)
+    model[0].embedding.weight.data[:] = model[0].embedding.weight.new_tensor(vectors)
+    model.save(str(folder), create_model_card=False)
+
+
+@pytest.fixture
+def own(own_folders):
+    """Parallel rows of one's own, and two encoders: one blind to language, one that sees hardly anything else."""
+    rows = "".join(json.dumps(row) + "\n" for row in synthetic.rows(QUESTIONS))
+    (own_folders / "mine.jsonl").write_text(rows)
+    planted(own_folders / "blind", 0)
+    planted(own_folders / "biased", 2)
+    return own_folders
+
+
+def value(found: pd.DataFrame, setting: str, measure: str, language: str = "all") -> float:
+    rows = found[(found["setting"] == setting) & (found["measure"] == measure) & (found["language"] == language)]
+    assert len(rows) == 1
+    return rows["value"].item()
+
+
+def test_an_encoder_blind_to_language_is_said_to_be(own):
+    found = audit.audit(str(own / "blind"), str(own / "mine.jsonl"))
+    for setting in metrics.SETTINGS:
+        assert value(found, setting, "map") == pytest.approx(1)
+    assert value(found, "multilingual", "rank_distance") == 2  # three translations, first to third
+    assert value(found, "multilingual", "own_first") == pytest.approx(
+        1 / 3, abs=1e-6
+    )  # the tie goes to one language of three
+    assert value(found, "by chance", "own_first") == pytest.approx(1 / 3, abs=1e-6)
+    said = audit.verdict(found)
+    assert "shows no clear preference" in said and "found as well as" in said
+
+
+def test_an_encoder_that_prefers_the_language_of_the_question_is_said_to(own):
+    found = audit.audit(str(own / "biased"), str(own / "mine.jsonl"))
+    assert value(found, "multilingual", "own_first") == 1
+    assert value(found, "multilingual", "own_share") == 1  # 20 passages in the language stand before any other
+    assert value(found, "by chance", "own_share") == pytest.approx(1 / 3, abs=1e-6)
+    assert value(found, "multilingual", "rank_distance") == 21  # the answer, 19 others, then its two translations
+    assert value(found, "multilingual", "map") == pytest.approx((1 + 2 / 21 + 3 / 22) / 3, abs=1e-6)
+    assert value(found, "cross-lingual", "map") == pytest.approx(1)
+    assert value(found, "multilingual", "map", "de") == pytest.approx((1 + 2 / 21 + 3 / 22) / 3, abs=1e-6)
+    assert value(found, "vectors", "language_accuracy") == 1
+    said = audit.verdict(found)
+    assert "biased prefers passages in the language of the question" in said
+    assert "100.0% of its first ten passages are in that language, as are 33.3% of the pool" in said
+    assert "(difference +0.667 [+0.667, +0.667])" in said
+    assert "questions in German fare worst, with a mAP of 0.411" in said  # of three equal ones the first
+
+
+def test_the_numbers_are_those_of_a_cell_without_training(own):
+    overrides = [f"encoder={own / 'biased'}", f"eval={own / 'mine.jsonl'}", "strategies=[none]", "precision=auto"]
+    run = config.load("smoke", overrides)
+    cell = cells.plan(run.config)[0]
+    record = cells.finish(run, cell)
+    ranks = cells.ranks(run, cell).drop(columns="dataset")
+    found = audit.audit(str(own / "biased"), str(own / "mine.jsonl"))
+    means = metrics.macro(metrics.by_language(metrics.units(ranks)))
+    for row in means[means["metric"] == "map"].itertuples():
+        assert value(found, row.setting, "map") == pytest.approx(row.value, abs=1e-6)
+    for row in bias.measures(ranks).itertuples():
+        assert value(found, "multilingual", row.measure) == pytest.approx(row.value, abs=1e-6)
+    read = record["vectors"][str(own / "mine.jsonl")]
+    for when, setting in audit.VECTORS.items():
+        assert {m: value(found, setting, m) for m in read[when]} == pytest.approx(read[when], abs=1e-6)
+
+
+def test_it_prints_aligned_tables_and_writes_every_number(own, capsys):
+    out = own / "tables" / "audit.csv"
+    given = ["--encoder", str(own / "biased"), "--eval", str(own / "mine.jsonl"), "--out", str(out)]
+    assert audit.main(given) == 0
+    shown = capsys.readouterr().out
+    assert "20 questions, 3 languages, 60 passages" in shown
+    tables = [part.splitlines()[1:] for part in shown.split("\n\n")[1:5]]
+    for lines in tables:
+        assert len({line.count("\t") for line in lines}) == 1  # as a spreadsheet takes it
+        assert len({line.index("\t") for line in lines}) == 1  # as it lines up
+    found = audit.audit(str(own / "biased"), str(own / "mine.jsonl"))
+    pd.testing.assert_frame_equal(pd.read_csv(out), found, atol=1e-6)
+
+
+def test_it_leaves_no_run_and_no_cell(own):
+    audit.audit(str(own / "biased"), str(own / "mine.jsonl"))
+    assert not (own / "results").exists()
+    assert [path for path in (own / "store").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("preference", "gap", "words"),
+    [
+        ((0.2, 0.1, 0.3), (0.1, 0.05, 0.15), ("prefers passages in the language", "less well than")),
+        ((-0.2, -0.3, -0.1), (-0.1, -0.15, -0.05), ("prefers passages in other languages", "better than")),
+        ((0.0, -0.1, 0.1), (0.0, -0.009, 0.009), ("no clear preference", "as well as")),
+        ((0.0, -0.1, 0.1), (0.0, -0.02, 0.02), ("no clear preference", "not surely better or worse than")),
+    ],
+)
+def test_the_verdict_goes_by_its_intervals(own, preference, gap, words):
+    found = audit.audit(str(own / "blind"), str(own / "mine.jsonl"))
+    for measure, numbers in ((audit.PREFERENCE, preference), (audit.GAP, gap)):
+        found.loc[found["measure"] == measure, ["value", "low", "high"]] = numbers
+    said = audit.verdict(found)
+    assert [word for word in words if word not in said] == []
+    assert said.count(". ") == 1 and said.endswith(".")  # two sentences
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"--eval": "one.jsonl"}, ("one.jsonl", "translations")),
+        ({"--eval": "no.jsonl"}, ("no.jsonl: no such file",)),
+        ({"--eval": "nothing"}, ("'nothing' does not exist for evaluation",)),
+        ({"--encoder": "nothing"}, ("unknown encoder 'nothing'",)),
+        ({"--out": "."}, ("--out .: it is a folder",)),
+        ({"--set": "max_token=9"}, ("--set max_token=9: no such key",)),
+        ({"--sett": "x"}, ("--sett", "--help")),
+    ],
+)
+def test_a_mistake_is_one_line(own, changes, words, capsys, monkeypatch):
+    monkeypatch.chdir(own)
+    (own / "one.jsonl").write_text("".join(json.dumps(row) + "\n" for row in synthetic.rows(9, ["en"])))
+    right = {"--encoder": "blind", "--eval": "mine.jsonl"}
+    assert audit.main([word for pair in (right | changes).items() for word in pair]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert [word for word in words if word not in error] == [], error

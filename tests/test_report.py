@@ -1,0 +1,408 @@
+"""The report: what it says is what the tables say, and everyone can read it, in a real browser."""
+
+import html
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import browser
+import nbformat
+import pandas as pd
+import pytest
+import synthetic
+
+from lib import artifacts, claims, config, gallery, paths, readme, report, runs, shift, style, tables
+
+HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
+MOST = 2_000_000
+MAIN = "mAP in each setting, and rank distance"
+FIGURES = {name: gallery.ALL[name] for name in ("map_by_setting", "loss")}
+
+
+@pytest.fixture(scope="module")
+def made_tiny(tmp_path_factory):
+    """A finished run of one's own files, one of a hostile name, with two figures and an executed notebook."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRID_RESULTS", str(folder / "results"))
+        patch.setenv("HYBRID_STORE", str(folder / "store"))
+        patch.setattr(gallery, "ALL", FIGURES)
+        encoder, _, test = synthetic.own_files(folder)
+        (folder / "train.jsonl").rename(folder / HOSTILE)
+        own = ["steps=9", "batch_size=8", "warmup_steps=1", "learning_rate=0.1", "seeds=[0,1]"]
+        run = config.load("smoke", [encoder, f"train={folder / HOSTILE}", test, *own])
+        runs.judge(run)
+        gallery.save_all(run)
+        add_notebook(run.folder)
+        report.write(run)
+    return run, folder / "results"
+
+
+@pytest.fixture(scope="module")
+def made_full(tmp_path_factory, real_data):
+    """The published run `full`, with its published tables, the cells that they were made from, and its figures."""
+    published = paths.ROOT / "results" / "full" / "published"
+    folder = tmp_path_factory.mktemp("full")
+    shutil.copytree(published, folder / "full", ignore=shutil.ignore_patterns("cells"))
+    shutil.copytree(paths.FIGURES / "full", folder / "full" / "figures")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRID_RESULTS", str(folder))
+        run = replace(config.load("full"), finished=True)
+        if missing := [name for name in runs.MIRROR_ONLY if not runs.obtainable(name)]:
+            pytest.skip(f"{', '.join(missing)} is not here: set HYBRID_DATA_MIRROR to a folder that holds it")
+        (run.folder / "cells").mkdir()
+        for name in artifacts.read_sealed(run.folder / tables.PROVENANCE)["cells"]:
+            for suffix in (".json", ".parquet"):
+                shutil.copy(published / "cells" / f"{name}{suffix}", run.folder / "cells")
+        report.write(run)
+    return run, folder
+
+
+@pytest.fixture
+def tiny(made_tiny, monkeypatch):
+    run, folder = made_tiny
+    monkeypatch.setenv("HYBRID_RESULTS", str(folder))
+    monkeypatch.setattr(gallery, "ALL", FIGURES)
+    return run
+
+
+@pytest.fixture
+def full(made_full, monkeypatch):
+    run, folder = made_full
+    monkeypatch.setenv("HYBRID_RESULTS", str(folder))
+    return run
+
+
+@pytest.fixture(params=["tiny", pytest.param("full", marks=pytest.mark.real_data)])
+def run(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.chromium() as started:
+        yield started
+
+
+def add_notebook(folder: Path) -> None:
+    """An executed notebook beside its page, as `lib.suite` leaves them."""
+    (folder / "notebooks").mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# 1. The data\n\nText.")])
+    notebook.metadata["papermill"] = {"duration": 61.2, "end_time": "2026-01-02T03:04:05+00:00"}
+    nbformat.write(notebook, folder / "notebooks" / "01_data.ipynb")
+    (folder / "notebooks" / "01_data.html").write_text("<!DOCTYPE html><html lang=en><title>1</title>")
+
+
+def text_of(run: config.Run) -> str:
+    return (run.folder / report.PAGE).read_text(encoding="utf-8")
+
+
+@cache
+def tree(text: str):
+    return browser.tree(text)
+
+
+def parsed(run: config.Run):
+    return tree(text_of(run))
+
+
+def words(element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def table(run: config.Run, title: str) -> pd.DataFrame:
+    """A table of the page as it shows it, with the exact numbers where there are some."""
+    found = next(t for t in parsed(run).iter("table") if words(t.find("caption")) == title)
+    head = [words(cell) for cell in found.find("thead").iter("th")]
+    rows = [[(words(cell), cell.get("data-value")) for cell in row] for row in found.find("tbody")]
+    return pd.DataFrame(rows, columns=head)
+
+
+def shown(page: pd.DataFrame, column: str) -> list[str]:
+    return [text for text, _ in page[column]]
+
+
+def assert_exact(page: pd.DataFrame, column: str, expected: pd.Series, form: str) -> None:
+    """Each number of a column is that of the table: to its sixth decimal, and rounded as it is shown."""
+    assert len(page) == len(expected) > 0
+    for (text, value), wanted in zip(page[column], expected, strict=True):
+        if pd.isna(wanted):
+            assert (text, value) == ("", None)
+        else:
+            assert float(value) == pytest.approx(wanted, rel=1e-9)
+            assert text.split(" [")[0].replace("−", "-") == format(wanted, form)
+
+
+# --- what it says ---
+
+
+def test_the_page_is_small_and_valid(run):
+    assert len(text_of(run).encode()) < MOST
+    parsed(run)
+
+
+def test_nothing_is_loaded_from_elsewhere(run):
+    document = parsed(run)
+    assert not list(document.iter("link"))
+    loaded = [e.get(name) for e in document.iter() for name in ("src", "srcset", "poster", "data") if e.get(name)]
+    assert loaded and all(address.startswith("data:image/webp;base64,") for address in loaded)
+    policy = next(e.get("content") for e in document.iter("meta") if e.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
+    assert "@import" not in text_of(run) and "url(" not in text_of(run)
+
+
+def test_every_link_leads_somewhere(run):
+    document = parsed(run)
+    ids = [e.get("id") for e in document.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    links = [e.get("href") for e in document.iter("a")]
+    assert links
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in ids
+        elif not urlsplit(link).scheme:
+            assert (run.folder / unquote(link)).is_file(), link
+        else:
+            assert link == "https://arxiv.org/abs/2408.10536"
+
+
+def test_claims_stand_with_verdict_reason_rule_and_numbers(run):
+    judged = tables.read(run, "claims.csv").astype(object).fillna("")
+    items = next(e for e in parsed(run).iter("ol") if e.get("class") == "claims").findall("li")
+    assert len(items) == len(judged)
+    for item, claim in zip(items, judged.itertuples(), strict=True):
+        text = words(item)
+        parts = (claim.id, claim.claim, claim.verdict, claim.reason, claim.rule.replace("`", ""), claim.caveat)
+        assert all(" ".join(part.split()) in text for part in (*parts, *claim.numbers.split("; ")))
+    own = judged[~judged["id"].isin(["S", "RQ"])]
+    for verdict in (claims.REPRODUCED, claims.PARTLY, claims.NOT_RUN):
+        count = (own["verdict"] == verdict).sum()
+        assert (f"{count} {verdict}" in readme.counted(judged)) == (count > 0)
+    assert readme.counted(judged) in " ".join(words(e) for e in parsed(run).iter("p"))
+
+
+def test_the_main_table_is_that_of_the_run(run):
+    page, expected = (
+        table(run, MAIN),
+        runs.headline(tables.read(run, "metrics.csv")),
+    )
+    assert list(zip(*(shown(page, name) for name in ("tested on", "trained on", "strategy")), strict=True)) == list(
+        expected.index
+    )
+    for name in expected:
+        assert_exact(page, name, expected[name], ",.0f" if name == "rank distance" else ".3f")
+
+
+def test_differences_and_their_intervals_are_those_of_the_table(run):
+    page, expected = table(run, "Paired differences"), tables.read(run, "effects.csv")
+    for metric, form in (("map", "+.3f"), ("rank_distance", "+,.0f")):
+        part = expected[expected["metric"] == metric]
+        of_metric = page[[text == metric for text in shown(page, "measure")]]
+        assert_exact(of_metric, "difference [95% interval]", part["difference"], form)
+        ends = [f"[{low:{form}}, {high:{form}}]" for low, high in zip(part["low"], part["high"], strict=True)]
+        texts = [text.replace("−", "-") for text in shown(of_metric, "difference [95% interval]")]
+        assert [text.split(" ", 1)[1] for text in texts] == ends
+    assert_exact(page, "p (Holm)", expected["p_holm"], ".4f")
+    assert_exact(page, "seeds", expected["seeds"], "d")
+
+
+def test_the_mean_over_languages_is_the_multilingual_map(tiny):
+    page, whole = table(tiny, "Multilingual mAP by the language of the question"), table(tiny, MAIN)
+    languages = page[list(synthetic.LANGUAGES)].map(lambda cell: float(cell[1]))
+    expected = [float(value) for _, value in whole["multilingual"]]
+    assert list(languages.mean(axis=1)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.real_data
+def test_the_answer_of_full_is_that_of_the_readme(full):
+    moved = tables.read(full, "domain_shift.csv")
+    verdict, rows = shift.answer(moved)
+    quoted = html.unescape(re.sub("<[^>]+>", "", text_of(full).split('<section id="answer"')[1].split("</section>")[0]))
+    assert readme.WORDS[verdict] in quoted and readme.MEANING in quoted and readme.near_and_far(rows) in quoted
+    page = table(full, "Hybrid batches against each other strategy")
+    assert shown(page, "that is") == list(rows["verdict"])
+    assert_exact(page, "D [95% interval]", rows["value"], "+.3f")
+    lines = [line for line in readme.answer(full, "").splitlines() if line.startswith("| near")]
+    for row, line in zip(page.itertuples(index=False), lines, strict=True):
+        cells = [text.replace("−", "-") for text, _ in row]
+        assert f"| {' | '.join(cells)} |" == line
+
+
+@pytest.mark.real_data
+def test_the_ledger_shows_the_cells_that_have_a_counterpart(full):
+    page, whole = table(full, "The paper beside ours"), tables.read(full, "ledger.csv")
+    ours = whole[whole["ours"].notna()]
+    for name in ("paper", "ours"):
+        is_map = ours["metric"] != "rank_distance"
+        assert_exact(page[is_map.to_numpy()], name, ours.loc[is_map, name], ".3f")
+        assert_exact(page[~is_map.to_numpy()], name, ours.loc[~is_map, name], ",.0f")
+
+
+def test_figures_stand_in_the_order_of_the_gallery_with_finding_and_description(run):
+    figures = list(parsed(run).iter("figure"))
+    drawn = {path.stem for path in (run.folder / "figures").glob("*.png")} - {"claims"}  # the page has it as text
+    there = [name for name in gallery.available(run) if name in drawn]
+    assert [figure.get("id") for figure in figures] == [f"figure-{name}" for name in there]
+    for name, figure in zip(there, figures, strict=True):
+        finding = style.finding(run.folder / "figures" / f"{name}.png")
+        assert words(figure.find("figcaption")).startswith(style.capital(finding))
+        alt = next(figure.iter("img")).get("alt")
+        assert style.capital(finding) in alt and len(alt) > len(finding) + 20
+
+
+def test_dark_pages_have_dark_figures_where_there_are_some(tiny):
+    document = parsed(tiny)
+    assert len(list(document.iter("source"))) == len(FIGURES)
+    assert not [e for e in document.iter("div") if "card" in (e.get("class") or "")]
+
+
+def test_how_it_was_made_names_configuration_data_software_and_machine(run):
+    text = " ".join("".join(parsed(run).itertext()).split())
+    made = artifacts.read_sealed(run.folder / tables.PROVENANCE)
+    for cell in made["cells"].values():
+        digests = [*cell["inputs"]["eval"].values(), *filter(None, [cell["inputs"].get("train")]), cell["sha256"]]
+        assert all(digest in text for digest in digests)
+        assert cell["made"]["device"] in text
+    terms = {
+        words(row.find("dt")): words(row.find("dd")) for row in parsed(run).iter("div") if row.find("dt") is not None
+    }
+    assert terms.items() >= made["software"].items() and set(made["config"]) <= set(terms)
+    assert made["digest"] in text and report.commit() in text
+
+
+def test_executed_notebooks_are_linked_with_their_titles(tiny):
+    link = next(e for e in parsed(tiny).iter("a") if e.get("href") == "notebooks/01_data.html")
+    assert words(link) == "1. The data"
+    assert "1 min 01 s, 2026-01-02" in text_of(tiny)
+
+
+def test_names_are_shown_and_never_read_as_html(tiny):
+    assert HOSTILE.split(".jsonl")[0] in " ".join("".join(parsed(tiny).itertext()).split())
+    assert "<img src=x" not in text_of(tiny)
+    assert not [name for e in parsed(tiny).iter() for name in e.attrib if name.startswith("on")]
+
+
+def test_a_run_without_the_question_says_so(tiny):
+    text = " ".join("".join(parsed(tiny).itertext()).split())
+    assert "Not run." in text and "no strategy was scored on both" in text
+
+
+def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):
+    run = replace(tiny, fallback=True)
+    shutil.copytree(tiny.folder, run.folder)
+    report.write(run)
+    body = words(parsed(run).find("body"))
+    assert body.startswith(f"Skip to the answer {style.WARNING}. {config.FACTS_ONLY}")
+    assert style.WARNING not in text_of(tiny)
+
+
+def test_verdicts_of_other_cells_are_not_shown(tiny, tmp_path, monkeypatch):
+    shutil.copytree(tiny.folder, tmp_path / tiny.name)
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    (tiny.folder / "evidence.json").unlink()
+    assert "Not judged yet." in report.render(tiny)
+    assert "Paired differences" not in report.render(tiny)
+
+
+def test_the_page_is_valid_for_html_validate(run):
+    found = shutil.which("html-validate") or shutil.which("html-validate", path=paths.ROOT / "node_modules" / ".bin")
+    if found is None:
+        pytest.skip("html-validate is not installed: npm install html-validate")
+    done = subprocess.run([found, "--preset", "standard,a11y,document", run.folder / report.PAGE], capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"[:3000]
+
+
+# --- how it behaves, in a browser ---
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_everyone_can_read_it(run, chromium, dark):
+    address = (run.folder / report.PAGE).as_uri()
+    with browser.opened(chromium, address, dark=dark) as (page, errors):
+        for part in page.locator(".claims details").all()[:2]:
+            part.locator("summary").click()
+        assert browser.violations(page) == []
+    assert errors == []
+
+
+def column(page, number: int) -> list[str]:
+    return page.locator("#main-table").locator("..").locator(f"tbody tr > :nth-child({number})").all_inner_texts()
+
+
+def test_tables_sort_by_click_and_by_keyboard_and_say_so(run, chromium):
+    with browser.opened(chromium, (run.folder / report.PAGE).as_uri()) as (page, errors):
+        section = page.locator("#main-table").locator("..")
+        heads = section.locator("thead th").all_inner_texts()
+        place = [head.split("\n")[0].strip() for head in heads].index("multilingual") + 1
+        button = section.get_by_role("button", name="multilingual")
+        button.click()
+        head = section.locator("thead th").nth(place - 1)
+        up = [float(text) for text in column(page, place)]
+        assert up == sorted(up) and head.get_attribute("aria-sort") == "ascending"
+        button.focus()
+        page.keyboard.press("Enter")
+        down = [float(text) for text in column(page, place)]
+        assert down == up[::-1] != up and head.get_attribute("aria-sort") == "descending"
+        assert page.get_by_role("status").inner_text().endswith("sorted by multilingual, descending")
+        section.get_by_role("button", name="strategy").press("Space")
+        assert column(page, 3) == sorted(column(page, 3))
+        assert section.locator("[aria-sort]").count() == 1
+        for name in set(column(page, 3)):  # stable: within a strategy the order by mAP is kept
+            same = [float(v) for v, n in zip(column(page, place), column(page, 3), strict=True) if n == name]
+            assert same == sorted(same, reverse=True)
+    assert errors == []
+
+
+def test_missing_numbers_stay_last_and_ranks_sort_as_numbers(run, chromium):
+    with browser.opened(chromium, (run.folder / report.PAGE).as_uri()) as (page, _):
+        section = page.locator("#main-table").locator("..")
+        for name in ("seeds", "rank distance"):
+            place = table(run, MAIN).columns.get_loc(name) + 1
+            for _ in range(2):
+                section.get_by_role("button", name=name).click()
+                values = [text.replace(",", "") for text in column(page, place)]
+                there = [float(value) for value in values if value.strip()]
+                assert "".join(values[len(there) :]).strip() == ""
+                assert there in (sorted(there), sorted(there, reverse=True))
+
+
+def test_the_keyboard_reaches_the_answer_first(run, chromium):
+    with browser.opened(chromium, (run.folder / report.PAGE).as_uri()) as (page, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
+        assert page.locator(".skip").bounding_box()["y"] >= 0
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#answer")
+
+
+def test_a_phone_scrolls_tables_and_not_the_page(run, chromium):
+    with browser.opened(chromium, (run.folder / report.PAGE).as_uri(), viewport=browser.PHONE) as (page, errors):
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= browser.PHONE["width"]
+        wide = page.locator("#main-table").locator("..").locator(".scroll")
+        assert wide.evaluate("box => box.scrollWidth > box.clientWidth") and wide.get_attribute("tabindex") == "0"
+        assert browser.violations(page) == []
+    assert errors == []
+
+
+def test_it_prints_with_everything_open(run, chromium):
+    with browser.opened(chromium, (run.folder / report.PAGE).as_uri()) as (page, errors):
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details[open]").count() == 0
+        assert page.pdf().startswith(b"%PDF")
+    assert errors == []
+
+
+def test_it_reads_without_scripts(tiny, chromium):
+    address = (tiny.folder / report.PAGE).as_uri()
+    with browser.opened(chromium, address, java_script_enabled=False) as (page, _):
+        page.locator(".claims summary").first.click()
+        assert page.locator(".claims details p").first.is_visible()
+        assert page.get_by_role("button").count() == 0
