@@ -100,7 +100,7 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib import cells, checks, cost, plan, printed, runs, suite
+    from lib import cells, checks, config, cost, plan, printed, runs, suite
 
     started = time.monotonic()
     check_together(asked)
@@ -108,10 +108,10 @@ def go(asked: argparse.Namespace) -> int:
     if processes.count() > 1 and not asked.cells:
         raise UserError("several processes share only the making of cells: add --cells PATTERN, or start one process")
     chosen = suite.notebooks(asked.only, asked.start)
-    run = runs.open(asked.profile, asked.overrides, asked.finished)
     if asked.table:
-        print(printed.text(run, asked.table), end="")
+        print(printed.text(config.load(asked.profile, asked.overrides), asked.table), end="")  # data are not needed
         return 0
+    run = runs.open(asked.profile, asked.overrides, asked.finished)
     if asked.publish:
         suite.check_publishable(run)
     print(runs.banner(run))

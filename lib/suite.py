@@ -191,9 +191,11 @@ def _last_started(notebook: Path) -> int | None:
 
 
 def _html(notebook: Path) -> str:
+    """The notebook as a page that loads nothing from elsewhere; it has no formulas and no widgets."""
     from nbconvert import HTMLExporter
 
-    return HTMLExporter(embed_images=True).from_filename(str(notebook))[0]
+    page = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="").from_filename(str(notebook))[0]
+    return page.replace('<script src=""></script>', "")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import nbformat
 import psutil
@@ -46,6 +47,7 @@ def test_a_finished_notebook_is_done_and_leaves_a_page(run):
     executed, page = suite.outputs(run, path)
     assert "smoke" in json.loads(executed.read_text())["cells"][2]["outputs"][0]["text"][0]
     assert "<html" in page.read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?:http|//)""", page.read_text())  # read without a network
 
 
 @pytest.mark.parametrize("damage", ["notebook changed", "page cut", "executed gone", "marker edited"])
