@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 LONG = 16  # rows of a table that stands open
-PICTURES = 1_300_000  # bytes of all figures, so that the page stays within 2 MB
+PICTURES = 1_150_000  # bytes of all figures, so that the page stays within 2 MB
 PALETTES = (256, 128, 64, 32, 16)
 NOT_JUDGED = "Not judged yet"
 QUESTION = "RQ"
