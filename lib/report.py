@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 LONG = 16  # rows of a table that stands open
-PICTURES = 1_150_000  # bytes of all figures, so that the page stays within 2 MB
-PALETTES = (256, 128, 64, 32, 16)
+PICTURES = 1_500_000  # characters of all figures, so that the page stays within 2 MB
+PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 NOT_JUDGED = "Not judged yet"
 QUESTION = "RQ"
 
@@ -84,20 +84,20 @@ def render(run: Run) -> str:
 
 
 def pictures(run: Run) -> list[Picture]:
-    """The run's figures, the answer first; in as many colours as leave the page small.
+    """The run's figures, the answer first; for dark pages too, and in as many colours, as leave the page small.
 
     The table of verdicts is left out: the page has it as text.
     """
     names = [name for name in gallery.available(run) if name != "claims"]
     names = [name for name in names if (run.folder / "figures" / f"{name}.png").exists()]
-    for colours in PALETTES:
-        found = [_picture(run, name, colours) for name in names]
+    for colours, dark in PALETTES:
+        found = [_picture(run, name, colours, dark) for name in names]
         if sum(len(picture.light) + len(picture.dark) for picture in found) <= PICTURES:
             break
     return found
 
 
-def _picture(run: Run, name: str, colours: int) -> Picture:
+def _picture(run: Run, name: str, colours: int, both: bool) -> Picture:
     light, dark = (run.folder / "figures" / f"{name}{shade}.png" for shade in ("", style.DARK_SUFFIX))
     heading, draw = gallery.ALL[name]
     content, size = _small(light, colours)
@@ -107,7 +107,7 @@ def _picture(run: Run, name: str, colours: int) -> Picture:
         shows=" ".join((draw.__doc__ or heading).split()),
         finding=f"{style.capital(style.finding(light)).rstrip('.')}.",
         light=content,
-        dark=_small(dark, colours)[0] if dark.exists() else "",
+        dark=_small(dark, colours)[0] if both and dark.exists() else "",
         size=size,
     )
 
@@ -118,7 +118,8 @@ def _small(picture: Path, colours: int) -> tuple[str, tuple[int, int]]:
 
     buffer = io.BytesIO()
     with Image.open(picture) as image:
-        few = image.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        # Octree: keeps a strategy's colour however few its pixels are, where the median cut mixes it with others.
+        few = image.convert("RGB").quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         few.convert("RGB").save(buffer, "WEBP", lossless=True, quality=60, method=4)
         return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}", image.size
 

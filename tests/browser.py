@@ -91,7 +91,8 @@ def screenshot(page: Any, path: Path, most_bytes: int = 200_000, **settings: Any
     picture = Image.open(io.BytesIO(page.screenshot(**settings))).convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
     for colours in (256, 128, 64, 32, 16):
-        picture.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+        few = picture.quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
         if path.stat().st_size <= most_bytes:
             return
     raise ValueError(f"{path.name} is larger than {most_bytes} bytes even in 16 colours: show less of the page")
