@@ -5,7 +5,8 @@
 Each size is a process of its own, so that its peak memory is its own. Vectors are real ones, perturbed and set to
 length 1 again; they are made shard by shard and never all in memory. Encoding is by word vectors (`static`), which
 shows the cost of everything around the transformer. With faiss-cpu installed, approximate indexes are measured too.
-Writes `benchmarks/results/scale.json` and `docs/cost_against_size.svg`.
+Writes `benchmarks/results/scale.json`, and `docs/cost_against_size.md` with its figure; `... -m benchmarks.scale page`
+writes the latter two again from the former.
 """
 
 import importlib.util
@@ -17,7 +18,7 @@ import time
 
 import numpy as np
 
-from benchmarks import measured
+from benchmarks import measured, scale_page
 from lib import cells, data, embedding, encoders, miracl, paths
 
 TEXTS = (10_000, 20_000, 50_000, 100_000, 200_000)
@@ -31,7 +32,14 @@ def main() -> None:
     if importlib.util.find_spec("faiss"):
         found["indexes"] = one("indexes", INDEXED)["indexes"]
     measured.write("scale", {"shard": SHARD, "queries": ASKED, "k": K, "noise": NOISE, **found})
+    publish()
+
+
+def publish() -> None:
+    """Write the page and its figure from the stored results."""
+    found = json.loads((measured.RESULTS / "scale.json").read_text(encoding="utf-8"))
     draw(found)
+    (paths.ROOT / "docs" / "cost_against_size.md").write_text(scale_page.text(found), encoding="utf-8")
 
 
 def one(part: str, size: int) -> dict:
@@ -160,7 +168,9 @@ PARTS = {"encode": encode, "search": search, "indexes": indexes}
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if sys.argv[1:] == ["page"]:
+        publish()
+    elif len(sys.argv) > 2:
         print(json.dumps(PARTS[sys.argv[1]](int(sys.argv[2]))))
     else:
         main()

@@ -214,7 +214,7 @@ def finish(run: object, worked: bool, wanted: bool) -> None:
         print(f"\n{printed.text(run, printed.MAIN)}", end="")
         if stale := worked or not gallery.current(run):
             gallery.save_all(run)
-        if stale or not (run.folder / report.PAGE).exists():
+        if stale or not report.current(run):
             report.write(run)
         print(f"\nreport     {paths.shown(run.folder)}/{report.PAGE}")
         print(f"tables     {paths.shown(run.folder)}/metrics.csv and beside it")

@@ -45,7 +45,7 @@ def save_all(run: Run) -> list[Path]:
 def current(run: Run) -> bool:
     """Whether the run's figures are there, undamaged, and drawn from its present cells."""
     sealed = artifacts.read_sealed(run.folder / SEAL)
-    if sealed is None or sealed.get("cells") != tables.digest(run):
+    if sealed is None or sealed.get("cells") != tables.digest(run) or "files" not in sealed:
         return False
     files = {run.folder / "figures" / name: expected for name, expected in sealed["files"].items()}
     return all(path.exists() and artifacts.file_digest(path) == expected for path, expected in files.items())

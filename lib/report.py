@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 PAGE = "report.html"
-LONG = 16  # rows of a table that stands open
+SEAL = "report.json"
+LONG = 16  # rows of a table that stands open; the main one always does
 PICTURES = 1_500_000  # characters of all figures, so that the page stays within 2 MB
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 NOT_JUDGED = "Not judged yet"
@@ -55,7 +56,18 @@ def write(run: Run) -> Path:
     """
     target = run.folder / PAGE
     artifacts.write_text(target, render(run))
+    artifacts.write_sealed(run.folder / SEAL, _made_from(run))
     return target
+
+
+def current(run: Run) -> bool:
+    """Whether the page is there, undamaged, and made from the run's present cells."""
+    sealed = artifacts.read_sealed(run.folder / SEAL)
+    return sealed is not None and (run.folder / PAGE).exists() and sealed == _made_from(run)
+
+
+def _made_from(run: Run) -> dict[str, str]:
+    return {"cells": tables.digest(run), "sha256": artifacts.file_digest(run.folder / PAGE)}
 
 
 def render(run: Run) -> str:

@@ -22,6 +22,7 @@ from lib import (
     evidence,
     gallery,
     paths,
+    report,
     runs,
     suite,
     tables,
@@ -63,6 +64,7 @@ DAMAGES = (cut, flip, empty, remove, exchange)
 
 NAMES = ("tiny", "twin")
 FIGURES = ("loss",)
+SHADES = (".svg", ".png", "-dark.svg", "-dark.png")
 NOTEBOOKS = ("01_one", "02_two")
 
 
@@ -107,6 +109,8 @@ def world(tmp_path_factory):
         write_notebooks()
         for notebook in suite.notebooks():
             execute(made.run, notebook)
+        for run in (made.run, made.twin):
+            report.write(run)
         yield folder, made
 
 
@@ -206,10 +210,16 @@ KINDS = {
         lambda made: runs.judge(made.run),
     ),
     "figure": Kind(
-        (*(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")), gallery.SEAL),
+        (*(f"figures/{name}{end}" for name in FIGURES for end in SHADES), gallery.SEAL),
         in_results,
         lambda made: gallery.current(made.run),
         lambda made: gallery.save_all(made.run),
+    ),
+    "report": Kind(
+        (report.PAGE, report.SEAL),
+        in_results,
+        lambda made: report.current(made.run),
+        lambda made: report.write(made.run),
     ),
     "notebook": Kind(
         ("notebooks/01_one.ipynb", "notebooks/01_one.html", "notebooks/.01_one.done.json"),
@@ -277,6 +287,7 @@ def test_damage_to_any_stored_file_is_noticed(kind, made):
         ("table", tables.PROVENANCE, remove),
         ("evidence", "effects.csv", empty),
         ("figure", "figures/loss.png", cut),
+        ("report", report.PAGE, flip),
     ],
 )
 def test_what_is_damaged_is_made_again_as_it_was(kind, name, damage, made):
@@ -291,6 +302,7 @@ def test_what_is_damaged_is_made_again_as_it_was(kind, name, damage, made):
 def test_a_sealed_file_of_another_kind_is_noticed_too(made):
     run = made.run.folder
     sealed = [run / tables.PROVENANCE, run / evidence.SEAL, run / cell_files("none")[1], run / gallery.SEAL]
+    sealed.append(run / report.SEAL)
     sealed += [run / "notebooks/.01_one.done.json", encoder_place(made, False) / "manifest.json"]
     for path in sealed:
         before = path.read_bytes()

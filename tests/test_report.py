@@ -377,7 +377,7 @@ def test_the_keyboard_reaches_the_answer_first(run, chromium):
         assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
         assert page.locator(".skip").bounding_box()["y"] >= 0
         page.keyboard.press("Enter")
-        assert page.url.endswith("#answer")
+        page.wait_for_function("location.hash === '#answer'")
 
 
 def test_a_phone_scrolls_tables_and_not_the_page(run, chromium):
