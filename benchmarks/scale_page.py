@@ -88,8 +88,8 @@ noise of .3 of their length. Encoding is by word vectors, so that its times show
 """
 READING = """Memory is what a size adds to the peak. The first texts are single sentences, later ones
 whole paragraphs, which take longer; from 100,000 on the pace stays. Search takes time in proportion to the vectors."""
-CLUSTERED = """Perturbed copies of fewer real vectors lie in tight groups. That is easier for lists than a real corpus, and
-harder for product quantisation, which cannot tell copies apart: with it, rank the best again by their whole vectors."""
+CLUSTERED = """Perturbed copies of fewer real vectors lie in tight groups. That is easier for lists than a real corpus,
+and harder for product quantisation, which cannot tell copies apart: with it, rank the best again by whole vectors."""
 TAIL = f"""
 Encoding: 2 operations a parameter and token, {TOKENS} tokens a passage at most, one A100 at 40% of its bf16 peak; not
 measured. Exact search: the time a vector above, in proportion to the dimensions; a shard is read, searched and dropped,
