@@ -6,7 +6,6 @@ Cells can be made by several processes, one a GPU, that train each model togethe
 """
 
 import argparse
-import fnmatch
 import os
 import signal
 import sys
@@ -179,9 +178,7 @@ def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     processes.share(run.config.batch_size)
     if processes.rank() == 0:
         cells.adopt_published(run)
-    chosen = [cell for cell in cells.plan(run.config) if fnmatch.fnmatchcase(cell.id, pattern)]
-    if not chosen:
-        raise UserError(f"--cells {pattern}: no cell of run {run.name} has such a name; --dry-run lists them")
+    chosen = cells.named(run, pattern)
     checks.work(run, [cell for cell in chosen if cell.id == pattern or cells.record(run, cell) is None])
     if ray:
         cluster.make(run, chosen)

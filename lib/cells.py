@@ -5,6 +5,7 @@ and a sealed record of what it was made from and how. Cells are independent of e
 goes on with those that are missing, and a fresh clone starts from those that were published.
 """
 
+import fnmatch
 import shutil
 import time
 from collections.abc import Sequence
@@ -80,6 +81,20 @@ def plan(config: Config) -> list[Cell]:
     found = [] if large == list(config.eval) else _grid(config, config.train, config.seeds)
     for name in large:
         found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
+    return found
+
+
+def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
+    """The planned cells whose names match a pattern, as ``--cells`` takes it; ``trained``: of them those that train.
+
+    Raises:
+        UserError: there is none.
+    """
+    among = [cell for cell in plan(run.config) if not trained or cell.train != NONE]
+    found = [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
+    if not found:
+        some = "trained cell" if trained else "cell"
+        raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; --dry-run lists them")
     return found
 
 

@@ -1,7 +1,6 @@
 """What the commands that export a run share: arguments, the cells that are meant, mistakes told in one line."""
 
 import argparse
-import fnmatch
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,12 +35,7 @@ def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool
     """
     run = runs.open(profile, overrides)
     cells.adopt_published(run)
-    named = [cell for cell in cells.plan(run.config) if fnmatch.fnmatchcase(cell.id, pattern)]
-    if trained:
-        named = [cell for cell in named if cell.train != cells.NONE]
-    if not named:
-        some = "trained cell" if trained else "cell"
-        raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; --dry-run lists them")
+    named = cells.named(run, pattern, trained)
     done = [cell for cell in named if cells.record(run, cell) is not None]
     if not done:
         raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {run.command} --cells {named[0].id}")

@@ -44,13 +44,8 @@ def languages_of_batches(chosen: ParallelSet, name: str, size: int) -> list[tupl
     pairs = Pairs.of(chosen)
     sampler = Strategy(name).sampler(pairs)(pairs.anchor, batch_size=size)
     queries, passages = (table["language"].to_numpy() for table in (chosen.queries, chosen.passages))
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    epoch = 0
-    while len(found) < COUNTED:
-        batches = [batch.rows for batch in sampler.batches(epoch)]
-        found += [(queries[pairs.anchor[rows]], passages[pairs.positive[rows]]) for rows in batches]
-        epoch += 1
-    return found[:COUNTED]
+    drawn = (batch.rows for _, batch in sampler.first(COUNTED))
+    return [(queries[pairs.anchor[rows]], passages[pairs.positive[rows]]) for rows in drawn]
 
 
 def shares(batches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
@@ -82,4 +77,3 @@ def _square(axes: Axes, queries: np.ndarray, passages: np.ndarray, colour: str) 
     axes.spines[:].set_visible(False)
     axes.set_aspect("equal")
     axes.invert_yaxis()
-

@@ -1,6 +1,5 @@
 """One question followed: the batches that train on it, and where its answers stand before and after training."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 from lib import cells, data, views
 from lib.config import Run
 from lib.parallel import ParallelSet
-from lib.sampling import Batch, Pairs, Strategy
+from lib.sampling import Pairs, Strategy
 
 
 def in_training(run: Run, strategy: str, alpha: float | None = None, question: int = 0) -> Any:
@@ -22,25 +21,15 @@ def in_training(run: Run, strategy: str, alpha: float | None = None, question: i
     pairs = Pairs.of(chosen)
     own = pairs.row[question][pairs.row[question] >= 0]
     rows = []
-    for step, batch in _steps(run, Strategy(strategy, alpha), pairs):
+    made = Strategy(strategy, alpha).sampler(pairs)
+    sampler = made(pairs.anchor, batch_size=run.config.batch_size, seed=run.config.seeds[0])
+    for step, (_, batch) in enumerate(sampler.first(run.config.steps), start=1):
         for number in np.intersect1d(batch.rows, own):
             query, passage = chosen.queries.iloc[pairs.anchor[number]], chosen.passages.iloc[pairs.positive[number]]
             languages = f"{query['language']}>{passage['language']}"
             rows.append((languages, step, batch.kind, query["text"], passage["text"]))
     found = pd.DataFrame(rows, columns=["languages", "step", "batch", "query", "relevant passage"])
     return views.readable(found.set_index("languages"))
-
-
-def _steps(run: Run, strategy: Strategy, pairs: Pairs) -> Iterator[tuple[int, Batch]]:
-    sampler = strategy.sampler(pairs)(pairs.anchor, batch_size=run.config.batch_size, seed=run.config.seeds[0])
-    step, epoch = 0, 0
-    while True:
-        for batch in sampler.batches(epoch):
-            step += 1
-            if step > run.config.steps:
-                return
-            yield step, batch
-        epoch += 1
 
 
 def in_ranking(run: Run, language: str, question: int = 0) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
 
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,12 +60,11 @@ def saved(run: Run) -> list[Path]:
 def page(run: Run) -> str:
     """A run's gallery as Markdown: each figure with its finding and where its numbers come from."""
     pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
-    changes = "".join(f" --set {shlex.quote(text)}" for text in run.overrides)
     tasks = findings.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
     made = f"{style.small_print(run, tables.digest(run))} · trained → scored: {pairs}"
     partly = " --finished" if run.finished else ""
-    command = f"`./run_all.sh --profile {run.profile}{changes}{partly} --publish`"
+    command = f"`{run.command}{partly} --publish`"
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
     parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
     for name in available(run):

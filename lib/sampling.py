@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,10 @@ class LanguageBatchSampler:
             rows, avoided, queue = self._fill(masks[draw.integers(len(masks))], queue, draw)
             yield Batch(kind, rows, avoided)
 
+    def first(self, steps: int) -> Iterator[tuple[int, Batch]]:
+        """The first global batches, as many as ``steps``, each with its epoch."""
+        return islice(((epoch, batch) for epoch in count() for batch in self.batches(epoch)), steps)
+
     def log(self, steps: int) -> pd.DataFrame:
         """One row a step, for ``steps`` steps: epoch, kind, languages with counts, false negatives avoided."""
         code = np.asarray(self.pairs.languages)
@@ -208,12 +213,11 @@ class LanguageBatchSampler:
         order = np.argsort(self.pairs.row[self.pairs.row >= 0])  # of pairs, which `Pairs.listed` numbers by its rows
         query_language, passage_language = query_language[order], passage_language[order]
         found: list[dict[str, Any]] = []
-        for epoch in range(math.ceil(steps / self.global_batches)):
-            for batch in self.batches(epoch):
-                pair = pd.Series(code[query_language[batch.rows]] + ">" + code[passage_language[batch.rows]])
-                counts = " ".join(f"{p}:{n}" for p, n in pair.value_counts().sort_index().items())
-                found.append({"epoch": epoch, "kind": batch.kind, "avoided": batch.avoided, "languages": counts})
-        table = pd.DataFrame(found[:steps])
+        for epoch, batch in self.first(steps):
+            pair = pd.Series(code[query_language[batch.rows]] + ">" + code[passage_language[batch.rows]])
+            counts = " ".join(f"{p}:{n}" for p, n in pair.value_counts().sort_index().items())
+            found.append({"epoch": epoch, "kind": batch.kind, "avoided": batch.avoided, "languages": counts})
+        table = pd.DataFrame(found)
         table.insert(0, "step", np.arange(1, len(table) + 1))
         return table
 

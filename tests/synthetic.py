@@ -1,8 +1,11 @@
 """Small made-up inputs for the tests: parallel rows, and a tiny encoder that has one token for each word."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 LANGUAGES = ("de", "en", "zh")
 PIECES = ["▁", *"Wherolitg?", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
@@ -29,6 +32,15 @@ def own_files(folder: Path) -> list[str]:
     words = [text for row in own for side in "qp" for text in row[side].values()]
     encoder(words).save(str(folder / "tiny"), create_model_card=False)
     return [f"encoder={folder / 'tiny'}", f"train={folder / 'train.jsonl'}", f"eval={folder / 'test.jsonl'}"]
+
+
+@contextmanager
+def folders(place: Path) -> Iterator[pytest.MonkeyPatch]:
+    """Results and a store in ``place``, for a fixture that serves a whole module; what else is patched ends with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRID_RESULTS", str(place / "results"))
+        patch.setenv("HYBRID_STORE", str(place / "store"))
+        yield patch
 
 
 def encoder(words: Iterable[str], dimension: int = 8):

@@ -13,9 +13,7 @@ from lib import cells, config, data, figures_batches, followed
 def run(tmp_path_factory):
     """A tiny run of one's own files, with one trained cell beside no fine-tuning."""
     folder = tmp_path_factory.mktemp("followed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRID_RESULTS", str(folder / "results"))
-        patch.setenv("HYBRID_STORE", str(folder / "store"))
+    with synthetic.folders(folder):
         own = ["strategies=[none,hybrid]", "seeds=[3]", "steps=9", "warmup_steps=1", "batch_size=4"]
         run = config.load("smoke", [*synthetic.own_files(folder), *own])
         for cell in cells.of(run):

@@ -46,9 +46,7 @@ def transformer(folder) -> str:
 def made(tmp_path_factory):
     """Two finished trained cells, of word vectors and of a transformer, and their exported folders."""
     folder = tmp_path_factory.mktemp("cards")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRID_RESULTS", str(folder / "results"))
-        patch.setenv("HYBRID_STORE", str(folder / "store"))
+    with synthetic.folders(folder):
         tiny, *own = synthetic.own_files(folder)
         more = ["steps=3", "batch_size=8", "warmup_steps=1", "strategies=[hybrid]", "learning_rate=0.01"]
         found = {}

@@ -27,9 +27,7 @@ FIGURES = {name: gallery.ALL[name] for name in ("map_by_setting", "loss")}
 def made_tiny(tmp_path_factory):
     """A finished run of one's own files, one of a hostile name, with two figures and an executed notebook."""
     folder = tmp_path_factory.mktemp("report")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRID_RESULTS", str(folder / "results"))
-        patch.setenv("HYBRID_STORE", str(folder / "store"))
+    with synthetic.folders(folder) as patch:
         patch.setattr(gallery, "ALL", FIGURES)
         encoder, _, test = synthetic.own_files(folder)
         (folder / "train.jsonl").rename(folder / HOSTILE)

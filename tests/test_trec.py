@@ -30,9 +30,7 @@ def row(number: int) -> dict:
 def made(tmp_path_factory):
     """A tiny run with two finished cells, and their files: of all passages, and of the first few."""
     folder = tmp_path_factory.mktemp("trec")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRID_RESULTS", str(folder / "results"))
-        patch.setenv("HYBRID_STORE", str(folder / "store"))
+    with synthetic.folders(folder):
         overrides = synthetic.own_files(folder)
         (folder / "test.jsonl").write_text("".join(json.dumps(row(n)) + "\n" for n in range(24)))
         overrides += ["steps=2", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"]
