@@ -6,7 +6,6 @@ Judged are the questions, the sentences that answer them and the paragraphs of t
 article that it is about, are compared as well, and show what a comparison within a language cannot.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import pandas as pd
 
 from lib import cells, data, progress
 from lib.config import Run
-from lib.parallel import ParallelSet
+from lib.parallel import ParallelSet, folded
 
 COLUMNS = ["unit", "match", "found", "of", "example"]
 COSINE = 0.9
@@ -104,18 +103,14 @@ def _paragraphs(of: ParallelSet) -> pd.DataFrame | None:
 
 def _matches(unit: str, seen: pd.DataFrame, asked: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows ``exact`` and ``near`` of texts, which come in tables with columns ``language`` and ``text``."""
-    folded = asked.assign(folded=asked["text"].map(_folded)).drop_duplicates(["language", "folded"])
-    exact, near = pd.Series(False, folded.index), pd.Series(False, folded.index)
-    for language, texts in folded.groupby("language")["folded"]:
-        pool = seen.loc[seen["language"] == language, "text"].map(_folded).unique()
+    units = asked.assign(folded=asked["text"].map(folded)).drop_duplicates(["language", "folded"])
+    exact, near = pd.Series(False, units.index), pd.Series(False, units.index)
+    for language, texts in units.groupby("language")["folded"]:
+        pool = seen.loc[seen["language"] == language, "text"].map(folded).unique()
         exact[texts.index] = texts.isin(pool)
         near[texts.index] = exact[texts.index] | _near(texts.tolist(), pool.tolist())
-    shown = folded["text"]
+    shown = units["text"]
     return [_row(unit, "exact", shown, exact), _row(unit, "near", shown, near, near & ~exact)]
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _near(texts: Sequence[str], pool: Sequence[str]) -> np.ndarray:

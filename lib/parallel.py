@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -107,6 +108,25 @@ class ParallelSet:
             qrels=qrels.reset_index(drop=True),
             negatives=None if self.negatives is None else self.negatives[keep],
         )
+
+    def repeats(self, other: "ParallelSet") -> np.ndarray:
+        """bool [questions]: which share a text, or an answer's, with another set in a language, once `folded`."""
+        asked = _texts(self.queries).isin(_texts(other.queries))
+        answers, theirs = (_texts(s.passages.loc[s.qrels["passage"].unique()]) for s in (self, other))
+        answered = self.qrels["passage"].isin(answers.index[answers.isin(theirs)])
+        found = np.zeros(len(self.questions), bool)
+        found[self.queries["question"][asked]] = True
+        found[self.queries["question"][self.qrels["query"][answered]]] = True
+        return found
+
+
+def folded(text: str) -> str:
+    """A text as it is compared with others: Unicode NFKC, small letters, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _texts(table: pd.DataFrame) -> pd.Series:
+    return table["language"] + " " + table["text"].map(folded)
 
 
 def split_of(group: str) -> str:

@@ -12,7 +12,7 @@ import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import data, download, parallel, paths
+from lib import data, download, parallel, paths, runs
 from lib.errors import UserError
 
 # Questions of MLQA-R with a relevant sentence in both languages of a pair; the diagonal is the query count.
@@ -142,6 +142,16 @@ def test_no_id_question_or_relevant_sentence_is_in_both_training_and_test(real_d
         held_out = data.evaluation_set(f"{name}-heldout")
         assert not trained[0] & set(held_out.questions["id"])
         assert not trained[1] & set(held_out.queries["text"])
+
+
+@pytest.mark.real_data
+def test_no_text_of_held_out_documentation_is_trained_on(real_data):
+    if not runs.obtainable("parallel-docs"):
+        pytest.skip("parallel-docs: data not obtainable")
+    train, held = data.training_set("parallel-docs", ()), data.evaluation_set("parallel-docs-heldout")
+    assert (len(train.questions), len(held.questions)) == (17949, 800)
+    assert not train.repeats(held).any()
+    assert not set(train.questions["group"]) & set(held.questions["group"])
 
 
 @pytest.mark.real_data
@@ -379,6 +389,18 @@ def test_only_keeps_the_labels_of_what_it_keeps_and_the_whole_pool(rows, data):
     assert {(i, x, q, d.split("-")[0], text[d]) for i, x, q, d in labels(part)} == wanted
     assert labels(part) <= labels(found)
     assert part.qrels.equals(part.qrels.sort_values(["query", "passage"], ignore_index=True))
+
+
+def test_questions_that_repeat_another_set_are_those_with_an_equal_text_in_the_same_language():
+    held = parallel.from_rows("held", [{"id": "h", "q": {"en": "Overview", "de": "Teil"}, "p": {"en": "An answer."}}])
+    rows = [
+        {"id": "question", "q": {"en": "ＯＶＥＲＶＩＥＷ ", "de": "Anderes"}, "p": {"en": "One."}},
+        {"id": "answer", "q": {"en": "Else"}, "p": {"de": "Zwei.", "en": "an  answer."}},
+        {"id": "other language", "q": {"de": "Overview"}, "p": {"de": "An answer."}},
+        {"id": "swapped", "q": {"en": "An answer."}, "p": {"en": "Overview"}},
+        {"id": "longer", "q": {"en": "Overview of it"}, "p": {"en": "Not an answer."}},
+    ]
+    assert parallel.from_rows("train", rows).repeats(held).tolist() == [True, True, False, False, False]
 
 
 def test_the_digest_tells_sets_apart_by_text_label_split_and_name():
