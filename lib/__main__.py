@@ -7,13 +7,12 @@ Cells can be made by several processes, one a GPU, that train each model togethe
 
 import argparse
 import os
-import signal
 import sys
 import time
 from typing import NoReturn
 
 from lib import paths, processes
-from lib.errors import UserError
+from lib.errors import UserError, told
 
 USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
 
@@ -68,26 +67,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; returns the exit status: 0 done, 1 a notebook or the machine failed, 2 a mistake in what was asked."""
-    try:
-        asked = parser().parse_args(arguments)
-        status = lab() if asked.lab else go(asked)
-        sys.stdout.flush()  # a reader that is gone is noticed here, not at the exit
-        return status
-    except UserError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader has seen enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.errno is None:  # not the system's word, but a library's
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; what is finished is kept", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped; what is finished is kept: the same command goes on from there", file=sys.stderr)
-        return 130
+    return told(lambda: _main(arguments))
+
+
+def _main(arguments: list[str] | None) -> int:
+    asked = parser().parse_args(arguments)
+    return lab() if asked.lab else go(asked)
 
 
 def lab() -> int:

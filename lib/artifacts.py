@@ -99,6 +99,9 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
     with _alone(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         if intact(folder, inputs):  # another run made it while we waited
             return folder
+        for left in folder.parent.glob(f".{folder.name}.*"):  # by a killed writer: only we write this one now
+            if left.is_dir() and left != Path(scratch):
+                shutil.rmtree(left, ignore_errors=True)
         made = Path(scratch) / "made"
         made.mkdir()
         with _full_disk_named(folder):

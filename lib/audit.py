@@ -25,7 +25,6 @@ from lib import (
     data,
     effects,
     encoders,
-    exports,
     metrics,
     paths,
     stats,
@@ -33,7 +32,7 @@ from lib import (
 )
 from lib.__main__ import Parser
 from lib.config import Run
-from lib.errors import UserError
+from lib.errors import UserError, told
 from lib.parallel import ParallelSet
 from lib.search import Ranking
 
@@ -127,7 +126,7 @@ def text(found: pd.DataFrame, chosen: ParallelSet) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Audit and print; returns the exit status."""
-    return exports.told(lambda: _main(arguments))
+    return told(lambda: _main(arguments))
 
 
 def _main(arguments: list[str] | None) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from lib import artifacts, bias, cells, synthetic_rankings, tables
 from lib.config import Run
+from lib.views import Styled
 
 LABELS = {  # in the order of tables and figures
     "map": "mAP ↑",
@@ -62,7 +62,7 @@ def panel(run: Run) -> pd.DataFrame:
     return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
 
 
-def synthetic() -> Styler:
+def synthetic() -> Styled:
     """The synthetic rankings, each measure shaded from its best value (white) to its worst."""
     table = synthetic_rankings.panel()
     table = table[[name for name in LABELS if name in table]]
@@ -71,8 +71,8 @@ def synthetic() -> Styler:
     worse[up] = 1 - worse[up]
     colours = worse.map(lambda w: f"background-color: rgba(213, 94, 0, {0.65 * w:.2f})" if w == w else "")
     return (
-        table.rename(columns=LABELS)
-        .style.apply(lambda _: colours.rename(columns=LABELS), axis=None)
+        Styled(table.rename(columns=LABELS))
+        .apply(lambda _: colours.rename(columns=LABELS), axis=None)
         .format(precision=2)
         .format("{:.0f}", subset=[LABELS["rank_distance"], LABELS["max_rank"]])
         .format(precision=3, subset=[LABELS["awrf"]])

@@ -1,4 +1,9 @@
-"""The one exception that a person's mistake, or a missing file, is reported with."""
+"""The one exception that a person's mistake, or a missing file, is reported with, and how a command reports it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
 
 
 class UserError(Exception):
@@ -6,3 +11,30 @@ class UserError(Exception):
 
     Command-line entry points print the message alone, without a traceback, and exit with status 2.
     """
+
+
+def told(work: Callable[[], int | None]) -> int:
+    """Do the work of a command, and tell of what stops it in one line.
+
+    Returns:
+        The exit status: what ``work`` returns or 0, 1 if the machine failed, 2 for a mistake of the user's.
+    """
+    try:
+        status = work()
+        sys.stdout.flush()  # a reader that is gone is noticed here, not at the exit
+        return status or 0
+    except UserError as error:
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno is None:  # not the system's word, but a library's
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}; what is finished is kept", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; what is finished is kept: the same command goes on from there", file=sys.stderr)
+        return 130

@@ -1,8 +1,7 @@
-"""What the commands that export a run share: arguments, the cells that are meant, mistakes told in one line."""
+"""What the commands that export a run share: arguments, and the cells that are meant."""
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib import cells, config, runs
@@ -40,18 +39,3 @@ def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool
     if not done:
         raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {run.command} --cells {named[0].id}")
     return run, done
-
-
-def told(work: Callable[[], None]) -> int:
-    """Do the work of a command; returns its exit status: 0 done, 1 the machine failed, 2 a mistake of the user's."""
-    try:
-        work()
-    except UserError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno is None:  # not the system's word, but a library's
-            raise
-        print(f"error: {error.filename or ''}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0

@@ -18,7 +18,7 @@ import pandas as pd
 from lib import cells, data, download, encoders, exports, metrics, paths, tables, training
 from lib.cells import Cell
 from lib.config import Run
-from lib.errors import UserError
+from lib.errors import UserError, told
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -161,7 +161,7 @@ def scores(run: Run, cell: Cell) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> int:
     """Export the models of the finished cells that are asked for; returns the exit status."""
-    return exports.told(lambda: _main(arguments))
+    return told(lambda: _main(arguments))
 
 
 def _main(arguments: list[str] | None) -> None:

@@ -80,7 +80,7 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
     _marker(run, notebook).unlink(missing_ok=True)
     parameters = {"profile": run.profile, "overrides": list(run.overrides)}
     _check_parameters(notebook, parameters)
-    with tempfile.TemporaryDirectory(dir=executed.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".{notebook.stem}.", dir=executed.parent) as scratch:
         target = Path(scratch) / notebook.name
         try:
             papermill.execute_notebook(

@@ -30,7 +30,7 @@ from lib import artifacts, cells, embedding, encoders, exports, paths, progress,
 from lib.cells import Cell
 from lib.config import Run
 from lib.data import evaluation_set
-from lib.errors import UserError
+from lib.errors import UserError, told
 from lib.parallel import ParallelSet
 
 DEPTH = 1000
@@ -128,7 +128,7 @@ def token(text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the files of the finished cells that are asked for; returns the exit status."""
-    return exports.told(lambda: _main(arguments))
+    return told(lambda: _main(arguments))
 
 
 def _main(arguments: list[str] | None) -> None:

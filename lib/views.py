@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from lib import artifacts, cells, data, encoders
 from lib.config import Run
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
+
+
+class Styled(Styler):
+    """A styled table whose plain text is the table, not its address: a notebook made again is the same."""
+
+    def __repr__(self) -> str:
+        return repr(self.data)
 
 
 def picture(figure: "Figure") -> Any:
@@ -145,15 +153,15 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[wide.index.isin(both)].rename_axis(columns=[None, None])
 
 
-def verdicts(table: pd.DataFrame) -> Any:
+def verdicts(table: pd.DataFrame) -> Styled:
     """Claims with their verdicts, reasons, numbers and rules, to be read."""
     shown = table.drop(columns="caveat").assign(reason=table["reason"] + ". " + table["caveat"].fillna(""))
-    style = shown.style.format(escape="html").hide(axis="index")
+    style = Styled(shown).format(escape="html").hide(axis="index")
     style = style.set_properties(**{"text-align": "left", "vertical-align": "top"})
     return style.set_properties(subset=["numbers", "rule"], **{"font-size": "85%"}).set_uuid("claims")
 
 
-def readable(table: pd.DataFrame) -> Any:
+def readable(table: pd.DataFrame) -> Styled:
     """Wrapped text, right-to-left scripts from the right."""
     direction = pd.DataFrame("text-align: left; max-width: 28em; white-space: normal", table.index, table.columns)
     for label in set(table.index):
@@ -164,7 +172,8 @@ def readable(table: pd.DataFrame) -> Any:
     unique = table.reset_index()
     styles = direction.reset_index(drop=True).assign(**{table.index.name: ""})[list(unique.columns)]
     return (
-        unique.style.format(escape="html")
+        Styled(unique)
+        .format(escape="html")
         .hide(axis="index")
         .apply(lambda _: styles, axis=None)
         .set_uuid(artifacts.digest(unique.values.tolist())[:8])

@@ -255,6 +255,7 @@ def test_a_killed_builder_leaves_nothing_that_counts(own_folders):
     folder = make({"n": 1}, "whole", calls)  # the lock went with the process: this does not wait
     assert calls == ["whole"]
     assert artifacts.intact(folder)
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
 
 
 def test_two_processes_that_want_one_artifact_build_it_once(own_folders):

@@ -317,6 +317,7 @@ def test_the_synthetic_table_is_shaded_where_a_measure_sees_something():
     table = bias_views.synthetic()
     html = table.to_html()
     assert html == bias_views.synthetic().to_html()
+    assert repr(table) == repr(bias_views.synthetic()) == repr(table.data)  # no address, which each run has its own
     colours = table._compute().ctx
     column, row = list(table.columns).index, list(table.index).index
     assert "0.65" in str(colours[row(THAI), column("rank distance ↓")])
