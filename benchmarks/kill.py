@@ -1,12 +1,12 @@
 """Runs are killed (SIGKILL, with all their processes) at random moments and started again: the end must be the same.
 
-    .venv/bin/python -m benchmarks.kill                                              20 moments of `smoke`, 45 minutes
-    .venv/bin/python -m benchmarks.kill --profile default --set steps=10 --kills 5   hours on two cores
+    .venv/bin/python -m benchmarks.kill                      20 moments of `smoke`, 45 minutes on two cores
+    .venv/bin/python -m benchmarks.kill --profile default --set steps=10 --kills 5 --one-run           an hour
 
 Works in a clone of the checkout, as it was last committed. One run is left to end; then each kill strikes a run that
-began with empty folders. Compared with the unbroken run: the bytes of tables, cells, figures, encoders and trained
-models with their logs; of cells' records and of the provenance all but where and in what time they were made; of
-notebooks and their pages what was shown.
+began with empty folders, or all of them the same run, one after the other. Compared with the unbroken run: the bytes of
+tables, cells, figures, encoders and trained models with their logs; of cells' records and of the provenance all but
+where and in what time they were made; of notebooks and their pages what was shown.
 """
 
 import argparse
@@ -80,6 +80,7 @@ def main() -> None:
     take.add_argument("--profile", default="smoke")
     take.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     take.add_argument("--kills", type=int, default=20)
+    take.add_argument("--one-run", action="store_true", help="kill one run again and again, not each time a new one")
     take.add_argument("--seed", type=int, default=0)
     asked = take.parse_args()
     arguments = ["--profile", asked.profile, *(part for text in asked.overrides for part in ("--set", text))]
@@ -93,43 +94,54 @@ def main() -> None:
         seconds = time.monotonic() - started
         expected = outcome(whole.folder)
         print(f"unbroken: {seconds:.0f} s, {len(expected)} files compared", flush=True)
-        kills: list[dict[str, Any]] = []
-        while len(kills) < asked.kills:
-            struck = strike(Place(clone, Path(name) / "k", arguments), draw.uniform(0, seconds), expected)
-            if struck is not None:  # else it had ended before that
-                kills.append(struck)
-                print(line(len(kills), struck), flush=True)
+        struck: list[dict[str, Any]] = []
+        at_once = asked.kills if asked.one_run else 1
+        while len(struck) < asked.kills:
+            # Of several, one and a half runs in all at most: what each kill undoes is done again meanwhile.
+            moments = [draw.uniform(0, seconds * (1.5 if asked.one_run else 1) / at_once) for _ in range(at_once)]
+            struck += strike(Place(clone, Path(name) / "k", arguments), moments, expected)
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
-    identical = sum(not kill["differs"] for kill in kills)
+    identical = sum(not kill["differs"] for kill in struck)
     result = {"run": " ".join(arguments), "commit": head.stdout.strip()[:12], "seed": asked.seed}
-    result |= {"unbroken_seconds": seconds, "files_compared": len(expected), "identical": identical, "kills": kills}
+    result |= {"unbroken_seconds": seconds, "files_compared": len(expected), "identical": identical, "kills": struck}
     measured.write(f"kill_{asked.profile}", result)
-    sys.exit(identical != len(kills))
+    sys.exit(identical != len(struck))
 
 
-def strike(place: Place, moment: float, expected: dict[str, str]) -> dict[str, Any] | None:
-    """Start a run afresh, kill it at a moment (seconds), let it end, and compare; None if it had ended before."""
+def strike(place: Place, moments: list[float], expected: dict[str, str]) -> list[dict[str, Any]]:
+    """Start a run afresh, kill it so many seconds after each start, let it end, and compare.
+
+    Returns:
+        One record a kill; those that were to come after the run had ended are left out.
+    """
     shutil.rmtree(place.folder, ignore_errors=True)
-    process = place.start()
-    try:
-        process.wait(timeout=moment)
-        return None
-    except subprocess.TimeoutExpired:
-        kill(process)
-    phase, kept = place.at_work_on(), place.finished()
-    shutil.rmtree(place.folder / "tmp")
+    kills: list[dict[str, Any]] = []
+    for moment in moments:
+        process = place.start()
+        try:
+            process.wait(timeout=moment)
+            break
+        except subprocess.TimeoutExpired:
+            kill(process)
+        found = {"second": round(moment, 1), "phase": place.at_work_on(), "finished_before": place.finished()}
+        kills.append(found)
+        print(f"    killed at {found['second']} s: {found['phase']}", flush=True)
+        shutil.rmtree(place.folder / "tmp")
     started = time.monotonic()
     end(place)
-    seconds, now = time.monotonic() - started, outcome(place.folder)
-    return {
-        "second": round(moment, 1),
-        "phase": phase,
-        "finished_before": len(kept),
-        "made_again": [name.split("@")[0] for name in kept if name not in place.finished()],
+    seconds, now, kept = time.monotonic() - started, outcome(place.folder), place.finished()
+    ending = {
         "notebooks_kept": sum("nothing changed" in text for text in place.said()),
         "seconds_to_the_end": round(seconds, 1),
         "differs": sorted(name for name in expected.keys() | now.keys() if expected.get(name) != now.get(name)),
     }
+    for found in kills:
+        before = found["finished_before"]
+        found["finished_before"] = len(before)
+        found["made_again"] = [name.split("@")[0] for name in before if name not in kept]
+        found |= ending
+        print(line(found), flush=True)
+    return kills
 
 
 def kill(process: subprocess.Popen) -> None:
@@ -150,11 +162,11 @@ def end(place: Place) -> None:
         raise SystemExit("the run failed:\n" + "\n".join(place.said()[-20:]))
 
 
-def line(number: int, kill: dict[str, Any]) -> str:
+def line(kill: dict[str, Any]) -> str:
     same = f"DIFFERS: {', '.join(kill['differs'])}" if kill["differs"] else "identical"
     again = ", ".join(kill["made_again"]) or "nothing that was finished"
     return (
-        f"{number:3}. killed at {kill['second']:.1f} s ({kill['phase']}), with {kill['finished_before']} artifacts and "
+        f"killed at {kill['second']:.1f} s ({kill['phase']}), with {kill['finished_before']} artifacts and "
         f"cells finished; made again: {again}; to the end in {kill['seconds_to_the_end']:.0f} s: {same}"
     )
 
