@@ -57,7 +57,7 @@ def who_is_hurt(run: Run) -> pd.DataFrame:
 def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
     table = measures(run)
-    table["strategy"] += table["alpha"].map(" {:g}".format).where(table["strategy"] == "hybrid", "")
+    table["strategy"] = tables.labels(table)
     wide = table.pivot_table(index=["dataset", "train", "strategy"], columns="measure", values="value", sort=False)
     return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
 

@@ -192,10 +192,11 @@ def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) ->
             face = colour if sure else "white"
             axes.scatter(row[column], y, s=34, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
             text = findings.number(row[column], sign=True)
-            axes.annotate(text, (row["high"], y), xytext=(5, 0), textcoords="offset points", fontsize=8, va="center")
+            axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
     axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
-    axes.margins(x=0.18)
+    axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x")
 
 

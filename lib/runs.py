@@ -113,9 +113,7 @@ def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     """The main table: mAP in the three settings and rank distance, for each training, test set and strategy."""
     wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
     chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
-    chosen["strategy"] = chosen["strategy"].where(
-        chosen["strategy"] != "hybrid", "hybrid " + chosen["alpha"].map("{:g}".format)
-    )
+    chosen["strategy"] = tables.labels(chosen)
     order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
     table = chosen.pivot_table(
         index=["dataset", "train", "strategy"], columns="column", values="value", aggfunc="mean", sort=False

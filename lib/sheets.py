@@ -79,7 +79,7 @@ def main(run: Run) -> Sheet:
     """The main table: mAP in the three settings and rank distance."""
     metrics = tables.read(run, "metrics.csv")
     wide = runs.headline(metrics)
-    seeds = metrics.assign(strategy=_with_alpha(metrics)).groupby(KEYS)["seed"].nunique().reindex(wide.index)
+    seeds = metrics.assign(strategy=tables.labels(metrics)).groupby(KEYS)["seed"].nunique().reindex(wide.index)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"})
     for name in wide:
         rows[name] = rows[name].map(lambda x, form=",.0f" if name == "rank distance" else ".3f": number(x, form))
@@ -92,7 +92,7 @@ def by_language(run: Run) -> Sheet:
     """Multilingual mAP by the language of the question, one column a language."""
     table = tables.read(run, "metrics_by_language.csv.gz")
     table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
-    table = table.assign(strategy=_with_alpha(table))
+    table = table.assign(strategy=tables.labels(table))
     wide = table.pivot_table(index=KEYS, columns="query_language", values="value", sort=False)
     wide = wide[findings.ordered(wide.columns)].map(number)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)
@@ -187,11 +187,6 @@ def base(strategy: str) -> str:
     """The strategy that a label stands for, as in `lib.style.COLOURS`: that of ``hybrid 0.5`` is ``hybrid``."""
     found = "hybrid" if strategy.startswith("hybrid") else strategy
     return found if found in style.COLOURS else ""
-
-
-def _with_alpha(table: pd.DataFrame) -> pd.Series:
-    """Strategies as the main table names them: ``hybrid 0.5``."""
-    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:g}".format))
 
 
 def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

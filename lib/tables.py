@@ -135,6 +135,11 @@ def read(run: Run, name: str) -> pd.DataFrame:
     return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], comment="#")
 
 
+def labels(table: pd.DataFrame) -> pd.Series:
+    """The strategy of each row as people read it, hybrid with its alpha: ``hybrid 0.5``."""
+    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:g}".format))
+
+
 def digest(run: Run) -> str:
     """16 hex digits over the run's finished cells: which numbers a table or a figure was made from."""
     return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)])[:16]
