@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from lib import artifacts, paths, runs, shift, tables
+from lib import artifacts, findings, paths, runs, shift, style, tables
 from lib.config import Run
 
 Text = Callable[[Run, str], str]
@@ -64,7 +64,7 @@ def answer(run: Run, digest: str) -> str:
     table = tables.read(run, "domain_shift.csv")
     verdict, rows = compared(table)
     lines = [
-        f"**{WORDS[verdict]}.** {MEANING}",
+        f"**{WORDS[verdict]}.** {MEANING} {on_mlqa(rows)}".rstrip(),
         "",
         "| shift | trained on | against | at home | on MLQA-R | D [95% interval] | that is | seeds |",
         "|---|---|---|---:|---:|---|---|---:|",
@@ -78,13 +78,27 @@ def answer(run: Run, digest: str) -> str:
 
 
 def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The verdict on the research question, and its rows, with hybrid minus baseline at ``home`` and ``away``."""
+    """The verdict on the research question, and its rows, with hybrid minus baseline at ``home`` and ``away``.
+
+    Column ``stands`` says how hybrid is away by the interval there: ``ahead of``, ``level with``, ``behind``.
+    """
     verdict, rows = shift.answer(table)
     whole = table[(table["dataset"] == "mlqa-r") & (table["setting"] == "multilingual") & (table["languages"] == "all")]
-    parts = whole.set_index(["train", "baseline", "quantity"])["value"]
+    parts = {(row.quantity, row.train, row.baseline): row for row in whole.itertuples()}
     keys = list(zip(rows["train"], rows["baseline"], strict=True))
-    home, away = ([parts.loc[(*key, name)] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
-    return verdict, rows.assign(home=home, away=away)
+    home, away = ([parts[name, *key] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
+    stands = ["ahead of" if row.low > 0 else "behind" if row.high < 0 else "level with" for row in away]
+    return verdict, rows.assign(home=[row.value for row in home], away=[row.value for row in away], stands=stands)
+
+
+def on_mlqa(rows: pd.DataFrame) -> str:
+    """How hybrid stands on MLQA-R itself, whatever it lost on the way; ``rows`` are those of `compared`."""
+    said = []
+    for train, part in rows.groupby("train", sort=False):
+        names = {how: list(part.loc[part["stands"] == how, "baseline"]) for how in ("ahead of", "level with", "behind")}
+        places = findings.joined(f"{how} {findings.joined(those)}" for how, those in names.items() if those)
+        said.append(f"Trained on {style.name(train)}, hybrid is {places} on MLQA-R itself.")
+    return " ".join(said)
 
 
 def near_and_far(rows: pd.DataFrame) -> str:

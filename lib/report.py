@@ -149,7 +149,7 @@ def _judged(run: Run) -> dict[str, Any]:
     return {
         "question": asked["claim"],
         "said": readme.WORDS[verdict],
-        "meaning": readme.MEANING if len(rows) else _elsewhere(run),
+        "meaning": f"{readme.MEANING} {readme.on_mlqa(rows)}" if len(rows) else _elsewhere(run),
         "answer": sheets.answer(rows) if len(rows) else None,
         "rests": f"{asked['reason']}; {asked['caveat']}",
         "counted": readme.counted(claims),

@@ -215,6 +215,23 @@ def test_the_mean_over_languages_is_the_multilingual_map(tiny):
     assert list(languages.mean(axis=1)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_where_hybrid_stands_on_mlqa_r_follows_from_the_intervals_there():
+    made = [("en-en", 0.1, 0.2), ("x-x", 0.0, 0.2), ("x-x-mono", 0.01, 0.03), ("x-y", -0.2, -0.1)]
+    quantities = {shift.DIFFERENCE: (-1, 1), shift.AT_HOME: (-1, 1)}
+    rows = [
+        {"dataset": "mlqa-r", "train": "xquad-r", "shift": "near", "setting": "multilingual", "languages": "all",
+         "strategy": "hybrid-0.5", "baseline": baseline, "quantity": quantity, "value": (low + high) / 2,
+         "low": low, "high": high, "seeds": 5}
+        for baseline, *away in made
+        for quantity, (low, high) in (quantities | {shift.AWAY: away}).items()
+    ]  # fmt: skip
+    verdict, found = readme.compared(pd.DataFrame(rows))
+    assert verdict == "inconclusive"
+    assert readme.on_mlqa(found) == (
+        "Trained on XQuAD-R, hybrid is ahead of en-en and x-x-mono, level with x-x and behind x-y on MLQA-R itself."
+    )
+
+
 @pytest.mark.real_data
 def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")
