@@ -42,7 +42,7 @@ def data_at_a_glance(run: Run) -> Figure:
     grid[0, 0].set_ylabel("language")
     grid[1, 0].set_ylabel("asked in how\nmany languages")
     note = "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
-    style.frame(figure, run, tables.digest(run), findings.coverage(sets), note)
+    style.frame(figure, run, tables.source(run), findings.coverage(sets), note)
     return figure
 
 
@@ -70,7 +70,7 @@ def batch_composition(run: Run) -> Figure:
     grid[-1, 0].set_xlabel("training step")
     grid[-1, 1].set_xlabel("passage language")
     note = f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
-    style.frame(figure, run, tables.digest(run), findings.compositions(whole), note)
+    style.frame(figure, run, tables.source(run), findings.compositions(whole), note)
     return figure
 
 
@@ -97,7 +97,7 @@ def loss_curves(run: Run) -> Figure:
         f"Strong lines: mean over {SMOOTHED} steps. To tell passages of one language apart is another task than "
         "across languages: compare a curve with its own start, not with the others."
     )
-    style.frame(figure, run, tables.digest(run), findings.losses(log), note)
+    style.frame(figure, run, tables.source(run), findings.losses(log), note)
     return figure
 
 
@@ -120,7 +120,7 @@ def map_by_setting(run: Run) -> Figure:
             axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
     note = f"Bold: the highest, and what is within {findings.number(findings.EQUAL)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
-    style.frame(figure, run, tables.digest(run), findings.effectiveness(table), note)
+    style.frame(figure, run, tables.source(run), findings.effectiveness(table), note)
     return figure
 
 
@@ -130,7 +130,7 @@ def language_heat_maps(run: Run) -> Figure:
     table = tables.read(run, "metrics_by_language.csv.gz")
     maps = findings.language_matrices(table)
     if not maps:
-        return style.empty(run, tables.digest(run), "This run did not score both hybrid and x-x-mono across languages")
+        return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
     heights = [0.85 + 0.235 * len(mono) for mono, _ in maps.values()]
     figure = style.new(run, 0.9 + sum(heights))
     whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])
@@ -149,7 +149,7 @@ def language_heat_maps(run: Run) -> Figure:
         "mAP × 100 of each query language on the corpus of each passage language; the diagonal is the monolingual "
         "setting. Differences: violet where hybrid is higher, orange where x-x-mono is."
     )
-    style.frame(figure, run, tables.digest(run), findings.language_pairs(table), note)
+    style.frame(figure, run, tables.source(run), findings.language_pairs(table), note)
     return figure
 
 
@@ -170,7 +170,7 @@ def rank_distances(run: Run) -> Figure:
     panels.rank_axis(grid[0])
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
     macro = tables.read(run, "metrics.csv")
-    style.frame(figure, run, tables.digest(run), findings.rank_distance(macro), " ".join(notes))
+    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), " ".join(notes))
     return figure
 
 
@@ -200,7 +200,7 @@ def top10_languages(run: Run) -> Figure:
         "Own: in the language of the query, mean over query languages. Each row adds up to 100%. "
         "Last row: the pool's shares, which a retriever blind to language would show."
     )
-    style.frame(figure, run, tables.digest(run), findings.top_languages(table), note)
+    style.frame(figure, run, tables.source(run), findings.top_languages(table), note)
     return figure
 
 

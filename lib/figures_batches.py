@@ -35,7 +35,7 @@ def batch_kinds(run: Run) -> Figure:
         "others: dark where they are in the query's language, light where they are not. A hybrid batch is either "
         f"x-x-mono or x-y. Shares are of the first {COUNTED} batches, at their full size of {run.config.batch_size}."
     )
-    style.frame(figure, run, tables.digest(run), finding(counted), note)
+    style.frame(figure, run, tables.source(run), finding(counted), note)
     return figure
 
 

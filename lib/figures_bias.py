@@ -45,7 +45,7 @@ def bias_panel(run: Run) -> Figure:
         "first: queries whose best placed right answer is in their own language. Top 10 from pool: difference of "
         "their shares of languages."
     )
-    style.frame(figure, run, tables.digest(run), least_biased(found), note)
+    style.frame(figure, run, tables.source(run), least_biased(found), note)
     return figure
 
 
@@ -75,7 +75,7 @@ def who_is_hurt(run: Run) -> Figure:
         "down. The answer in the query's own language is on the diagonal. A column dark throughout: a passage "
         "language that nobody sees; a row: queries that see little but their own language."
     )
-    style.frame(figure, run, tables.digest(run), hardest(found), note)
+    style.frame(figure, run, tables.source(run), hardest(found), note)
     return figure
 
 

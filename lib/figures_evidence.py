@@ -47,7 +47,7 @@ def alpha_curve(run: Run) -> Figure:
         sentences.append(f"on {findings.place(task, found)} {best}")
     figure.axes[0].set_ylabel("multilingual mAP")
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono. Crosses: one standard deviation over seeds."
-    style.frame(figure, run, tables.digest(run), "The price of α: " + "; ".join(sentences), note)
+    style.frame(figure, run, tables.source(run), "The price of α: " + "; ".join(sentences), note)
     return figure
 
 
@@ -73,7 +73,7 @@ def forest(run: Run) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("hybrid minus it, mAP")
     note = f"95% intervals over {_drawn(run)}. Grey band: within .01 mAP, called equivalent before the runs."
-    style.frame(figure, run, tables.digest(run), _forest_finding(table), note)
+    style.frame(figure, run, tables.source(run), _forest_finding(table), note)
     return figure
 
 
@@ -85,7 +85,7 @@ def shift_slopes(run: Run) -> Figure:
     found = list(dict.fromkeys(zip(table["train"], table["dataset"], table["shift"], strict=True)))
     if not found:
         why = "No held-out questions of a training set were scored: this run says nothing on domain shift"
-        return style.empty(run, tables.digest(run), why)
+        return style.empty(run, tables.source(run), why)
     figure = style.new(run, 1.0 + 2.7 * len(found))
     for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
@@ -105,7 +105,7 @@ def shift_slopes(run: Run) -> Figure:
         else ""
     )
     note = f"Multilingual mAP less that of no fine-tuning. 95% intervals over {_drawn(run)}; grey band: within .01."
-    style.frame(figure, run, tables.digest(run), title, note)
+    style.frame(figure, run, tables.source(run), title, note)
     return figure
 
 
@@ -133,7 +133,7 @@ def scoreboard(run: Run) -> Figure:
     counts = table.loc[~table["id"].isin(["S", "RQ"]), "verdict"].value_counts()
     title = f"Of {counts.sum()} claims: " + ", ".join(f"{n} {name}" for name, n in counts.items())
     note = f"Judged for {run.config.encoder} by the rules beside each verdict in claims.csv. S: ours. RQ: the question."
-    style.frame(figure, run, tables.digest(run), title, note)
+    style.frame(figure, run, tables.source(run), title, note)
     return figure
 
 
@@ -144,7 +144,7 @@ def paper_and_ours(run: Run) -> Figure:
     table = table[table["table"] >= 3]
     kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
     if not kinds:
-        return style.empty(run, tables.digest(run), "None of the paper's test sets is part of this run")
+        return style.empty(run, tables.source(run), "None of the paper's test sets is part of this run")
     columns = min(4, len(kinds))
     rows = -(-len(kinds) // columns)
     figure = style.new(run, 0.8 + 2.3 * rows)
@@ -176,7 +176,7 @@ def paper_and_ours(run: Run) -> Figure:
         f"the order of all three agrees in {orders:.0f} of {total['of groups']:.0f}"
     )
     note = "Small: a query language. Large: the mean. Equal values (the line) are not expected of another encoder."
-    style.frame(figure, run, tables.digest(run), title, note)
+    style.frame(figure, run, tables.source(run), title, note)
     return figure
 
 

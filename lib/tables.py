@@ -145,6 +145,11 @@ def digest(run: Run) -> str:
     return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)])[:16]
 
 
+def source(run: Run) -> str:
+    """What a figure says that it was made from: the `digest`; or that cells are still to be made, however many are."""
+    return "not finished" if cells.missing(run) else digest(run)
+
+
 def made_from(run: Run) -> str:
     """The digest of the cells that the tables on disk were made from, as their provenance says."""
     return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["digest"]

@@ -1,7 +1,8 @@
 """A training of a tiny transformer that writes down what it saw; run alone, or by each of several processes.
 
 ``python distributed_worker.py ENCODER FOLDER NAMES [KILL_AT]`` trains once for each of the names, with checkpoints in
-``FOLDER/NAME``, and writes ``FOLDER/NAME.RANK.json`` and ``.npz``. The second process kills itself at step KILL_AT.
+``FOLDER/NAME``, and writes ``FOLDER/NAME.RANK.json`` and ``.npz``. The second process kills itself at step KILL_AT. A
+training named ``validated`` keeps the checkpoint of the lowest validation loss.
 """
 
 import json
@@ -14,13 +15,14 @@ from unittest import mock
 import numpy as np
 import synthetic
 
-from lib import checkpoints, config, encoders, parallel, processes, training
+from lib import checkpoints, config, encoders, parallel, processes, training, validation
 from lib.sampling import Strategy
 
 STRATEGY, SEED, BATCH = Strategy("hybrid", 0.5), 7, 8
-SETTINGS = ["learning_rate=0.003", "warmup_steps=2", f"batch_size={BATCH}", "steps=13", "dropout=0"]
+SETTINGS = ["warmup_steps=2", f"batch_size={BATCH}", "steps=13", "dropout=0"]
 SETTINGS += ["precision=float32"]
 EVERY = 3  # steps to a checkpoint; an epoch has 5
+VALIDATED = 16  # questions, the first ones, in English
 
 
 def rows() -> list[dict]:
@@ -57,7 +59,12 @@ def write_encoder(folder: Path) -> None:
 
 
 def fit(encoder: Path, folder: Path, kill_at: int | None = None) -> tuple[dict, list[list[str]], dict]:
-    """Train; returns the log, the first words of this process's texts step by step, and the weights."""
+    """Train, into a folder that says how; returns the log, the first words of this process's texts step by step, and
+    the weights.
+    """
+    way = ["checkpoint=validation", "learning_rate=0.03"] if folder.name == "validated" else ["learning_rate=0.003"]
+    asked, other = rows()[:VALIDATED], rows()[1 : VALIDATED + 1]  # wrong answers, so that the loss comes to rise
+    held_out = [(row["q"]["en"], wrong["p"]["en"]) for row, wrong in zip(asked, other, strict=True)]
     model = encoders.load(encoder, "cpu")
     word_of = {number: word for word, number in model.tokenizer.get_vocab().items()}
     share, seen = 2 * processes.share(BATCH), []
@@ -71,8 +78,9 @@ def fit(encoder: Path, folder: Path, kill_at: int | None = None) -> tuple[dict, 
 
     model.register_forward_pre_hook(record)
     data = parallel.from_rows("made up", rows())
-    with mock.patch.object(checkpoints, "STEPS", EVERY):
-        log = training.fit(model, data, STRATEGY, SEED, config.load("smoke", SETTINGS).config, folder)
+    chosen = config.load("smoke", [*SETTINGS, *way]).config
+    with mock.patch.object(checkpoints, "STEPS", EVERY), mock.patch.object(validation, "pairs", lambda: held_out):
+        log = training.fit(model, data, STRATEGY, SEED, chosen, folder)
     steps = [sorted(seen[start : start + share]) for start in range(0, len(seen), share)]
     return log, steps, {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 

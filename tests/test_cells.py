@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import synthetic
 
-from lib import artifacts, cells, config
+from lib import artifacts, cells, config, tables
 from lib.cells import Cell
 
 # --- names, order, rules ---
@@ -99,8 +99,12 @@ def only_plan(run, *labels: str) -> list[Cell]:
 
 def test_a_run_is_made_once_and_says_how(run, monkeypatch):
     assert cells.missing(run) == cells.plan(run.config)
-    records = [cells.finish(run, cell) for cell in cells.plan(run.config)]
+    records = []
+    for cell in cells.plan(run.config):
+        assert tables.source(run) == "not finished"  # whichever are there
+        records.append(cells.finish(run, cell))
     assert cells.missing(run) == []
+    assert tables.source(run) == tables.digest(run)
     none, *trained = records
     assert none["training"] is None
     for cell, record in zip(cells.plan(run.config)[1:], trained, strict=True):

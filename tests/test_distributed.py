@@ -62,14 +62,14 @@ def alone(encoder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def together(encoder, tmp_path_factory):
     """A folder with what two processes made: ``left``, the checkpoints of a training of which the second was killed in
-    the second epoch; ``resumed``, the same to its end; and ``unbroken``.
+    the second epoch; ``resumed``, the same to its end; ``unbroken``; and ``validated``.
     """
     folder = tmp_path_factory.mktemp("together")
     killed = launch(WORKER, encoder, folder, "resumed", KILL_AT)
     assert killed.returncode != 0
     assert not list(folder.glob("*.json"))
     shutil.copytree(folder / "resumed", folder / "left")
-    done = launch(WORKER, encoder, folder, "resumed,unbroken")
+    done = launch(WORKER, encoder, folder, "resumed,unbroken,validated")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -138,6 +138,18 @@ def test_one_process_can_go_on_where_two_were(alone, encoder, together, tmp_path
     assert seen == alone[1][6:]
     np.testing.assert_allclose(losses(log), losses(alone[0]), rtol=0, atol=1.1e-5)
     assert_same_weights(weights, alone[2])
+
+
+@pytest.mark.slow
+def test_two_processes_validate_and_choose_as_one_does(encoder, together, tmp_path):
+    alone, _, expected = worker.fit(encoder, tmp_path / "validated")
+    steps = [str(step) for step in alone["validation"]]
+    for log, _, weights in read(together, "validated"):
+        assert list(log["validation"]) == steps
+        np.testing.assert_allclose([*log["validation"].values()], [*alone["validation"].values()], rtol=0, atol=1.1e-5)
+        assert log["kept"] == alone["kept"]
+        assert_same_weights(weights, expected)
+    assert alone["kept"] < max(alone["validation"])  # else the last would do
 
 
 # --- the command line ---
