@@ -14,9 +14,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from lib import artifacts, data, device, embedding, encoders, probe, processes, search, training
+from lib import artifacts, data, device, embedding, encoders, miracl, probe, processes, search, training
 from lib.config import Config, Run
 from lib.errors import UserError
 from lib.parallel import ParallelSet
@@ -126,7 +127,7 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
 
 def inputs(cell: Cell, config: Config) -> dict[str, Any]:
     """Everything that a cell's result depends on, beside the software and the machine, as JSON values."""
-    sets = {name: data.evaluation_set(name, config.candidates).digest for name in evaluated(cell, config)}
+    sets = {name: data.evaluation_digest(name, config.candidates) for name in evaluated(cell, config)}
     values = {"version": VERSION, "cell": cell.columns(), "encoder": encoders.identity(cell.encoder), "eval": sets}
     values |= {name: getattr(config, name) for name in ("max_tokens", "candidates", "precision")}
     if cell.train != NONE:
@@ -210,7 +211,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     value = {
         "inputs": inputs(cell, run.config),
         "sha256": digest,
-        "top": {name: _top(name, ranking, run.config) for name, ranking in rankings.items()},
+        "top": {name: _top(name, r, run.config) for name, r in rankings.items() if name != data.BY_SHARD},
         "vectors": vectors,
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
@@ -230,8 +231,13 @@ def evaluate(
     """Encode each set once and rank its relevant passages: all three settings come from the same vectors.
 
     Returns:
-        For each set the ranking; and for each whole parallel set what `lib.probe` reads off the vectors.
+        For each set the ranking (of MIRACL's corpora without what fills the first ten); and for each whole parallel
+        set what `lib.probe` reads off the vectors.
     """
+    if data.BY_SHARD in names:  # which is scored alone
+        embedding.cut(model, config)
+        ranks = miracl.rank(model, device.precision(config.precision))
+        return {data.BY_SHARD: search.Ranking(ranks, np.empty((0, 0), np.int64))}, {}
     found, vectors, pools = {}, {}, set()
     for name, (chosen, queries, passages) in zip(names, embedding.encode_sets(model, names, config), strict=True):
         found[name] = search.rank(queries, passages, chosen)

@@ -57,6 +57,8 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     elif fetch and encoders.find(run.config.encoder).build is None:
         cells.encoder_folder(run.config.encoder)
     trainer.tracker()
+    if fetch and any(cell.on == data.BY_SHARD for cell in todo):
+        data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training
     for train in dict.fromkeys(cell.train for cell in todo if cell.train not in (NONE, "mmarco")):  # not downloaded yet
         questions = data.training_set(train, run.config.eval, run.config.candidates)
         if not len(questions.questions):

@@ -19,8 +19,9 @@ LAREQA = ("xquad-r", "mlqa-r")
 TRAINED = (*LAREQA, "facts", "parallel-docs", "mmarco")
 EVALUATED = (
     *LAREQA, "xquad-r-heldout", "mlqa-r-heldout", "facts", "facts-heldout", "facts-new", "parallel-docs-heldout",
-    "miracl-mini",
+    "miracl-mini", "miracl-dev",
 )  # fmt: skip
+BY_SHARD = "miracl-dev"  # whose passages are never all in memory: `lib.miracl` searches them
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -30,7 +31,8 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
         name: ``xquad-r`` or ``mlqa-r`` (all questions), ``xquad-r-heldout`` or ``mlqa-r-heldout`` (in-domain test
             questions against the full pool), ``facts`` (its test part; ``facts-heldout`` of the relations that are
             trained on, ``facts-new`` of the others, against the same pool), ``parallel-docs-heldout``,
-            ``miracl-mini``, or the path of a parallel JSONL file.
+            ``miracl-mini``, ``miracl-dev`` (its topics and the docids that answer them, without the texts of any
+            passage), or the path of a parallel JSONL file.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
     base = name.removesuffix("-heldout")
@@ -43,7 +45,20 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
         return _parallel_docs_heldout()
     if name == "miracl-mini":
         return miracl_mini()
+    if name == BY_SHARD:
+        from lib import miracl
+
+        return miracl.full()
     return _own(name, EVALUATED)
+
+
+def evaluation_digest(name: str, candidates: str = "sentence") -> str:
+    """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
+    if name == BY_SHARD:
+        from lib import artifacts, miracl
+
+        return artifacts.digest(miracl.identity())[:16]
+    return evaluation_set(name, candidates).digest
 
 
 def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> ParallelSet:

@@ -28,8 +28,7 @@ def encode_sets(
     Raises:
         UserError: as `check`.
     """
-    if hasattr(model[0], "auto_model"):
-        model.max_seq_length = config.max_tokens
+    cut(model, config)
     precision = device.precision(config.precision)
     pools: dict[str, np.ndarray] = {}
     for name in names:
@@ -43,6 +42,12 @@ def encode_sets(
                 pools[chosen.pool] = encode(model, passages, "document", precision, task.advance)
                 check(pools[chosen.pool], passages, f"{name}, passage")
         yield chosen, query_vectors, pools[chosen.pool]
+
+
+def cut(model: "SentenceTransformer", config: Config) -> None:
+    """Let a transformer see as many tokens of a text as the configuration says; word vectors see all."""
+    if hasattr(model[0], "auto_model"):
+        model.max_seq_length = config.max_tokens
 
 
 def encode(

@@ -93,6 +93,8 @@ class Retriever:
 
 def explorable(run: Run, dataset: str) -> list[Cell]:
     """The cells scored on a data set that are finished, came with the repository, or are quick to make."""
+    if dataset == data.BY_SHARD:
+        return []
     cells.adopt_published(run)
     scored = [cell for cell in cells.plan(run.config) if dataset in cells.evaluated(cell, run.config)]
     return [cell for cell in scored if cells.record(run, cell) is not None or _quick(run, cell)]

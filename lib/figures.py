@@ -23,7 +23,8 @@ ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned 
 @style.house()
 def data_at_a_glance(run: Run) -> Figure:
     """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
-    names = [name for name in run.config.eval if not name.endswith(findings.PARTS)] or run.config.eval
+    names = [name for name in run.config.eval if not name.endswith(findings.PARTS) and name != data.BY_SHARD]
+    names = names or run.config.eval
     sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
     figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])

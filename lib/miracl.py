@@ -10,7 +10,7 @@ in ``IR_DATASETS_HOME`` (``~/.ir_datasets``); what is there already is not looke
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import pandas as pd
 
 from lib import data, download, embedding, metrics, parallel, progress, search
 from lib.errors import UserError
+from lib.parallel import ParallelSet
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -72,15 +73,60 @@ def evaluate(
         One row a query, in the order of topics: ``pool, setting, question, query_language, passage_language,
         ndcg@10, recall@100``. `lib.metrics.by_language` takes their means.
     """
-    chosen = collection(language, pool, size)
-    with progress.task(f"searching {pool} ({language}), passages", chosen.passages) as task:
-        queries = chosen.topics["text"].tolist()
-        docids, _ = search_by_shard(model, queries, chosen.shards, TOP, precision, task.advance, each)
-    found = metrics.measure(ranks(chosen.topics, chosen.qrels, docids), ["question"], "rank")
-    rows = chosen.topics[["question"]].merge(found[["question", *MEASURES]], on="question")
+    topics, placed = _placed(model, language, pool, size, precision, each)
+    found = metrics.measure(placed, ["question"], "rank")
+    rows = topics[["question"]].merge(found[["question", *MEASURES]], on="question")
     where = {"pool": pool, "setting": "monolingual", "query_language": language, "passage_language": language}
     columns = ["pool", "setting", "question", "query_language", "passage_language", *MEASURES]
     return rows.assign(**where)[columns]
+
+
+@cache
+def full() -> ParallelSet:
+    """The dev topics of all our languages, and the docids that answer them; no text of a passage."""
+    questions, queries, passages, answers = [], [], [], []
+    for language in LANGUAGES:
+        judged = qrels(language)
+        relevant = judged[judged["grade"] > 0]
+        first = len(passages)
+        docids = sorted(set(relevant["docid"]))
+        passages += [(f"{language}-{docid}", language, "") for docid in docids]
+        place = {docid: first + row for row, docid in enumerate(docids)}
+        found = {question: list(rows) for question, rows in relevant.groupby("question")["docid"]}
+        for question, text in topics(language).itertuples(index=False):
+            answers += [(len(questions), place[docid]) for docid in found.get(question, ())]
+            queries.append((len(questions), language, text))
+            questions.append((f"{language}-{question}", f"{language}-{question}", "test"))
+    table = pd.DataFrame(questions, columns=["id", "group", "split"])
+    return parallel.assemble(FULL, table, queries, passages, answers)
+
+
+def rank(model: "SentenceTransformer", precision: str = "float32") -> pd.DataFrame:
+    """The ranks of the relevant passages of all dev topics in the full corpora, as `lib.search.Ranking` has them.
+
+    Beyond the first 100 a rank is infinite, so that mAP is that of the first 100. ``pool_rank`` is ``rank``: there is
+    no pool of all languages.
+    """
+    number = {name: row for row, name in enumerate(full().questions["id"])}
+    found = []
+    for language in LANGUAGES:
+        _, placed = _placed(model, language, FULL, SHARD, precision)
+        rows = {"question": (f"{language}-" + placed["question"]).map(number).astype(np.int32)}
+        rows |= {"query_language": language, "passage_language": language}
+        found.append(pd.DataFrame(rows | {"rank": placed["rank"], "pool_rank": placed["rank"]}))
+    return pd.concat(found, ignore_index=True)
+
+
+def identity() -> dict[str, str]:
+    """The MD5 of each file of the dev topics and corpora of our languages, as ir_datasets lists them."""
+    listed = _listed().contents()
+    parts = tuple(f"v1.0/{language}/{part}/" for language in LANGUAGES for part in ("dev", "corpus"))
+    return {key: file["expected_md5"] for key, file in sorted(listed.items()) if key.startswith(parts)}
+
+
+def count() -> int:
+    """Passages of our languages' full corpora; nothing is fetched to tell."""
+    return sum(_ir_datasets().load(f"miracl/{language}").docs_count() for language in LANGUAGES)
 
 
 def collection(language: str, pool: str = FULL, size: int = SHARD) -> Collection:
@@ -203,6 +249,22 @@ def _best_of_shard(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np
         best.append(search.top_passages(block, k))
         scores.append(np.take_along_axis(block, best[-1], axis=1))
     return np.vstack(best), np.vstack(scores)
+
+
+def _placed(
+    model: "SentenceTransformer",
+    language: str,
+    pool: str,
+    size: int,
+    precision: str,
+    each: Callable[..., Iterator[Any]] = map,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The topics of a language, and the `ranks` of their relevant passages."""
+    chosen = collection(language, pool, size)
+    with progress.task(f"searching {pool} ({language}), passages", chosen.passages) as task:
+        queries = chosen.topics["text"].tolist()
+        docids, _ = search_by_shard(model, queries, chosen.shards, TOP, precision, task.advance, each)
+    return chosen.topics, ranks(chosen.topics, chosen.qrels, docids)
 
 
 def _mini(language: str, size: int) -> Collection:

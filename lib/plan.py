@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from lib import cells, download, runs, suite
+from lib import cells, cost, download, runs, suite
 from lib.cells import Cell
 from lib.config import Run
 
@@ -27,7 +27,8 @@ def show(run: Run, notebooks: list[Path], force: bool) -> None:
     print("\nData")
     for name in dict.fromkeys(n.removesuffix("-heldout") for n in (*run.config.train, *run.config.eval)):
         size = sum(file.bytes for file in download.files_of(name)) / 1e6
-        named = {"facts": "embedded", "facts-new": "embedded", "mmarco": "33 GB through ir_datasets"}
+        named = {"facts": "embedded", "facts-new": "embedded"}
+        named |= {large: f"{bytes_ / 1e9:.0f} GB through ir_datasets" for large, bytes_ in cost.DOWNLOADS.items()}
         source = download.status(name) if size else named.get(name, "your file")
         print(f"  {name:16} {f'{size:.0f} MB, ' if size else ''}{source}")
     if run.profile != "paper":  # its cost, for GPUs, stands above

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lib import cells, checks, config, data, device, download, progress, tables
+from lib import cells, checks, config, cost, data, device, download, progress, tables
 from lib.config import FACTS_ONLY, Run
 from lib.errors import UserError
 
@@ -130,6 +130,9 @@ def estimate(run: Run, missing: list[cells.Cell]) -> float:
         if cell.train != cells.NONE:
             total += 15 + run.config.steps * step * run.config.batch_size / 32 * slower
         for name in cells.evaluated(cell, run.config):
+            if name == data.BY_SHARD:  # of which nothing is here yet
+                total += cost.TEXTS[name] * text * slower
+                continue
             chosen = data.evaluation_set(name, run.config.candidates)
             total += 5 + (len(chosen.queries) + len(chosen.passages)) * text * slower
     return total

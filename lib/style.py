@@ -42,6 +42,7 @@ NAMES = {
     "facts-new": "the facts corpus (new relations)",
     "parallel-docs": "parallel-docs",
     "miracl-mini": "MIRACL-mini",
+    "miracl-dev": "MIRACL",
     "mmarco": "mMARCO",
     "xlm-r": "XLM-R",
     "labse": "LaBSE",

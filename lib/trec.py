@@ -29,7 +29,7 @@ import pandas as pd
 from lib import artifacts, cells, embedding, encoders, exports, paths, progress, search
 from lib.cells import Cell
 from lib.config import Run
-from lib.data import evaluation_set
+from lib.data import BY_SHARD, evaluation_set
 from lib.errors import UserError, told
 from lib.parallel import ParallelSet
 
@@ -138,6 +138,9 @@ def _main(arguments: list[str] | None) -> None:
     depth = None if asked.depth == "all" else _number(asked.depth)
     run, chosen = exports.finished(asked.profile, asked.overrides, asked.cells)
     folder = asked.out or run.folder / "trec"
+    for cell in (cell for cell in chosen if cell.on == BY_SHARD):
+        print(f"{cell.id}: of {BY_SHARD} only ranks are kept, from which no run can be written")
+    chosen = [cell for cell in chosen if cell.on != BY_SHARD]
     for cell in chosen:
         cells.model(run, cell)  # whatever is missing is told before anything is written
     for cell in chosen:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import data, download, embedding, metrics, miracl, paths, search
+from lib import cells, checks, data, download, embedding, metrics, miracl, paths, runs, search, views
 from lib.errors import UserError
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five"]
@@ -317,6 +317,53 @@ def test_with_a_mirror_set_nothing_is_downloaded(home, monkeypatch, tmp_path):
     monkeypatch.setattr(requests, "get", lambda **_: pytest.fail("looked up"))
     with pytest.raises(download.NotObtainable, match="HYBRID_DATA_MIRROR is set, so that nothing is downloaded"):
         miracl.topics("de")
+
+
+@pytest.fixture
+def whole(arabic, counting, own_folders, monkeypatch):
+    """A run that is scored on all of MIRACL, which has one language here and seven passages, and on facts."""
+    monkeypatch.setattr(miracl, "LANGUAGES", ("ar",))
+    miracl.full.cache_clear()
+    counting.save(str(own_folders / "counting"), create_model_card=False)
+    overrides = [f"encoder={own_folders / 'counting'}", "strategies=[none]", "eval=[facts,miracl-dev]"]
+    yield runs.open("smoke", overrides)
+    miracl.full.cache_clear()
+
+
+def test_a_profile_may_name_the_full_corpora(whole, counting):
+    none, large = cells.plan(whole.config)
+    assert (none.on, large.on) == ("", "miracl-dev")
+    record = cells.finish(whole, large)
+    ranks = cells.ranks(whole, large)
+    assert ranks[["question", "query_language", "passage_language"]].values.tolist() == [
+        [0, "ar", "ar"], [0, "ar", "ar"], [1, "ar", "ar"], [1, "ar", "ar"]
+    ]  # fmt: skip
+    assert ranks["rank"].tolist() == [2, 5, 7, math.inf]
+    assert record["vectors"] == record["top"] == {} and cells.record(whole, large) == record
+
+    scored = runs.evaluate(whole)
+    found = scored[scored["dataset"] == "miracl-dev"].set_index("metric")["value"]
+    assert set(scored.loc[scored["dataset"] == "miracl-dev", "setting"]) == {"monolingual"}
+    expected = metrics.macro(metrics.by_language(miracl.evaluate(counting, "ar"))).set_index("metric")["value"]
+    assert expected.to_dict() == pytest.approx(found[expected.index].to_dict(), abs=1e-6)  # as tables round
+    assert views.evaluation_sets(whole).loc["miracl-dev", ["questions", "queries"]].tolist() == [2, 2]
+
+
+def test_other_files_are_another_cell_and_none_is_read_to_know(whole, arabic, monkeypatch):
+    large = cells.plan(whole.config)[1]
+    before = cells.inputs(large, whole.config)
+    for path in [*arabic.rglob("*.gz"), *arabic.rglob("*.tsv")]:
+        path.unlink()
+    assert cells.inputs(large, whole.config) == before
+    listed = miracl.identity()
+    monkeypatch.setattr(miracl, "identity", lambda: listed | {"v1.0/ar/corpus/0": "another"})
+    assert cells.inputs(large, whole.config) != before
+
+
+def test_topics_that_cannot_be_had_are_told_before_any_work(whole, arabic):
+    (arabic / "dev" / "topics.tsv").unlink()
+    with pytest.raises(download.NotObtainable, match="topics"):
+        checks.work(whole, cells.missing(whole))
 
 
 def test_a_missing_package_is_named(monkeypatch):
