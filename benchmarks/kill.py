@@ -94,18 +94,18 @@ def main() -> None:
         seconds = time.monotonic() - started
         expected = outcome(whole.folder)
         print(f"unbroken: {seconds:.0f} s, {len(expected)} files compared", flush=True)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
         struck: list[dict[str, Any]] = []
+        result = {"run": " ".join(arguments), "commit": head.stdout.strip()[:12], "seed": asked.seed}
+        result |= {"unbroken_seconds": seconds, "files_compared": len(expected), "kills": struck}
         at_once = asked.kills if asked.one_run else 1
         while len(struck) < asked.kills:
             # Of several, one and a half runs in all at most: what each kill undoes is done again meanwhile.
             moments = [draw.uniform(0, seconds * (1.5 if asked.one_run else 1) / at_once) for _ in range(at_once)]
             struck += strike(Place(clone, Path(name) / "k", arguments), moments, expected)
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
-    identical = sum(not kill["differs"] for kill in struck)
-    result = {"run": " ".join(arguments), "commit": head.stdout.strip()[:12], "seed": asked.seed}
-    result |= {"unbroken_seconds": seconds, "files_compared": len(expected), "identical": identical, "kills": struck}
-    measured.write(f"kill_{asked.profile}", result)
-    sys.exit(identical != len(struck))
+            result["identical"] = sum(not kill["differs"] for kill in struck)
+            measured.keep(f"kill_{asked.profile}", result)
+    sys.exit(result["identical"] != len(struck))
 
 
 def strike(place: Place, moments: list[float], expected: dict[str, str]) -> list[dict[str, Any]]:

@@ -25,8 +25,13 @@ def alternating(rivals: Mapping[str, Callable[[], Any]], repeats: int = REPEATS)
 
 
 def write(name: str, result: Mapping[str, Any]) -> None:
-    """Print a result, and keep it in ``benchmarks/results`` with the machine that it was measured on."""
+    """Print a result, and `keep` it."""
+    print(keep(name, result))
+
+
+def keep(name: str, result: Mapping[str, Any]) -> str:
+    """Keep a result in ``benchmarks/results`` with the machine that it was measured on; returns the text."""
     rounded = json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.4g}"))
     text = json.dumps({"benchmark": name, **rounded, "machine": device.describe()}, indent=1, ensure_ascii=False)
     artifacts.write_text(RESULTS / f"{name}.json", text + "\n")
-    print(text)
+    return text

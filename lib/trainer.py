@@ -94,6 +94,7 @@ def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path,
     documents = prompts.get("document", "")
     interval = checkpoints.interval(config.steps)
     choice = {"eval_strategy": "steps", "eval_steps": interval, "load_best_model_at_end": True}
+    choice |= {"restore_callback_states_from_checkpoint": True}  # how long the loss has not fallen
     choice |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
     choice = choice if config.checkpoint == "validation" else {}
     made = SentenceTransformerTrainingArguments(

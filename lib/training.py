@@ -141,7 +141,7 @@ def fit(
     pairs = Pairs.of(data)
     sampler = strategy.sampler(pairs, processes.count())
     dataset = as_dataset(data, pairs)
-    last = checkpoints.last(folder)
+    last = checkpoints.last(folder, config.steps)
     run = trainer.make(
         model=model,
         args=trainer.arguments(model, config, seed, sampler, folder, f"{Path(title).name}_{strategy.label}_seed{seed}"),

@@ -432,6 +432,17 @@ def test_a_resumed_training_ends_as_an_unbroken_one(fail_at, unbroken, tmp_path,
     assert np.array_equal(weights(model), unbroken[1])
 
 
+def test_a_training_that_ended_but_was_not_kept_ends_the_same_again(unbroken, tmp_path, monkeypatch):
+    """Between its last checkpoint and the finished model a process can be killed, too."""
+    monkeypatch.setattr(checkpoints, "STEPS", 3)
+    fit(tmp_path, STRATEGIES[2], tiny_encoder())
+    assert (tmp_path / "checkpoint-13").exists()
+    model = tiny_encoder()
+    log, _ = fit(tmp_path, STRATEGIES[2], model)
+    assert log == unbroken[0]
+    assert np.array_equal(weights(model), unbroken[1])
+
+
 def test_a_damaged_checkpoint_is_passed_over(unbroken, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "STEPS", 3)
     with pytest.raises(Interrupted):

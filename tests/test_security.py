@@ -143,9 +143,9 @@ PICKLES = ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"]
 @pytest.mark.parametrize("name", PICKLES)
 def test_a_payload_in_a_checkpoint_is_noticed_and_the_checkpoint_goes(name, training_run, marker, tmp_path):
     folder = shutil.copytree(training_run[2], tmp_path / "checkpoints")
-    assert checkpoints.last(folder) == str(folder / "checkpoint-20")
+    assert checkpoints.last(folder, 21) == str(folder / "checkpoint-20")
     plant(folder / "checkpoint-20" / name, marker, "torch")
-    assert checkpoints.last(folder) is None and not list(folder.iterdir())
+    assert checkpoints.last(folder, 21) is None and not list(folder.iterdir())
     assert not marker.exists()
 
 
@@ -156,7 +156,7 @@ def test_a_payload_does_not_run_even_where_somebody_seals_it(name, training_run,
     plant(checkpoint / name, marker, "torch")
     (checkpoint / artifacts.MANIFEST).unlink()
     artifacts.seal(checkpoint, checkpoints.stamp(checkpoint))
-    assert checkpoints.last(checkpoint.parent) == str(checkpoint)
+    assert checkpoints.last(checkpoint.parent, 21) == str(checkpoint)
     if name in ("training_args.bin", "own.pkl"):  # nobody reads them
         assert fit(checkpoint.parent)["steps"] == log["steps"]
     else:

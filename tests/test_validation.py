@@ -50,6 +50,43 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
     assert torch.equal(model[0].embedding.weight.detach(), best[0].embedding.weight.detach())
 
 
+class Interrupted(Exception):
+    """Stands for whatever ends a training before its time."""
+
+
+def test_early_stopping_does_not_forget_when_it_is_interrupted(tmp_path, monkeypatch):
+    rows = synthetic.rows(40)
+    words = [text for row in rows for side in "qp" for text in row[side].values()]
+    monkeypatch.setattr(validation, "pairs", lambda: [(row["q"]["en"], row["p"]["en"]) for row in rows[32:]])
+    monkeypatch.setattr(checkpoints, "STEPS", 5)
+    settings = ["checkpoint=validation", "steps=60", "batch_size=8", "learning_rate=0.5", "warmup_steps=1"]
+    chosen, data = config.load("smoke", settings).config, parallel.from_rows("tiny", rows[:32])
+
+    def fit(folder, fail_at: int = 1000):
+        model, calls = synthetic.encoder(words), []
+
+        def count(module, arguments) -> None:
+            calls.append(module.training)
+            if sum(calls) > 2 * fail_at:
+                raise Interrupted
+
+        model[0].register_forward_pre_hook(count)
+        log = training.fit(model, data, Strategy("x-x"), 0, chosen, folder)
+        return log, model[0].embedding.weight.detach()
+
+    log, weights = fit(tmp_path / "unbroken")
+    ended = max(map(int, log["validation"]))
+    assert log["kept"] + 5 * validation.PATIENCE == ended < 60
+    for broken_after in (log["kept"] + 2, ended - 2):
+        folder = tmp_path / str(broken_after)
+        with pytest.raises(Interrupted):
+            fit(folder, broken_after)
+        for _ in range(2):  # the second time, it had ended
+            again, found = fit(folder)
+            assert again == log
+            assert found.equal(weights)
+
+
 def test_the_choice_is_part_of_what_a_model_is_made_from():
     last, best = (config.load("smoke", [f"checkpoint={way}"]).config for way in ("last", "validation"))
     assert "checkpoint" not in training.settings(last)
