@@ -235,7 +235,7 @@ def evaluate(
         set what `lib.probe` reads off the vectors.
     """
     if data.BY_SHARD in names:  # which is scored alone
-        embedding.cut(model, config)
+        embedding.cut(model, config.max_tokens)
         ranks = miracl.rank(model, device.precision(config.precision))
         return {data.BY_SHARD: search.Ranking(ranks, np.empty((0, 0), np.int64))}, {}
     found, vectors, pools = {}, {}, set()

@@ -28,7 +28,7 @@ def encode_sets(
     Raises:
         UserError: as `check`.
     """
-    cut(model, config)
+    cut(model, config.max_tokens)
     precision = device.precision(config.precision)
     pools: dict[str, np.ndarray] = {}
     for name in names:
@@ -44,10 +44,10 @@ def encode_sets(
         yield chosen, query_vectors, pools[chosen.pool]
 
 
-def cut(model: "SentenceTransformer", config: Config) -> None:
-    """Let a transformer see as many tokens of a text as the configuration says; word vectors see all."""
+def cut(model: "SentenceTransformer", max_tokens: int) -> None:
+    """Let a transformer see so many tokens of a text; word vectors see all."""
     if hasattr(model[0], "auto_model"):
-        model.max_seq_length = config.max_tokens
+        model.max_seq_length = max_tokens
 
 
 def encode(

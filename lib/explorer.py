@@ -134,8 +134,7 @@ def retriever(run: Run, cell: Cell, dataset: str) -> Retriever:
 @lru_cache(MODELS)
 def _model(folder: Path, max_tokens: int) -> "SentenceTransformer":
     model = encoders.load(folder)
-    if hasattr(model[0], "auto_model"):
-        model.max_seq_length = max_tokens
+    embedding.cut(model, max_tokens)
     return model
 
 

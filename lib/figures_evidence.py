@@ -229,7 +229,7 @@ def _forest_finding(table: pd.DataFrame) -> str:
     """How hybrid stands to the two strategies that it is made of, in the multilingual setting."""
     parts = []
     for row in table[(table["setting"] == "multilingual") & table["baseline"].isin(["x-x-mono", "x-y"])].itertuples():
-        how = "ahead of" if row.low > 0 else "behind" if row.high < 0 else "level with"
+        how = findings.standing(row.low, row.high)
         where = f"{style.name(row.dataset)} after {style.name(row.train)}"
         parts.append((f"{how} {row.baseline}", f"{where} ({findings.number(row.difference, sign=True)})"))
     said: dict[str, list[str]] = {}

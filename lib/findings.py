@@ -245,6 +245,11 @@ def number(value: float, sign: bool = False) -> str:
     return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
 
 
+def standing(low: float, high: float) -> str:
+    """Where the first of two stands, by the interval of its difference from the second."""
+    return "ahead of" if low > 0 else "behind" if high < 0 else "level with"
+
+
 def joined(parts: Iterable[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *first, last = list(parts)

@@ -87,7 +87,7 @@ def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     parts = {(row.quantity, row.train, row.baseline): row for row in whole.itertuples()}
     keys = list(zip(rows["train"], rows["baseline"], strict=True))
     home, away = ([parts[name, *key] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
-    stands = ["ahead of" if row.low > 0 else "behind" if row.high < 0 else "level with" for row in away]
+    stands = [findings.standing(row.low, row.high) for row in away]
     return verdict, rows.assign(home=[row.value for row in home], away=[row.value for row in away], stands=stands)
 
 

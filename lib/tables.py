@@ -142,12 +142,18 @@ def labels(table: pd.DataFrame) -> pd.Series:
 
 def digest(run: Run) -> str:
     """16 hex digits over the run's finished cells: which numbers a table or a figure was made from."""
-    return artifacts.digest([(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)])[:16]
+    return artifacts.digest(_made(run))[:16]
 
 
 def source(run: Run) -> str:
     """What a figure says that it was made from: the `digest`; or that cells are still to be made, however many are."""
-    return "not finished" if cells.missing(run) else digest(run)
+    made = _made(run)
+    return "not finished" if None in made else artifacts.digest(made)[:16]
+
+
+def _made(run: Run) -> list[str | None]:
+    """The digests of a run's cells, None where one is still to be made."""
+    return [(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)]
 
 
 def made_from(run: Run) -> str:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import checkpoints, device, processes, progress, validation
+from lib import checkpoints, device, embedding, processes, progress, validation
 from lib.config import Config
 from lib.errors import UserError
 
@@ -27,8 +27,8 @@ def prepare(model: Any, config: Config) -> None:
     for module in model.modules():
         if config.dropout is not None and isinstance(module, torch.nn.Dropout):
             module.p = config.dropout
+    embedding.cut(model, config.max_tokens)
     if hasattr(model[0], "auto_model"):
-        model.max_seq_length = config.max_tokens
         model[0].auto_model.get_input_embeddings().weight.requires_grad_(config.train_word_vectors)
         if device.device() == "cpu":
             model[0].auto_model.set_attn_implementation("eager")

@@ -34,6 +34,10 @@ def own_files(folder: Path) -> list[str]:
     return [f"encoder={folder / 'tiny'}", f"train={folder / 'train.jsonl'}", f"eval={folder / 'test.jsonl'}"]
 
 
+class Interrupted(Exception):
+    """Stands for whatever ends a training before its time."""
+
+
 @contextmanager
 def folders(place: Path) -> Iterator[pytest.MonkeyPatch]:
     """Results and a store in ``place``, for a fixture that serves a whole module; what else is patched ends with it."""

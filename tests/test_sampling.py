@@ -343,10 +343,6 @@ ROWS = synthetic.rows(40, passages=36)
 SETTINGS = ["learning_rate=0.1", "warmup_steps=2", "batch_size=8", "steps=13"]  # 5 batches an epoch
 
 
-class Interrupted(Exception):
-    """Stands for whatever ends a training before its time."""
-
-
 def tiny_encoder():
     return synthetic.encoder(text for row in ROWS for side in "qp" for text in row[side].values())
 
@@ -360,7 +356,7 @@ def fit(folder, strategy: Strategy, model, fail_at: int | None = None):
         if not module.training:  # saving embeds an example
             return
         if len(seen) == 2 * (fail_at or 1_000):
-            raise Interrupted
+            raise synthetic.Interrupted
         seen.append([vocabulary[number] for number in arguments[0]["input_ids"].tolist()])
 
     handle = model[0].register_forward_pre_hook(record)
@@ -422,7 +418,7 @@ def unbroken(tmp_path_factory):
 @pytest.mark.parametrize("fail_at", [2, 4, 11])  # before any checkpoint, in the first epoch, in the third
 def test_a_resumed_training_ends_as_an_unbroken_one(fail_at, unbroken, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "STEPS", 3)
-    with pytest.raises(Interrupted):
+    with pytest.raises(synthetic.Interrupted):
         fit(tmp_path, STRATEGIES[2], tiny_encoder(), fail_at)
     model = tiny_encoder()
     log, seen = fit(tmp_path, STRATEGIES[2], model)
@@ -445,7 +441,7 @@ def test_a_training_that_ended_but_was_not_kept_ends_the_same_again(unbroken, tm
 
 def test_a_damaged_checkpoint_is_passed_over(unbroken, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "STEPS", 3)
-    with pytest.raises(Interrupted):
+    with pytest.raises(synthetic.Interrupted):
         fit(tmp_path, STRATEGIES[2], tiny_encoder(), fail_at=8)
     newest = next((tmp_path / "checkpoint-6").rglob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-1])

@@ -23,21 +23,25 @@ def test_validation_pairs_are_questions_with_the_sentence_of_their_answer(real_d
     assert all(question and answer for question, answer in found)
 
 
-def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatch):
+@pytest.fixture
+def overshooting(monkeypatch):
+    """An encoder's words, training data and a configuration whose learning rate makes the validation loss rise soon."""
+    rows = synthetic.rows(40)
+    monkeypatch.setattr(validation, "pairs", lambda: [(row["q"]["en"], row["p"]["en"]) for row in rows[32:]])
+    monkeypatch.setattr(checkpoints, "STEPS", 5)
+    settings = ["checkpoint=validation", "steps=60", "batch_size=8", "learning_rate=0.5", "warmup_steps=1"]
+    words = [text for row in rows for side in "qp" for text in row[side].values()]
+    return words, parallel.from_rows("tiny", rows[:32]), config.load("smoke", settings).config
+
+
+def test_the_weights_of_the_lowest_validation_loss_are_kept(overshooting, tmp_path):
     """With a learning rate that overshoots, the last step is not the best one; training ends early."""
     import torch
     from sentence_transformers import SentenceTransformer
 
-    rows = synthetic.rows(40)
-    words = [text for row in rows for side in "qp" for text in row[side].values()]
-    held_out = [(row["q"]["en"], row["p"]["en"]) for row in rows[32:]]
-    monkeypatch.setattr(validation, "pairs", lambda: held_out)
-    monkeypatch.setattr(checkpoints, "STEPS", 5)
+    words, data, chosen = overshooting
     model = synthetic.encoder(words)
     start = model[0].embedding.weight.detach().clone()
-    settings = ["checkpoint=validation", "steps=60", "batch_size=8", "learning_rate=0.5", "warmup_steps=1"]
-    chosen = config.load("smoke", settings).config
-    data = parallel.from_rows("tiny", rows[:32])
     log = training.fit(model, data, Strategy("x-x"), 0, chosen, tmp_path / "checkpoints")
     losses = {int(step): loss for step, loss in log["validation"].items()}
     assert log["kept"] == min(losses, key=lambda step: (losses[step], step))
@@ -50,17 +54,8 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
     assert torch.equal(model[0].embedding.weight.detach(), best[0].embedding.weight.detach())
 
 
-class Interrupted(Exception):
-    """Stands for whatever ends a training before its time."""
-
-
-def test_early_stopping_does_not_forget_when_it_is_interrupted(tmp_path, monkeypatch):
-    rows = synthetic.rows(40)
-    words = [text for row in rows for side in "qp" for text in row[side].values()]
-    monkeypatch.setattr(validation, "pairs", lambda: [(row["q"]["en"], row["p"]["en"]) for row in rows[32:]])
-    monkeypatch.setattr(checkpoints, "STEPS", 5)
-    settings = ["checkpoint=validation", "steps=60", "batch_size=8", "learning_rate=0.5", "warmup_steps=1"]
-    chosen, data = config.load("smoke", settings).config, parallel.from_rows("tiny", rows[:32])
+def test_early_stopping_does_not_forget_when_it_is_interrupted(overshooting, tmp_path):
+    words, data, chosen = overshooting
 
     def fit(folder, fail_at: int = 1000):
         model, calls = synthetic.encoder(words), []
@@ -68,7 +63,7 @@ def test_early_stopping_does_not_forget_when_it_is_interrupted(tmp_path, monkeyp
         def count(module, arguments) -> None:
             calls.append(module.training)
             if sum(calls) > 2 * fail_at:
-                raise Interrupted
+                raise synthetic.Interrupted
 
         model[0].register_forward_pre_hook(count)
         log = training.fit(model, data, Strategy("x-x"), 0, chosen, folder)
@@ -79,7 +74,7 @@ def test_early_stopping_does_not_forget_when_it_is_interrupted(tmp_path, monkeyp
     assert log["kept"] + 5 * validation.PATIENCE == ended < 60
     for broken_after in (log["kept"] + 2, ended - 2):
         folder = tmp_path / str(broken_after)
-        with pytest.raises(Interrupted):
+        with pytest.raises(synthetic.Interrupted):
             fit(folder, broken_after)
         for _ in range(2):  # the second time, it had ended
             again, found = fit(folder)
