@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import download, parallel
+from lib import download, jsonl, miracl_files, parallel
 from lib.errors import UserError
 from lib.parallel import ParallelSet
 
@@ -19,9 +19,9 @@ LAREQA = ("xquad-r", "mlqa-r")
 TRAINED = (*LAREQA, "facts", "parallel-docs", "mmarco")
 EVALUATED = (
     *LAREQA, "xquad-r-heldout", "mlqa-r-heldout", "facts", "facts-heldout", "facts-new", "parallel-docs-heldout",
-    "miracl-mini", "miracl-dev",
+    "miracl-mini", miracl_files.NAME,
 )  # fmt: skip
-BY_SHARD = "miracl-dev"  # whose passages are never all in memory: `lib.miracl` searches them
+BY_SHARD = miracl_files.NAME  # whose passages are never all in memory: `lib.miracl` searches them
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -46,18 +46,16 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
     if name == "miracl-mini":
         return miracl_mini()
     if name == BY_SHARD:
-        from lib import miracl
-
-        return miracl.full()
+        return miracl_files.full()
     return _own(name, EVALUATED)
 
 
 def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
-        from lib import artifacts, miracl
+        from lib import artifacts
 
-        return artifacts.digest(miracl.identity())[:16]
+        return artifacts.digest(miracl_files.identity())[:16]
     return evaluation_set(name, candidates).digest
 
 
@@ -132,10 +130,10 @@ def miracl_mini() -> ParallelSet:
     passages, queries, answers, questions = [], [], [], []
     for name in sorted(f for f in files if f.endswith(".passages.jsonl.gz")):
         language, row = name.split(".")[0], {}
-        for passage in sorted(parallel.read_lines(files[name]), key=lambda p: p["docid"]):
+        for passage in sorted(jsonl.read_lines(files[name]), key=lambda p: p["docid"]):
             row[passage["docid"]] = len(passages)
             passages.append((f"{language}-{passage['docid']}", language, passage["text"]))
-        for query in parallel.read_lines(files[f"{language}.queries_qrels.jsonl"]):
+        for query in jsonl.read_lines(files[f"{language}.queries_qrels.jsonl"]):
             answers += [(len(questions), row[d]) for d, grade in query["qrels"].items() if grade > 0 and d in row]
             queries.append((len(questions), language, query["query"]))
             questions.append((f"{language}-{query['qid']}", f"{language}-{query['qid']}", "test"))
@@ -164,7 +162,7 @@ def _facts_test(name: str) -> ParallelSet:
 @cache
 def _parallel_docs_rows() -> list[dict]:
     files = download.fetch("parallel-docs")
-    return [row for name in sorted(files) for row in parallel.read_rows(files[name])]
+    return [row for name in sorted(files) for row in jsonl.read_rows(files[name])]
 
 
 @cache
@@ -188,7 +186,7 @@ def _parallel_docs_heldout(rows: int = 800, languages: int = 9) -> ParallelSet:
 def _mmarco() -> ParallelSet:
     from lib import mmarco
 
-    return parallel.from_rows("mmarco", parallel.read_rows(mmarco.fetch()))
+    return parallel.from_rows("mmarco", jsonl.read_rows(mmarco.fetch()))
 
 
 def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
@@ -202,7 +200,7 @@ def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
 
 @cache
 def _read(path: Path) -> ParallelSet:
-    return parallel.from_rows(path.name.split(".jsonl")[0], parallel.read_rows(path))
+    return parallel.from_rows(path.name.split(".jsonl")[0], jsonl.read_rows(path))
 
 
 def is_own(name: str) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib import artifacts, cells, data, encoders, miracl
+from lib import artifacts, cells, data, encoders, miracl_files
 from lib.config import Run
 from lib.sampling import Pairs, Strategy
 
@@ -43,7 +43,7 @@ def evaluation_sets(run: Run) -> pd.DataFrame:
                 "languages": len(chosen.languages),
                 "questions": len(chosen.questions),
                 "queries": len(chosen.queries),
-                "candidates": miracl.count() if name == data.BY_SHARD else len(chosen.passages),
+                "candidates": miracl_files.count(chosen.languages) if name == data.BY_SHARD else len(chosen.passages),
                 "relevant per question": f"{languages.min()} to {languages.max()}",
                 "monolingual settings": len(chosen.languages),
                 "cross-lingual settings": len(chosen.languages) * (len(chosen.languages) - 1),

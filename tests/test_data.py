@@ -12,7 +12,7 @@ import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import data, download, parallel, paths, runs
+from lib import data, download, jsonl, parallel, paths, runs
 from lib.errors import UserError
 
 # Questions of MLQA-R with a relevant sentence in both languages of a pair; the diagonal is the query count.
@@ -275,7 +275,7 @@ def written(tmp_path, rows, name="mine.jsonl"):
 
 @pytest.mark.parametrize("name", ["mine.jsonl", "mine.jsonl.gz"])
 def test_parallel_rows_are_read_plain_and_gzipped(name, tmp_path):
-    rows = parallel.read_rows(written(tmp_path, [GOOD[0], "", *GOOD[1:]], name))
+    rows = jsonl.read_rows(written(tmp_path, [GOOD[0], "", *GOOD[1:]], name))
     assert rows == GOOD
     found = parallel.from_rows("mine", rows)
     assert found.languages == ["de", "en", "zh"]
@@ -326,16 +326,16 @@ def test_a_language_may_have_queries_without_passages():
 def test_a_bad_row_is_named_with_file_line_and_field(row, said, tmp_path):
     path = written(tmp_path, [GOOD[0], row])
     with pytest.raises(UserError) as caught:
-        parallel.read_rows(path)
+        jsonl.read_rows(path)
     assert said in str(caught.value) and str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_missing_or_empty_is_named(tmp_path):
     with pytest.raises(UserError, match="no.jsonl: no such file"):
-        parallel.read_rows(tmp_path / "no.jsonl")
+        jsonl.read_rows(tmp_path / "no.jsonl")
     with pytest.raises(UserError, match="empty.jsonl: holds no rows"):
-        parallel.read_rows(written(tmp_path, [], "empty.jsonl"))
+        jsonl.read_rows(written(tmp_path, [], "empty.jsonl"))
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -347,7 +347,7 @@ def test_a_damaged_file_is_named(tmp_path):
     for body, name in cases:
         (tmp_path / name).write_bytes(body)
         with pytest.raises(UserError, match=f"^[^\\n]*{name}[^\\n]*$") as caught:
-            parallel.read_rows(tmp_path / name)
+            jsonl.read_rows(tmp_path / name)
         if body not in flips:  # a flipped byte may also come out as a wrong field
             assert "cannot be read beyond line" in str(caught.value)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from lib import __main__ as command
-from lib import cells, config, parallel, paths
+from lib import cells, config, jsonl, paths
 from lib.sampling import LanguageBatchSampler
 
 GUIDES = sorted((paths.ROOT / "docs" / "guides").glob("*.md"))
@@ -102,7 +102,7 @@ def follow(guide: Path, here: Path, monkeypatch) -> dict:
                 run(typed, here, monkeypatch)
         elif language == "jsonl":
             (here / "shown.jsonl").write_text(content, encoding="utf-8")
-            parallel.read_rows(here / "shown.jsonl")
+            jsonl.read_rows(here / "shown.jsonl")
         else:
             pytest.fail(f"{guide.name}, line {line}: a block of '{language}', which nothing here can run")
     if lacking:

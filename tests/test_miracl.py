@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import cells, checks, data, download, embedding, metrics, miracl, paths, runs, search, views
+from lib import cells, checks, data, download, embedding, metrics, miracl, miracl_files, paths, runs, search, views
 from lib.errors import UserError
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five"]
@@ -87,19 +87,19 @@ def arabic(home):
 
 
 def test_topics_qrels_and_passages_are_read_from_the_released_layout(arabic):
-    assert miracl.topics("ar").values.tolist() == [["7", "up"], ["8#0", "down"]]
-    assert miracl.qrels("ar").values.tolist()[:2] == [["7", "1#0", 1], ["7", "3#1", 0]]
-    assert list(miracl.passages("ar")) == [[(docid, f"t {text}") for shard in SHARDS for docid, text in shard]]
-    assert [len(shard) for shard in miracl.passages("ar", size=3)] == [3, 3, 1]
+    assert miracl_files.topics("ar").values.tolist() == [["7", "up"], ["8#0", "down"]]
+    assert miracl_files.qrels("ar").values.tolist()[:2] == [["7", "1#0", 1], ["7", "3#1", 0]]
+    assert list(miracl_files.passages("ar")) == [[(docid, f"t {text}") for shard in SHARDS for docid, text in shard]]
+    assert [len(shard) for shard in miracl_files.passages("ar", size=3)] == [3, 3, 1]
 
 
 def test_quotes_and_unusual_line_ends_are_part_of_a_topic(arabic):
     (arabic / "dev" / "topics.tsv").write_text('1\t"Who\n2\tor\u2028what\x85?\n', encoding="utf-8", newline="")
-    assert miracl.topics("ar")["text"].tolist() == ['"Who', "or\u2028what\x85?"]
+    assert miracl_files.topics("ar")["text"].tolist() == ['"Who', "or\u2028what\x85?"]
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("language", miracl.LANGUAGES)
+@pytest.mark.parametrize("language", miracl_files.LANGUAGES)
 def test_official_topics_and_qrels_are_read_in_full(language, home):
     ir_datasets = pytest.importorskip("ir_datasets")
     mirror = paths.mirror()
@@ -114,7 +114,7 @@ def test_official_topics_and_qrels_are_read_in_full(language, home):
         assert hashlib.md5(body).hexdigest() == listed["expected_md5"]
         (home / language / "dev" / f"{kind}.tsv").write_bytes(body)
     known = ir_datasets.load(f"miracl/{language}/dev")
-    topics, qrels = miracl.topics(language), miracl.qrels(language)
+    topics, qrels = miracl_files.topics(language), miracl_files.qrels(language)
     assert len(topics) == known.queries_count() and topics["question"].is_unique and topics["text"].str.len().min() > 0
     grades = known.qrels_metadata()["fields"]["relevance"]["counts_by_value"]
     assert {str(grade): n for grade, n in qrels["grade"].value_counts().items()} == grades
@@ -286,14 +286,14 @@ def test_a_shard_of_something_else_is_named(arabic, row):
     shard = arabic / "docs" / "docs-4.jsonl.gz"
     shard.write_bytes(gzip.compress(row.encode()))
     with pytest.raises(UserError) as error:
-        list(miracl.passages("ar"))
+        list(miracl_files.passages("ar"))
     assert told(error).startswith(f"{shard}: not passages with docid, title and text; delete the file")
 
 
 def test_a_line_with_other_fields_is_named(arabic):
     (arabic / "dev" / "qrels.tsv").write_text("7\tQ0\t1#0\t1\n7 Q0 1#1 1\n", encoding="utf-8")
     with pytest.raises(UserError) as error:
-        miracl.qrels("ar")
+        miracl_files.qrels("ar")
     assert told(error).startswith(f"{arabic / 'dev' / 'qrels.tsv'}, line 2: 1 fields instead of 4; delete the file")
 
 
@@ -316,18 +316,18 @@ def test_with_a_mirror_set_nothing_is_downloaded(home, monkeypatch, tmp_path):
     monkeypatch.setenv("HYBRID_DATA_MIRROR", str(tmp_path))
     monkeypatch.setattr(requests, "get", lambda **_: pytest.fail("looked up"))
     with pytest.raises(download.NotObtainable, match="HYBRID_DATA_MIRROR is set, so that nothing is downloaded"):
-        miracl.topics("de")
+        miracl_files.topics("de")
 
 
 @pytest.fixture
 def whole(arabic, counting, own_folders, monkeypatch):
     """A run that is scored on all of MIRACL, which has one language here and seven passages, and on facts."""
-    monkeypatch.setattr(miracl, "LANGUAGES", ("ar",))
-    miracl.full.cache_clear()
+    monkeypatch.setattr(miracl_files, "LANGUAGES", ("ar",))
+    miracl_files.full.cache_clear()
     counting.save(str(own_folders / "counting"), create_model_card=False)
     overrides = [f"encoder={own_folders / 'counting'}", "strategies=[none]", "eval=[facts,miracl-dev]"]
     yield runs.open("smoke", overrides)
-    miracl.full.cache_clear()
+    miracl_files.full.cache_clear()
 
 
 def test_a_profile_may_name_the_full_corpora(whole, counting):
@@ -355,8 +355,8 @@ def test_other_files_are_another_cell_and_none_is_read_to_know(whole, arabic, mo
     for path in [*arabic.rglob("*.gz"), *arabic.rglob("*.tsv")]:
         path.unlink()
     assert cells.inputs(large, whole.config) == before
-    listed = miracl.identity()
-    monkeypatch.setattr(miracl, "identity", lambda: listed | {"v1.0/ar/corpus/0": "another"})
+    listed = miracl_files.identity()
+    monkeypatch.setattr(miracl_files, "identity", lambda: listed | {"v1.0/ar/corpus/0": "another"})
     assert cells.inputs(large, whole.config) != before
 
 
@@ -369,7 +369,7 @@ def test_topics_that_cannot_be_had_are_told_before_any_work(whole, arabic):
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ir_datasets", None)
     with pytest.raises(UserError, match=r"miracl-dev: the package ir-datasets is missing; pip install '\.\[ir\]'"):
-        miracl.topics("de")
+        miracl_files.topics("de")
 
 
 def test_unknown_languages_and_pools_are_refused(counting):

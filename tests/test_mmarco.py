@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import write_transformer
 
-from lib import config, data, encoders, mmarco, parallel, training, validation
+from lib import config, data, encoders, jsonl, mmarco, parallel, training, validation
 from lib.errors import UserError
 from lib.sampling import LanguageBatchSampler, Pairs, Strategy
 
@@ -153,7 +153,7 @@ def test_rows_are_joined_by_id_over_all_languages(home, monkeypatch):
         assert row["n"] == {x: text(x, negative) for x in mmarco.LANGUAGES}
     monkeypatch.setattr(mmarco, "_build", lambda *arguments: pytest.fail("made again"))
     assert mmarco.fetch(30) == path
-    assert {row["id"] for row in parallel.read_rows(path)} == {row["id"] for row in rows}
+    assert {row["id"] for row in jsonl.read_rows(path)} == {row["id"] for row in rows}
 
 
 def test_a_download_is_taken_if_its_md5_is_right_and_refused_in_one_line_if_not(home, tmp_path, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_wrong_negative_is_named_with_its_row(tmp_path, change, said):
     first, second = with_negatives(1, lambda n: "n")[0], synthetic.rows(2)[1] | change
     (tmp_path / "my.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
     with pytest.raises(UserError, match=f"my.jsonl, row 2: {said}"):
-        parallel.read_rows(tmp_path / "my.jsonl")
+        jsonl.read_rows(tmp_path / "my.jsonl")
 
 
 def test_negatives_are_part_of_the_content_and_follow_their_questions():
