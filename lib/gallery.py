@@ -62,7 +62,7 @@ def page(run: Run) -> str:
     pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
     tasks = findings.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
-    made = f"{style.small_print(run, tables.digest(run))} · trained → scored: {pairs}"
+    made = f"{style.small_print(run, tables.source(run))} · trained → scored: {pairs}"
     partly = " --finished" if run.finished else ""
     command = f"`{run.command}{partly} --publish`"
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""

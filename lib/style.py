@@ -77,20 +77,20 @@ def new(run: Run, height: float) -> Figure:
     return figure
 
 
-def frame(figure: Figure, run: Run, digest: str, title: str, note: str = "") -> None:
+def frame(figure: Figure, run: Run, source: str, title: str, note: str = "") -> None:
     """Put the finding above a figure and where it comes from below; on the facts corpus, the warning on top."""
     warned = on_facts(run)
     figure.suptitle("\n" * warned + _balanced(title, 88), x=0.008, ha="left", fontsize=11, fontweight="bold")
     if warned:
         figure.text(0.008, 1 - 0.06 / figure.get_figheight(), WARNING, va="top", color="#B00000", fontsize=11)
-    small = [_balanced(text, 136) for text in (note, small_print(run, digest)) if text]
+    small = [_balanced(text, 136) for text in (note, small_print(run, source)) if text]
     figure.supxlabel("\n".join(small), x=0.008, ha="left", fontsize=8, color=GREY)
 
 
-def empty(run: Run, digest: str, why: str) -> Figure:
+def empty(run: Run, source: str, why: str) -> Figure:
     """A figure that only says why there is nothing to show."""
     figure = new(run, 1.0)
-    frame(figure, run, digest, why)
+    frame(figure, run, source, why)
     return figure
 
 
@@ -99,9 +99,9 @@ def on_facts(run: Run) -> bool:
     return run.fallback or set(run.config.eval) <= set(config.FACTS)
 
 
-def small_print(run: Run, digest: str) -> str:
+def small_print(run: Run, source: str) -> str:
     """Where a figure's numbers come from, in one line."""
-    return f"Run {run.name} · encoder {run.config.encoder} · cells {digest} · {seeds(run)}"
+    return f"Run {run.name} · encoder {run.config.encoder} · {source} · {seeds(run)}"
 
 
 def seeds(run: Run) -> str:

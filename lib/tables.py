@@ -146,9 +146,9 @@ def digest(run: Run) -> str:
 
 
 def source(run: Run) -> str:
-    """What a figure says that it was made from: the `digest`; or that cells are still to be made, however many are."""
+    """What a figure says that it was made from: the `digest` of all cells; of some cells nothing, however many."""
     made = _made(run)
-    return "not finished" if None in made else artifacts.digest(made)[:16]
+    return "drawn before all cells were made" if None in made else f"cells {artifacts.digest(made)[:16]}"
 
 
 def _made(run: Run) -> list[str | None]:

@@ -101,10 +101,10 @@ def test_a_run_is_made_once_and_says_how(run, monkeypatch):
     assert cells.missing(run) == cells.plan(run.config)
     records = []
     for cell in cells.plan(run.config):
-        assert tables.source(run) == "not finished"  # whichever are there
+        assert tables.source(run) == "drawn before all cells were made"  # whichever are there
         records.append(cells.finish(run, cell))
     assert cells.missing(run) == []
-    assert tables.source(run) == tables.digest(run)
+    assert tables.source(run) == f"cells {tables.digest(run)}"
     none, *trained = records
     assert none["training"] is None
     for cell, record in zip(cells.plan(run.config)[1:], trained, strict=True):

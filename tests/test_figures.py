@@ -98,8 +98,8 @@ def run(tmp_path, monkeypatch) -> config.Run:
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     monkeypatch.setattr(data, "evaluation_set", small_set)
     monkeypatch.setattr(data, "training_set", lambda name, *_: trainable_set(name))
-    for name in ("digest", "source"):
-        monkeypatch.setattr(tables, name, lambda run: DIGEST)
+    monkeypatch.setattr(tables, "digest", lambda run: DIGEST)
+    monkeypatch.setattr(tables, "source", lambda run: f"cells {DIGEST}")
     return config.load("default", ["encoder=static"])
 
 
