@@ -13,11 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks import measured
-from lib import cells, config, data, encoders, trainer, training, vocabulary
+from lib import cells, config, data, device, encoders, trainer, training, vocabulary
 from lib.sampling import Pairs, Strategy
 
 STEPS, TURNS = 5, 5  # of the steps the first warms up
@@ -55,22 +58,23 @@ def turn(way: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         (ours if way == "ours" else stock)(model, questions, settings, Path(folder), ends)
     pairs = settings.batch_size * (len(ends) - 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    return {"pairs a second": pairs / (ends[-1] - ends[0]), "peak memory in GB": peak}
+    return {"pairs a second": pairs / (ends[-1] - ends[0]), "peak memory in GB": peak_memory()}
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, in GB: of the GPU if there is one, else of the machine."""
+    import torch
+
+    if device.device() == "cuda":
+        return torch.cuda.max_memory_allocated() / 1024**3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def ours(model: Any, questions: Any, settings: Any, folder: Path, ends: list[float]) -> None:
-    texts = [*questions.queries["text"], *questions.passages["text"]]
-    vocabulary.trim(model, texts)
-    make = trainer.make
-
-    def timed(**arguments: Any) -> Any:
-        made = make(**arguments)
-        made.add_callback(clock(ends))
-        return made
-
-    trainer.make = timed
-    training.fit(model, questions, Strategy("hybrid", 0.5), 0, settings, folder)
+    vocabulary.trim(model, [*questions.queries["text"], *questions.passages["text"]])
+    with clocked() as noted:
+        training.fit(model, questions, Strategy("hybrid", 0.5), 0, settings, folder)
+    ends += noted
 
 
 def stock(model: Any, questions: Any, settings: Any, folder: Path, ends: list[float]) -> None:
@@ -91,13 +95,28 @@ def stock(model: Any, questions: Any, settings: Any, folder: Path, ends: list[fl
     run.train()
 
 
-def clock(ends: list[float]) -> Any:
+@contextmanager
+def clocked(now: Callable[[], float] = time.perf_counter) -> Iterator[list[float]]:
+    """When each step ended, of the trainings of the suite within."""
+    ends: list[float] = []
+    make = trainer.make
+
+    def timed(**arguments: Any) -> Any:
+        made = make(**arguments)
+        made.add_callback(clock(ends, now))
+        return made
+
+    with mock.patch.object(trainer, "make", timed):
+        yield ends
+
+
+def clock(ends: list[float], now: Callable[[], float] = time.perf_counter) -> Any:
     """Notes when each step ended."""
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
         def on_step_end(self, *ignored: Any, **also: Any) -> None:
-            ends.append(time.perf_counter())
+            ends.append(now())
 
     return Clock()
 
