@@ -1,10 +1,27 @@
-"""All benchmarks that compare speed, one after the other: `.venv/bin/python -m benchmarks`. About 50 minutes."""
+"""All benchmarks, one after the other; results are in `benchmarks/results`.
 
+.venv/bin/python -m benchmarks            those of speed, 50 minutes on two cores
+.venv/bin/python -m benchmarks --all      the others as well: size, kills, choices; a day on two cores
+"""
+
+import argparse
 import subprocess
 import sys
 
-NAMES = ("evaluation", "encoding", "training", "training_step", "utilisation")
+SPEED = (["evaluation"], ["encoding"], ["training"], ["training_step"], ["utilisation"], ["explorer"])
+OTHERS = (
+    ["scale"], ["kill"], ["kill", "--profile", "default", "--set", "steps=10", "--kills", "5", "--one-run"],
+    ["dropout_on_development"], ["checkpoint_choice"],
+)  # fmt: skip
 
-for name in NAMES:
-    print(f"== {name}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+
+def main() -> None:
+    take = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    take.add_argument("--all", action="store_true")
+    for name, *arguments in (*SPEED, *(OTHERS if take.parse_args().all else ())):
+        print("==", name, *arguments, flush=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()

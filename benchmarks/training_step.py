@@ -3,6 +3,7 @@
 import statistics
 import time
 
+from benchmarks import measured
 from lib import cells, data, device, runs, trainer, training
 from lib.sampling import Pairs, Strategy
 
@@ -43,8 +44,7 @@ def main() -> None:
             model.zero_grad()
             seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}  # the first one warms up
-    print({name: round(value, 2) for name, value in medians.items()})
-    print(f"grouped is {medians['padded'] / medians['grouped']:.2f} times as fast")
+    measured.write("training_step", {"seconds": medians, "times as fast": medians["padded"] / medians["grouped"]})
 
 
 if __name__ == "__main__":
