@@ -228,8 +228,8 @@ STRENGTH = {"none": 3.0, "x-x-mono": 1.0, "x-y": 0.0, "hybrid": 0.6}
 def run(tmp_path, monkeypatch) -> config.Run:
     """A run of `default` whose strategies differ in how far they lean to the query's language."""
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
-    for name in ("digest", "source"):
-        monkeypatch.setattr(tables, name, lambda run: "0123456789abcdef")
+    monkeypatch.setattr(tables, "digest", lambda run: "0123456789abcdef")
+    monkeypatch.setattr(tables, "source", lambda run: "cells 0123456789abcdef")
     found = {name: synthetic_rankings.ranking(Kind(GOOD, own)) for name, own in STRENGTH.items()}
     run = config.load("default", ["encoder=static"])
     run.folder.mkdir(parents=True)
