@@ -4,13 +4,15 @@
 #     ./run_tests.sh                   everything
 #     ./run_tests.sh -k sampling       what matches a word
 #     ./run_tests.sh tests/test_x.py   one file
+#     ./run_tests.sh -n 0 -x --pdb     one file after the other, as a debugger needs it
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 # shellcheck source=setup.sh
 source ./setup.sh
 
-export PYTHONUTF8=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg
+# Files run side by side, a core and about 2 GB of memory each; more threads than cores would make them wait.
+export PYTHONUTF8=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 python -m ruff check --output-format concise .
-exec python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
-    --nbval-sanitize-with tests/sanitize.cfg "$@"
+exec python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+    --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with tests/sanitize.cfg "$@"

@@ -1,4 +1,4 @@
-"""Where the time of `default` goes: of its training steps and of its encoding, the share of each kind of operation.
+"""Where the time of `default` goes: of its training steps and its encoding, by kind of operation; of an evaluation.
 
     .venv/bin/python -m benchmarks.time_spent
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import measured
 from benchmarks.training import clocked
-from lib import cells, config, data, device, embedding, encoders, training, vocabulary
+from lib import cells, config, data, device, embedding, encoders, probe, search, training, vocabulary
 from lib.sampling import Strategy
 
 WARM, STEPS, TEXTS = 2, 8, 2_000
@@ -40,7 +40,23 @@ def main() -> None:
     embedding.encode(model, some[:100], "document", precision)
     with spent() as encoding:
         embedding.encode(model, some, "document", precision)
-    measured.write("time_spent", {"encoding": encoding, "training": step(model, settings)})
+    evaluating = evaluation(model, settings)
+    found = {"encoding": encoding, "evaluation of xquad-r": evaluating, "training": step(model, settings)}
+    measured.write("time_spent", found)
+
+
+def evaluation(model: Any, settings: config.Config) -> dict[str, float]:
+    """Seconds of each part of scoring a model on XQuAD-R."""
+    clock = [time.perf_counter()]
+    [(chosen, queries, passages)] = embedding.encode_sets(model, ["xquad-r"], settings)
+    clock.append(time.perf_counter())
+    search.rank(queries, passages, chosen)
+    clock.append(time.perf_counter())
+    probe.read_off(queries, passages, chosen)
+    clock.append(time.perf_counter())
+    names = ("encoding", "ranking", "language in the vectors")
+    seconds = {name: end - begin for name, begin, end in zip(names, clock, clock[1:], strict=False)}
+    return seconds | {"texts": len(queries) + len(passages)}
 
 
 def step(model: Any, settings: config.Config) -> dict[str, float]:

@@ -158,7 +158,7 @@ def execute(run: object, chosen: list, todo: list) -> None:
 
 def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     """Train and evaluate the cells whose names match, one after the other or by Ray; for a share of a large run."""
-    from lib import cells, checks, cluster, progress
+    from lib import cells, checks, cluster, printed, progress
 
     processes.share(run.config.batch_size)
     if processes.rank() == 0:
@@ -175,6 +175,8 @@ def make_cells(run: object, pattern: str, ray: bool = False) -> int:
             cells.train(run, cell)
         took = "was done" if was_done else f"done in {progress.duration(time.monotonic() - begun)}"
         print(f"{cell.id}: {took}", flush=True)
+        if processes.rank() == 0 and (pattern == cell.id or not was_done):
+            print("\n".join(printed.scores(run, cell)), flush=True)
     processes.leave()
     return 0
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERSION = 1  # to be raised when the same inputs would give other results
 NONE = "none"
 LARGE = "miracl"
+PARTS = ("top", "vectors")  # of a record, by test set
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
@@ -137,8 +138,16 @@ def inputs(cell: Cell, config: Config) -> dict[str, Any]:
 
 
 def record(run: Run, cell: Cell) -> dict[str, Any] | None:
-    """The record of a finished cell, or None if it is missing, damaged, or was made from something else."""
-    return _record(run.folder / "cells" / cell.id, inputs(cell, run.config))
+    """The record of a finished cell, or None if it is missing, damaged, or was made from something else.
+
+    A cell that was scored on further sets serves as well: where a set cannot be had, the rest of what was published
+    stays of use. What it holds of them is left out.
+    """
+    found = _record(run.folder / "cells" / cell.id, inputs(cell, run.config))
+    if found is None:
+        return None
+    wanted = evaluated(cell, run.config)
+    return found | {part: {name: found[part][name] for name in wanted if name in found[part]} for part in PARTS}
 
 
 def adopt_published(run: Run) -> list[Cell]:
@@ -249,7 +258,8 @@ def evaluate(
 
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:
     """The ranks of a finished cell: ``dataset, question, query_language, passage_language, rank, pool_rank``."""
-    return pd.read_parquet(run.folder / "cells" / f"{cell.id}.parquet")
+    table = pd.read_parquet(run.folder / "cells" / f"{cell.id}.parquet")
+    return table[table["dataset"].isin(evaluated(cell, run.config))]
 
 
 def files(run: Run, cell: Cell) -> list[Path]:
@@ -298,9 +308,16 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
 def _record(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
     value = artifacts.read_sealed(path.with_name(path.name + ".json"))
     table = path.with_name(path.name + ".parquet")
-    if value is None or value.get("inputs") != wanted or not table.exists():
+    if value is None or not table.exists() or not _serves(value.get("inputs"), wanted):
         return None
     return value if artifacts.file_digest(table) == value["sha256"] else None
+
+
+def _serves(made: Any, wanted: dict[str, Any]) -> bool:
+    """Whether a cell was made from the same inputs, its test sets being those wanted, and perhaps others."""
+    if not isinstance(made, dict) or not isinstance(made.get("eval"), dict):
+        return False
+    return made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
 
 
 def _write(ranks: pd.DataFrame, path: Path) -> None:

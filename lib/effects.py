@@ -15,6 +15,7 @@ from lib.cells import NONE
 from lib.config import Run
 
 MARGIN, RELATIVE_MARGIN = 0.01, 0.05
+ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 HYBRID = "hybrid-0.5"
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lib import bias, data, figures_batches, findings, metrics, panels, paths, style, tables
+from lib import bias, cells, data, figures_batches, findings, metrics, panels, paths, style, tables
 from lib.config import Run
 
 FIRST_BATCHES = 24
-SMOOTHED = 9  # steps, centred
 COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no fine-tuning
 ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
 
@@ -23,8 +23,9 @@ ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned 
 @style.house()
 def data_at_a_glance(run: Run) -> Figure:
     """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
-    names = [name for name in run.config.eval if not name.endswith(findings.PARTS) and name != data.BY_SHARD]
-    names = names or run.config.eval
+    scored = {name for cell in cells.of(run) for name in cells.evaluated(cell, run.config)} or set(run.config.eval)
+    scored = [name for name in run.config.eval if name in scored]
+    names = [name for name in scored if not name.endswith(findings.PARTS) and name != data.BY_SHARD] or scored
     sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
     figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
@@ -86,17 +87,21 @@ def loss_curves(run: Run) -> Figure:
             part = log[(log["train"] == train) & (log["strategy"] == name)]
             for _, raw in part.groupby("seed"):
                 axes.plot(raw["step"], raw["loss"], color=style.COLOURS[name], alpha=0.3, linewidth=0.7)
-            mean = part.groupby("step")["loss"].mean().rolling(SMOOTHED, center=True, min_periods=1).mean()
+            mean = part.groupby("step")["loss"].mean()
             if len(mean):
-                axes.plot(mean, color=style.COLOURS[name], linestyle=style.LINES[name], linewidth=2, label=name)
+                mean = mean.rolling(findings.few(len(mean)), min_periods=1).mean()
+                axes.plot(mean, color=style.COLOURS[name], linestyle=style.LINES[name], linewidth=2)
         axes.set(title=f"Training on {style.name(train)}", xlabel="training step", ylim=(0, None))
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.axes[0].set_ylabel("loss (InfoNCE, nats)")
-    figure.axes[-1].legend(handlelength=3)
+    names = [name for name in style.STRATEGIES if name in set(log["strategy"])]
+    lines = [Line2D([], [], color=style.COLOURS[n], linestyle=style.LINES[n], linewidth=2, label=n) for n in names]
+    figure.axes[-1].legend(handles=lines, handlelength=3)
+    window = findings.few(int(log["step"].max()))
     note = (
-        f"Strong lines: mean over {SMOOTHED} steps. To tell passages of one language apart is another task than "
-        "across languages: compare a curve with its own start, not with the others."
+        f"Strong lines: mean of the last {window} steps, as in the title. To tell passages of one language apart is "
+        "another task than across languages: compare a curve with its own start, not with the others."
     )
     style.frame(figure, run, tables.source(run), findings.losses(log), note)
     return figure
@@ -119,7 +124,7 @@ def map_by_setting(run: Run) -> Figure:
             one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
             panels.comparison(axes, *one, rows[task], named=setting == settings[0])
             axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
-    note = f"Bold: the highest, and what is within {findings.number(findings.EQUAL)} of it."
+    note = f"{_means(shown)}Bold: the highest, and what is within {findings.number(findings.EQUAL)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
     style.frame(figure, run, tables.source(run), findings.effectiveness(table), note)
     return figure
@@ -171,7 +176,7 @@ def rank_distances(run: Run) -> Figure:
     panels.rank_axis(grid[0])
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
     macro = tables.read(run, "metrics.csv")
-    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), " ".join(notes))
+    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), _means(table) + " ".join(notes))
     return figure
 
 
@@ -215,6 +220,14 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     "rank_distance": ("Rank distance", rank_distances),
     "top10": ("Languages of the top 10", top10_languages),
 }
+
+
+def _means(table: pd.DataFrame) -> str:
+    """What marks stand for where there are several seeds."""
+    by_train = table.dropna(subset=["seed"]).groupby("train")["seed"].nunique()
+    if not (by_train > 1).any():
+        return ""
+    return f"Means of {findings.counted_seeds(by_train)}; thin dots and lines: each seed, and their range. "
 
 
 def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:

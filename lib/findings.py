@@ -8,21 +8,45 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from lib import bias, style
+from lib import bias, effects, paths, style
 from lib.parallel import LANGUAGES, ParallelSet
 
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value
 PARTS = ("-heldout", "-new")
+VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
+ROBUST = {
+    "more robust": "more robust than",
+    "equivalent": "as robust as",
+    "inconclusive": "undecided against",
+    "less robust": "less robust than",
+}
 Task = tuple[str, str]  # trained on, scored on
 Values = Mapping[str, float]  # by strategy
 
 
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5."""
+    """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5.
+
+    Of seeds those that all strategies have (see `paired`).
+    """
     hybrid = table["strategy"] == "hybrid"
     alphas = sorted(table.loc[hybrid, "alpha"].unique(), key=lambda alpha: (abs(alpha - 0.5), alpha))
-    return table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table
+    return paired(table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table)
+
+
+def paired(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those seeds that all strategies and alphas have after the same training, scored on the same set.
+
+    Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
+    """
+    task = [name for name in ("train", "dataset") if name in table]
+    trained = table["seed"].notna()
+    labels = table["strategy"] + table["alpha"].map(str)
+    keys = [table.loc[trained, name] for name in (*task, "seed")]
+    having = labels[trained].groupby(keys).transform("nunique")
+    most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
+    return table[~trained | (having == most).reindex(table.index, fill_value=False)]
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:
@@ -166,20 +190,24 @@ def own_pool_share(top: pd.DataFrame) -> float:
 
 
 def losses(log: pd.DataFrame) -> str:
-    """The finding on the loss, from ``training_log.csv``: first and last tenth of the steps."""
+    """The finding on the loss, from ``training_log.csv``: first and last ten steps."""
     ends: dict[str, dict[str, list[float]]] = {}
     fell = trainings = 0
     for (train, strategy, _), part in chosen(log).groupby(["train", "strategy", "seed"], sort=False):
-        tenth = max(1, len(part) // 10)
-        loss = part.sort_values("step")["loss"]
-        fell += loss.tail(tenth).mean() < loss.head(tenth).mean()
+        loss, ends_of = part.sort_values("step")["loss"], few(len(part))
+        fell += loss.tail(ends_of).mean() < loss.head(ends_of).mean()
         trainings += 1
-        ends.setdefault(train, {}).setdefault(strategy, []).append(loss.tail(tenth).mean())
+        ends.setdefault(train, {}).setdefault(strategy, []).append(loss.tail(ends_of).mean())
     shown = [
         f"on {style.name(train)} at {joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
         for train, by in ends.items()
     ]
     return f"The loss falls in {fell} of {trainings} trainings; it ends {'; '.join(shown)}"
+
+
+def few(steps: int) -> int:
+    """How many steps a loss is averaged over, at the start and at the end: 10, of short trainings up to half."""
+    return max(1, min(10, steps // 2))
 
 
 def compositions(log: pd.DataFrame) -> str:
@@ -246,8 +274,47 @@ def number(value: float, sign: bool = False) -> str:
 
 
 def standing(low: float, high: float) -> str:
-    """Where the first of two stands, by the interval of its difference from the second."""
-    return "ahead of" if low > 0 else "behind" if high < 0 else "level with"
+    """Where the first of two stands, by the interval of its difference from the second.
+
+    ``just``: it differs from 0, and by less than the .01 mAP that count as equal.
+    """
+    equal = low > -effects.MARGIN and high < effects.MARGIN
+    if low > 0 or high < 0:
+        return f"{'just ' * equal}{'ahead of' if low > 0 else 'behind'}"
+    return "level with" if equal else "undecided against"
+
+
+def sides(stands: Mapping[str, str]) -> str:
+    """What something stands to, grouped by how: ``ahead of x-x and x-x-mono and level with x-y``."""
+    groups: dict[str, list[str]] = {}
+    for name, how in stands.items():
+        groups.setdefault(how, []).append(name)
+    return joined(f"{how} {joined(names)}" for how, names in groups.items())
+
+
+def robust(rows: pd.DataFrame) -> str:
+    """How hybrid holds up in a domain shift, by the ``verdict`` of each row on the difference of losses."""
+    return sides({row.baseline: ROBUST[row.verdict] for row in rows.itertuples()})
+
+
+def counted_seeds(counts: pd.Series) -> str:
+    """``1 seed``, ``5 seeds``, ``2 to 5 seeds``."""
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least} to {most} seeds" if least < most else f"{least} seed{'s' * (least > 1)}"
+
+
+def verdicts(claims: pd.DataFrame) -> str:
+    """How many of the paper's claims came out how, from ``claims.csv``; those on results apart from the others."""
+    own = claims[claims["id"].str.fullmatch(r"\d+")]
+    listed = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str)
+    on_results = own["id"].isin(listed.loc[listed["kind"] == "effect", "id"])
+    parts = []
+    for what, part in (("claims on results", own[on_results]), ("on method and data", own[~on_results])):
+        counts = part["verdict"].value_counts()
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
+        waits = " (provisional)" if part["reason"].str.contains("provisional").any() else ""
+        parts.append(f"{len(part)} {what}: {said}{waits}")
+    return f"Of the paper's {'; of its '.join(parts)}"
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -4,10 +4,12 @@ Encoders and training differ, so values are not expected to agree. What can agre
 between strategies, and their order. The MIRACL tables (12, 13) are left out: our pool is another.
 """
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 
-from lib import paths, tables
+from lib import findings, paths, tables
 from lib.config import Run
 
 TABLES = range(1, 9)
@@ -36,7 +38,7 @@ def table(run: Run) -> pd.DataFrame:
 def ours(run: Run) -> pd.DataFrame:
     """Our value for each row that the paper has: by query language, and the mean over them."""
     table = tables.read(run, "metrics_by_language.csv.gz")
-    table = table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)]
+    table = findings.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
     other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
     table = table[table["train"] == table["dataset"].map(other)]
     keys = ["dataset", "train", "setting", "metric", "strategy"]
@@ -63,6 +65,20 @@ def summary(ledger: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def by_chance(ledger: pd.DataFrame) -> tuple[float, float]:
+    """How many directions and orders would agree if our three values of each group stood in any order: the mean."""
+    kept = ledger[ledger["direction"] != NOT_RUN]
+    wide = kept.pivot(index=GROUP, columns="strategy", values=["paper", "ours"])
+    metric = wide.index.get_level_values("metric").to_numpy()
+    paper, own = (wide[column][["hybrid", "x-x-mono", "x-y"]].to_numpy() for column in ("paper", "ours"))
+    theirs, directions, orders = _all_signs(paper, metric), [], []
+    for order in permutations(range(3)):
+        same = theirs == _all_signs(own[:, order], metric)
+        directions.append(same[:, 0, 1:].sum())
+        orders.append(same.all(axis=(1, 2)).sum())
+    return float(np.mean(directions)), float(np.mean(orders))
+
+
 def _compared(part: pd.DataFrame) -> pd.DataFrame:
     """Direction and order of the strategies of one group."""
     if part["ours"].isna().any():
@@ -78,8 +94,14 @@ def _compared(part: pd.DataFrame) -> pd.DataFrame:
 def _signs(values: pd.Series, metric: str) -> pd.DataFrame:
     """Sign of row minus column for each two strategies, 0 for a tie; better is positive in every measure."""
     ordered = values.sort_index()
-    difference = ordered.to_numpy()[:, None] - ordered.to_numpy()[None, :]
-    tie = TIE.get(metric, 0.01 * ordered.min())
-    signs = np.where(np.abs(difference) <= tie + 1e-12, 0, np.sign(difference))
-    signs = signs if metric in TIE else -signs
-    return pd.DataFrame(signs.astype(int), ordered.index, ordered.index)
+    [signs] = _all_signs(ordered.to_numpy()[None], np.array([metric]))
+    return pd.DataFrame(signs, ordered.index, ordered.index)
+
+
+def _all_signs(values: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """The same for float [groups, strategies], each group of one metric: int [groups, strategies, strategies]."""
+    difference = values[:, :, None] - values[:, None, :]
+    tie = np.array([TIE.get(name, np.nan) for name in metric])
+    tie = np.where(np.isnan(tie), 0.01 * values.min(axis=1), tie)[:, None, None]
+    signs = np.where(np.abs(difference) <= tie + 1e-12, 0, np.sign(difference)).astype(int)
+    return np.where(np.isin(metric, list(TIE))[:, None, None], signs, -signs)

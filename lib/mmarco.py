@@ -103,6 +103,19 @@ def rows(
             yield {"id": f"{query}#{positive}-{negative}", "split": "train", **sides}
 
 
+def package() -> Any:
+    """The package that downloads mMARCO.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import ir_datasets
+    except ImportError as error:
+        raise UserError("mMARCO needs a package that is not here: pip install ir-datasets==0.6.3") from error
+    return ir_datasets
+
+
 def released(language: str, part: str) -> Path:
     """The local path of a released file, downloaded if need be.
 
@@ -115,13 +128,9 @@ def released(language: str, part: str) -> Path:
     """
     if not sys.stderr.isatty():
         os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
+    name, source = SOURCES[language], package()
     try:
-        import ir_datasets
-    except ImportError as error:
-        raise UserError("mMARCO needs a package that is not here: pip install ir-datasets==0.6.3") from error
-    name = SOURCES[language]
-    try:
-        return Path(getattr(ir_datasets.load(name), f"{part}_path")())
+        return Path(getattr(source.load(name), f"{part}_path")())
     except Exception as error:  # of requests, of the MD5 check, of a full disk: the remedy is the same
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         remedy = "connect and start again (files that are complete are kept), or train on a .jsonl file of your own"

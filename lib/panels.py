@@ -144,12 +144,15 @@ def rank_axis(axes: Axes) -> None:
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
-def legend(axes: Axes, names: list[str]) -> None:
-    """The strategies' marks in one line above a panel; it may reach over the next one's."""
+def legend(axes: Axes, names: list[str], columns: int = 0) -> None:
+    """The strategies' marks in one line above a panel, where it may reach over the next one's; or in its columns."""
     marks_of = [Line2D([], [], color=style.COLOURS[n], marker=style.MARKERS[n], linestyle="") for n in names]
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0}
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if not columns else {"loc": "center left"}
+    place |= {"borderaxespad": 0.2, "borderpad": 0}
     labels = [style.name(name) for name in names]
-    axes.legend(marks_of, labels, ncols=len(names), handletextpad=0.1, columnspacing=1, **place).set_in_layout(False)
+    axes.legend(
+        marks_of, labels, ncols=columns or len(names), handletextpad=0.1, columnspacing=1, **place
+    ).set_in_layout(False)
 
 
 def positions(rows: list[tuple[str, str]]) -> Any:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import evidence, runs, tables
+from lib import evidence, findings, metrics, runs, tables
+from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
 
@@ -33,9 +34,23 @@ def text(run: Run, name: str) -> str:
     return main(table) if name == MAIN else table.to_csv(sep="\t", index=False, lineterminator="\n")
 
 
-def main(metrics: pd.DataFrame) -> str:
+def scores(run: Run, cell: Cell) -> list[str]:
+    """What a finished cell scored, one line a test set: mAP in each setting, and rank distance."""
+    lines = []
+    for dataset, units in tables.all_units(run, cell):
+        means = metrics.macro(metrics.by_language(units)).set_index(["metric", "setting"])["value"]
+        maps = means["map"]
+        said = ", ".join(f"{findings.number(maps[name])} {name}" for name in metrics.SETTINGS if name in maps)
+        distance = means.get(("rank_distance", "multilingual"))
+        lines.append(
+            f"    {dataset}: mAP {said}" + (f"; rank distance {distance:,.0f}" if distance is not None else "")
+        )
+    return lines
+
+
+def main(table: pd.DataFrame) -> str:
     """The main table, from ``metrics.csv``: mAP with 3 decimals, rank distances as whole numbers."""
-    wide = runs.headline(metrics).reset_index()
+    wide = runs.headline(table).reset_index()
     for column in wide.columns[3:]:
         wide[column] = wide[column].map("{:.0f}".format if column == "rank distance" else "{:.3f}".format)
     return wide.to_csv(sep="\t", index=False, lineterminator="\n")

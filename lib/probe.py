@@ -25,9 +25,11 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
         passages: float32 [passages, dimensions] of length 1, rows as in ``data.passages``.
 
     Returns:
-        ``before`` and ``after`` centring: ``language_accuracy``, ``own_language_neighbours``, ``centroid_distance``;
-        ``chance`` for the first two, of vectors without language; and ``centred``, the macro means of all measures
-        of effectiveness and rank distance after centring (see `lib.metrics.macro`), as rows.
+        ``before`` and ``after`` centring: ``own_language_neighbours``, ``centroid_distance``, and before it
+        ``language_accuracy``; ``chance`` for the first and the last, of vectors without language; and ``centred``, the
+        macro means of all measures of effectiveness and rank distance after centring (see `lib.metrics.macro`), as
+        rows. A linear classifier is not asked after centring: the mean of what it is tested on is then minus that of
+        what it was trained on, so that it does worse than chance on any vectors.
     """
     language = data.passages["language"].map(data.languages.index).to_numpy()
     asked = data.queries["language"].map(data.languages.index).to_numpy()
@@ -35,7 +37,8 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
     ranks = search.rank(centred_queries, centred_passages, data).ranks
     shares = np.bincount(language) / len(language)
     return {
-        "before": _measures(passages, language),
+        "before": _measures(passages, language)
+        | {"language_accuracy": round(language_accuracy(passages, language), 6)},
         "after": _measures(centred_passages, language),
         "chance": {
             "language_accuracy": float(shares.max()),
@@ -98,5 +101,5 @@ def centroid_distance(vectors: np.ndarray, language: np.ndarray) -> float:
 
 
 def _measures(vectors: np.ndarray, language: np.ndarray) -> dict[str, float]:
-    measures = (language_accuracy, own_language_neighbours, centroid_distance)
+    measures = (own_language_neighbours, centroid_distance)
     return {measure.__name__: round(measure(vectors, language), 6) for measure in measures}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from lib import artifacts, config, evidence, gallery, paths, progress, readme, sheets, shift, style, tables
+from lib import artifacts, config, evidence, findings, gallery, paths, progress, readme, sheets, shift, style, tables
 from lib.config import Run
 from lib.figures_evidence import VERDICTS
 from lib.sheets import Sheet
@@ -149,10 +149,10 @@ def _judged(run: Run) -> dict[str, Any]:
     return {
         "question": asked["claim"],
         "said": readme.WORDS[verdict],
-        "meaning": f"{readme.MEANING} {readme.on_mlqa(rows)}" if len(rows) else _elsewhere(run),
+        "meaning": f"{readme.outcome(rows)} {readme.MEANING}" if len(rows) else _elsewhere(run),
         "answer": sheets.answer(rows) if len(rows) else None,
         "rests": f"{asked['reason']}; {asked['caveat']}",
-        "counted": readme.counted(claims),
+        "counted": f"{findings.verdicts(claims)}.",
         "claims": [claim | {"mark": VERDICTS[claim["verdict"]][1]} for claim in claims.to_dict("records")],
         "others": [sheet for sheet in others if len(sheet.rows)],
     }

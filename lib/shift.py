@@ -12,7 +12,7 @@ from lib.cells import NONE
 from lib.config import Run
 from lib.effects import HYBRID, Key, Scores, common_seeds, language_groups
 
-WIKIPEDIA = ("xquad-r", "mlqa-r")
+WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
 BASELINES = ("en-en", "x-x", "x-x-mono", "x-y")
 GAIN_IN, GAIN_OUT, LOSS, DIFFERENCE = "gain in domain", "gain on the other set", "shift loss", "difference of losses"
 AT_HOME, AWAY = "difference in domain", "difference on the other set"  # of gains, and so of mAP itself

@@ -51,8 +51,9 @@ def interval_of(
 ) -> Interval:
     """Crossed bootstrap of a number made from several macro means: questions and seeds are drawn independently.
 
-    Drawing questions alone would leave out that another seed gives another model: where seeds vary, the coverage
-    of such a nominal 95% interval falls to .79.
+    Drawing questions alone would leave out that another seed gives another model. Few seeds show too little of that:
+    where they vary as they do here, three times as much as the mean over questions, a nominal 95% interval covers .91
+    with 5 seeds, .86 with 3, .79 with 2 and .46 with 1 (simulated in ``tests/test_stats.py``).
 
     Args:
         groups: arrays as for `macro_mean`. Those of a group have the same questions, drawn together; all groups have

@@ -108,7 +108,7 @@ def seeds(run: Run) -> str:
     """What the number of seeds allows to say."""
     count = len(run.config.seeds)
     most = "up to " if run.finished else ""  # seeds of the plan that are not all there yet
-    return "1 seed" if count == 1 else f"means of {most}{count} seeds; thin dots and lines: each seed, range"
+    return "1 seed" if count == 1 else f"{most}{count} seeds"
 
 
 def name(key: str) -> str:

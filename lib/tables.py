@@ -92,6 +92,7 @@ def vectors(run: Run) -> pd.DataFrame:
     for cell in cells.of(run):
         for dataset, read in cells.record(run, cell)["vectors"].items():
             identity = {**cell.columns(), "dataset": dataset}
+            read["after"].pop("language_accuracy", None)  # below chance on any vectors, see `lib.probe.read_off`
             for when in ("before", "after", "chance"):
                 rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in read[when].items()]
     return pd.DataFrame(rows, columns=[*KEYS[:6], "centring", "measure", "value"])

@@ -4,10 +4,11 @@ import json
 import shutil
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, cells, config, tables
+from lib import artifacts, cells, config, printed, tables
 from lib.cells import Cell
 
 # --- names, order, rules ---
@@ -210,6 +211,37 @@ def test_published_cells_are_adopted_only_where_they_fit_and_are_whole(run):
     cut(published / f"{none.id}.parquet")
     assert cells.adopt_published(run) == [trained]
     assert not cells.is_published(run, none)
+
+
+def test_a_cell_scored_on_further_sets_serves_a_run_that_lacks_them(run, inputs):
+    """As where one of the sets can be had by nobody else: what was published on the others stays of use."""
+    other = inputs / "more.jsonl"
+    other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
+    run = replace(run, overrides=tuple(text for text in run.overrides if not text.startswith("eval=")))  # one folder
+    both = replace(run, config=replace(run.config, eval=(*run.config.eval, str(other))))
+    none = cells.plan(run.config)[0]
+    cells.finish(both, none)
+    assert cells.record(run, none)["inputs"]["eval"].keys() == {*run.config.eval, str(other)}
+    assert list(cells.record(run, none)["top"]) == list(cells.record(run, none)["vectors"]) == list(run.config.eval)
+    shared = cells.ranks(both, none).query("dataset == @run.config.eval[0]")
+    pd.testing.assert_frame_equal(cells.ranks(run, none), shared)
+    shutil.rmtree(run.folder / "cells")
+    cells.finish(run, none)
+    pd.testing.assert_frame_equal(cells.ranks(run, none).reset_index(drop=True), shared.reset_index(drop=True))
+    assert cells.record(both, none) is None  # the other way round something is missing
+
+
+def test_what_a_cell_scored_is_printed_as_its_tables_will_say(run):
+    none = cells.plan(run.config)[0]
+    cells.finish(run, none)
+    [line] = printed.scores(run, none)
+    for cell in only_plan(run, "x-x-mono", "x-y", "hybrid-0.5"):
+        cells.finish(run, cell)
+    tables.write(run)
+    table = tables.read(run, "metrics.csv").query("strategy == 'none'").set_index(["metric", "setting"])["value"]
+    parts = [f"{table['map', setting]:.3f}"[1:] + f" {setting}" for setting in table["map"].index]
+    assert all(part in line for part in parts) and line.count(" .") == len(parts)
+    assert line.endswith(f"rank distance {table['rank_distance', 'multilingual']:,.0f}")
 
 
 def test_own_cells_go_before_published_ones(run):

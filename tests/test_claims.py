@@ -32,6 +32,7 @@ def evidence(rows=(), shifts=(), overlap=(), metrics=None, log=None, profile="fu
     [
         ([0.02, 0.01, 0.03, 0.02], REPRODUCED),
         ([0.02, 0.00, 0.03, 0.02], PARTLY),
+        ([0.02, 0.01], PARTLY),  # the other benchmark did not run
         ([0.02, -0.02, 0.03, 0.02], PARTLY),
         ([0.00, 0.001, -0.001, 0.002], NOT),
         ([-0.02, -0.02, -0.03, -0.02], NOT),
@@ -70,16 +71,30 @@ def test_substantially_is_above_ten_percent_with_the_lower_end(lows, verdict):
 
 
 def test_claims_on_encoders_that_did_not_run_say_so_and_name_the_one_that_did():
-    rows = [effect(*task, b, 0.02) for task in TASKS for b in ("x-x-mono", "x-y")]
+    settings = ("monolingual", "cross-lingual", "multilingual")
+    rows = [effect(*task, b, 0.02, setting=s) for task in TASKS for b in ("x-x-mono", "x-y") for s in settings]
     verdict, reason, _ = claims.best_with_both_encoders(evidence(rows))
     assert verdict == NOT_RUN and "e5-small-q4 did: reproduced" in reason
+    assert claims.best_with_both_encoders(evidence())[1] == "XLM-R and LaBSE did not run"
 
 
 def test_zero_shot_is_judged_for_languages_absent_from_training_too():
-    rows = [effect(*task, "none", 0.2) for task in TASKS]
-    rows.append(effect("mlqa-r", "xquad-r", "none", -0.1) | {"languages": effects.UNSEEN})
-    assert claims.zero_shot(evidence(rows))[0] == PARTLY
-    assert claims.zero_shot(evidence(rows[:2]))[0] == REPRODUCED
+    groups = [(TASKS[1], effects.ALL), *((TASKS[0], name) for name in (effects.ALL, effects.SEEN, effects.UNSEEN))]
+    rows = [
+        effect(*task, baseline, 0.2) | {"languages": languages}
+        for task, languages in groups
+        for baseline in ("none", "x-x-mono", "x-y")
+    ]
+    rows.append(effect(*TASKS[1], "none", -0.03, setting="monolingual"))
+    verdict, reason, numbers = claims.zero_shot(evidence(rows))
+    assert (verdict, reason) == (
+        REPRODUCED,
+        "of 9 comparisons: 9 better",
+    )  # those over all languages do not count twice
+    assert numbers.endswith("xquad-r -> mlqa-r, monolingual, against none: -0.030 [-0.034, -0.026], 5 seeds")
+    rows[-2] = effect(*TASKS[0], "x-y", 0.0) | {"languages": effects.UNSEEN}
+    assert claims.zero_shot(evidence(rows))[:2] == (PARTLY, "of 9 comparisons: 8 better, 1 equivalent")
+    assert claims.zero_shot(evidence(rows[:3]))[:2] == (PARTLY, "of 9 comparisons: 3 better, 6 not run")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +175,18 @@ def test_the_ledger_compares_direction_and_order_with_the_papers(own_folders):
     mean = mean[mean["setting"] == "multilingual"].set_index("strategy")
     assert mean["direction"].to_dict() == {"x-x-mono": ledger.DIFFER, "x-y": ledger.AGREE, "hybrid": ledger.DIFFER}
     assert set(mean["order"]) == {ledger.DIFFER}
+
+
+def test_agreement_by_chance_by_hand():
+    """Paper: x-x-mono < x-y < hybrid. Of our 6 orders 1 is the paper's; hybrid is above each of the two in 3."""
+    row = {"table": 3, "paper_encoder": "xlm-r", "dataset": "xquad-r", "setting": "multilingual", "metric": "map"}
+    values = {"x-x-mono": 0.1, "x-y": 0.2, "hybrid": 0.3}
+    kept = [
+        row | {"language": "en", "strategy": s, "paper": v, "ours": v, "direction": ledger.AGREE}
+        for s, v in values.items()
+    ]
+    gone = [one | {"language": "de", "ours": np.nan, "direction": ledger.NOT_RUN} for one in kept]
+    assert ledger.by_chance(pd.DataFrame(kept + gone)) == pytest.approx((1.0, 1 / 6))
 
 
 def test_every_cell_of_tables_1_to_8_is_in_the_ledger_and_says_if_it_was_not_run(own_folders):

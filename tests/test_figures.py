@@ -176,8 +176,34 @@ def test_leaders_are_the_best_and_all_within_the_tolerance(values, lowest):
 
 def test_of_several_alphas_the_one_nearest_to_half_stands_for_hybrid():
     table = pd.DataFrame({"strategy": ["x-y", "hybrid", "hybrid", "hybrid"], "alpha": [0.0, 0.25, 0.5, 0.75]})
+    table["seed"] = 0
     assert findings.chosen(table)["alpha"].tolist() == [0.0, 0.5]
     assert findings.chosen(table[table["alpha"] != 0.5])["alpha"].tolist() == [0.0, 0.25]
+
+
+def test_means_are_taken_over_the_seeds_that_all_strategies_have_after_the_same_training():
+    made = {("xquad-r", "x-y"): (0, 1), ("xquad-r", "hybrid"): (0, 1, 2), ("mlqa-r", "x-y"): (3,)}
+    rows = [(*cell, 0.5 if cell[1] == "hybrid" else 0.0, seed) for cell, seeds in made.items() for seed in seeds]
+    rows.append(("none", "none", np.nan, np.nan))
+    table = pd.DataFrame(rows, columns=["train", "strategy", "alpha", "seed"])
+    kept = findings.paired(table)
+    assert kept["seed"].tolist() == pytest.approx([0, 1, 0, 1, 3, np.nan], nan_ok=True)
+    assert findings.paired(table[table["train"] == "none"])["train"].tolist() == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "how"),
+    [
+        ((0.001, 0.02), "ahead of"),
+        ((0.001, 0.009), "just ahead of"),
+        ((-0.009, 0.009), "level with"),
+        ((-0.02, 0.005), "undecided against"),
+        ((-0.009, -0.001), "just behind"),
+        ((-0.02, -0.001), "behind"),
+    ],
+)
+def test_where_one_strategy_stands_to_another_follows_from_interval_and_margin(interval, how):
+    assert findings.standing(*interval) == how
 
 
 def test_numbers_are_written_as_in_the_paper():

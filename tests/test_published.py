@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from lib import cells, config, evidence, paths, readme, tables
+from lib import cells, config, data, evidence, paths, readme, tables
 
 PUBLISHED = paths.ROOT / "results" / "default" / "published"
 
@@ -26,6 +26,13 @@ def assert_zero_shot(metrics: pd.DataFrame, encoder: str, dataset: str) -> None:
     for setting, value in zip(("monolingual", "cross-lingual", "multilingual"), expected, strict=True):
         assert found[setting, "map"] == pytest.approx(value, abs=0.002), setting
     assert found["multilingual", "rank_distance"] == pytest.approx(distance, rel=0.01)
+
+
+@pytest.mark.real_data
+def test_the_readme_says_how_many_questions_and_articles_the_held_out_part_has(real_data):
+    held_out = data.evaluation_set("xquad-r-heldout").questions
+    text = " ".join((paths.ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"the {len(held_out)} held-out questions of XQuAD-R come from {held_out['group'].nunique()} articles" in text
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, claims, config, gallery, paths, readme, report, runs, shift, style, tables
+from lib import artifacts, claims, config, findings, gallery, paths, readme, report, runs, shift, style, tables
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000
@@ -177,10 +177,14 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(run):
         parts = (claim.id, claim.claim, claim.verdict, claim.reason, claim.rule.replace("`", ""), claim.caveat)
         assert all(" ".join(part.split()) in text for part in (*parts, *claim.numbers.split("; ")))
     own = judged[~judged["id"].isin(["S", "RQ"])]
-    for verdict in (claims.REPRODUCED, claims.PARTLY, claims.NOT_RUN):
-        count = (own["verdict"] == verdict).sum()
-        assert (f"{count} {verdict}" in readme.counted(judged)) == (count > 0)
-    assert readme.counted(judged) in " ".join(words(e) for e in parsed(run).iter("p"))
+    said = findings.verdicts(judged)
+    assert said in " ".join(words(e) for e in parsed(run).iter("p"))
+    results, method = said.split("; of its ")
+    for part, found in ((results, own[-4:]), (method, own[:-4])):
+        for verdict in (claims.REPRODUCED, claims.PARTLY, claims.NOT_RUN):
+            count = (found["verdict"] == verdict).sum()
+            assert (f"{count} {verdict}" in part) == (count > 0)
+        assert ("(provisional)" in part) == found["reason"].str.contains("provisional").any()
 
 
 def test_the_main_table_is_that_of_the_run(run):
@@ -215,21 +219,44 @@ def test_the_mean_over_languages_is_the_multilingual_map(tiny):
     assert list(languages.mean(axis=1)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_where_hybrid_stands_on_mlqa_r_follows_from_the_intervals_there():
-    made = [("en-en", 0.1, 0.2), ("x-x", 0.0, 0.2), ("x-x-mono", 0.01, 0.03), ("x-y", -0.2, -0.1)]
-    quantities = {shift.DIFFERENCE: (-1, 1), shift.AT_HOME: (-1, 1)}
-    rows = [
-        {"dataset": "mlqa-r", "train": "xquad-r", "shift": "near", "setting": "multilingual", "languages": "all",
-         "strategy": "hybrid-0.5", "baseline": baseline, "quantity": quantity, "value": (low + high) / 2,
-         "low": low, "high": high, "seeds": 5}
-        for baseline, *away in made
-        for quantity, (low, high) in (quantities | {shift.AWAY: away}).items()
+def shifted(train: str, made: list[tuple], seeds: int) -> list[dict]:
+    """Rows of a domain shift: of each baseline D, and hybrid minus it on MLQA-R."""
+    return [
+        {"dataset": "mlqa-r", "train": train, "shift": shift.kind(train, "mlqa-r"), "setting": "multilingual",
+         "languages": "all", "strategy": "hybrid-0.5", "baseline": baseline, "quantity": quantity,
+         "value": (low + high) / 2, "low": low, "high": high, "seeds": seeds}
+        for baseline, loss, away in made
+        for quantity, (low, high) in {shift.DIFFERENCE: loss, shift.AT_HOME: (-1, 1), shift.AWAY: away}.items()
     ]  # fmt: skip
-    verdict, found = readme.compared(pd.DataFrame(rows))
-    assert verdict == "inconclusive"
-    assert readme.on_mlqa(found) == (
-        "Trained on XQuAD-R, hybrid is ahead of en-en and x-x-mono, level with x-x and behind x-y on MLQA-R itself."
+
+
+NEAR = [
+    ("en-en", (0.1, 0.2), (0.1, 0.2)),
+    ("x-x", (-1, 1), (-0.02, 0.2)),
+    ("x-x-mono", (0.001, 0.03), (0.001, 0.009)),
+    ("x-y", (-0.2, -0.1), (-0.009, 0.009)),
+]
+
+
+def test_the_outcome_names_for_each_shift_what_hybrid_is_more_and_less_robust_than():
+    verdict, found = readme.compared(pd.DataFrame(shifted("xquad-r", NEAR, 5)))
+    assert verdict == "mixed"
+    assert readme.outcome(found) == (
+        "In the near shift, trained on XQuAD-R, hybrid is less robust than en-en and x-x-mono, undecided against x-x "
+        "and more robust than x-y; on MLQA-R itself it is ahead of en-en, undecided against x-x, just ahead of "
+        "x-x-mono and level with x-y."
     )
+    assert readme.near_and_far(found).endswith("Not run yet: far.")
+
+
+def test_a_shift_of_few_seeds_and_baselines_says_so():
+    rows = shifted("xquad-r", NEAR, 5) + shifted("parallel-docs", [("x-y", (-0.2, -0.1), (-0.3, -0.2))], 1)
+    _, found = readme.compared(pd.DataFrame(rows))
+    assert readme.outcome(found).endswith(
+        "In the far shift, trained on parallel-docs (provisional: 1 seed), hybrid is more robust than x-y; on MLQA-R "
+        "itself it is behind x-y."
+    )
+    assert readme.near_and_far(found).endswith("Not run yet: far against en-en, x-x and x-x-mono.")
 
 
 @pytest.mark.real_data
@@ -238,10 +265,11 @@ def test_the_answer_of_full_is_that_of_the_readme(full):
     verdict, rows = shift.answer(moved)
     quoted = html.unescape(re.sub("<[^>]+>", "", text_of(full).split('<section id="answer"')[1].split("</section>")[0]))
     assert readme.WORDS[verdict] in quoted and readme.MEANING in quoted and readme.near_and_far(rows) in quoted
+    assert readme.outcome(readme.compared(moved)[1]) in quoted
     page = table(full, "Hybrid batches against each other strategy")
     assert shown(page, "that is") == list(rows["verdict"])
     assert_exact(page, "D [95% interval]", rows["value"], "+.3f")
-    lines = [line for line in readme.answer(full, "").splitlines() if line.startswith("| near")]
+    lines = [line for line in readme.answer(full, "").splitlines() if line.startswith(("| near", "| far"))]
     for row, line in zip(page.itertuples(index=False), lines, strict=True):
         cells = [text.replace("−", "-") for text, _ in row]
         assert f"| {' | '.join(cells)} |" == line
