@@ -8,7 +8,7 @@ from lib import artifacts, claims, effects, leaks, ledger, paths, shift, tables
 from lib.config import Run
 
 TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
-RULES = ("effects", "shift", "stats", "leaks", "ledger", "claims")
+RULES = ("tables", "metrics", "effects", "shift", "stats", "leaks", "ledger", "claims")
 SEAL = "evidence.json"
 
 

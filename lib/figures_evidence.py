@@ -22,7 +22,7 @@ VERDICTS = {
 @style.house()
 def alpha_curve(run: Run) -> Figure:
     """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
-    table = findings.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
+    table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
     found = findings.tasks(table[table["setting"] == "multilingual"])
     figure = style.new(run, 4.2)
     sentences = []

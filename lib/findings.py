@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from lib import bias, effects, paths, style
+from lib import bias, effects, paths, style, tables
 from lib.parallel import LANGUAGES, ParallelSet
 
 EQUAL = 0.002
@@ -28,25 +28,11 @@ Values = Mapping[str, float]  # by strategy
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5.
 
-    Of seeds those that all strategies have (see `paired`).
+    Of seeds those that all strategies have (see `lib.tables.paired`).
     """
     hybrid = table["strategy"] == "hybrid"
     alphas = sorted(table.loc[hybrid, "alpha"].unique(), key=lambda alpha: (abs(alpha - 0.5), alpha))
-    return paired(table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table)
-
-
-def paired(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of those seeds that all strategies and alphas have after the same training, scored on the same set.
-
-    Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
-    """
-    task = [name for name in ("train", "dataset") if name in table]
-    trained = table["seed"].notna()
-    labels = table["strategy"] + table["alpha"].map(str)
-    keys = [table.loc[trained, name] for name in (*task, "seed")]
-    having = labels[trained].groupby(keys).transform("nunique")
-    most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
-    return table[~trained | (having == most).reindex(table.index, fill_value=False)]
+    return tables.paired(table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table)
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:

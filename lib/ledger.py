@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from lib import findings, paths, tables
+from lib import paths, tables
 from lib.config import Run
 
 TABLES = range(1, 9)
@@ -38,7 +38,7 @@ def table(run: Run) -> pd.DataFrame:
 def ours(run: Run) -> pd.DataFrame:
     """Our value for each row that the paper has: by query language, and the mean over them."""
     table = tables.read(run, "metrics_by_language.csv.gz")
-    table = findings.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
+    table = tables.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
     other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
     table = table[table["train"] == table["dataset"].map(other)]
     keys = ["dataset", "train", "setting", "metric", "strategy"]

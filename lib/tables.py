@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from lib import artifacts, bias, cells, data, metrics
+from lib import artifacts, bias, cells, data, metrics, paths
 from lib.config import FACTS_ONLY, Run, as_dict
 
 PROVENANCE = "provenance.json"
+RULES = ("tables", "metrics", "bias")  # the code that makes tables of cells
 TABLES = (
     "metrics.csv",
     "metrics_by_language.csv.gz",
@@ -58,9 +59,9 @@ def write_training_log(run: Run) -> None:
 
 
 def current(run: Run) -> bool:
-    """Whether all tables are there, undamaged, and made from the run's present cells."""
+    """Whether all tables are there, undamaged, and made from the run's present cells by today's code."""
     made = artifacts.read_sealed(run.folder / PROVENANCE)
-    if made is None or made.get("digest") != digest(run):
+    if made is None or made.get("digest") != digest(run) or made.get("rules") != _rules():
         return False
     files = {name: run.folder / name for name in TABLES}
     return all(p.exists() and artifacts.file_digest(p) == made["tables"].get(name) for name, p in files.items())
@@ -125,6 +126,7 @@ def write_provenance(run: Run) -> None:
         "config": as_dict(run.config),
         "software": {name: version(name) for name in names},
         "digest": digest(run),
+        "rules": _rules(),
         "tables": {name: artifacts.file_digest(run.folder / name) for name in TABLES},
         "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
     }
@@ -134,6 +136,20 @@ def write_provenance(run: Run) -> None:
 def read(run: Run, name: str) -> pd.DataFrame:
     """A table of a run; columns that are empty for some rows (alpha, seed) keep their numbers."""
     return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], comment="#")
+
+
+def paired(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those seeds that all strategies and alphas have after the same training, scored on the same set.
+
+    Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
+    """
+    task = [name for name in ("train", "dataset") if name in table]
+    trained = table["seed"].notna()
+    labels = table["strategy"] + table["alpha"].map(str)
+    keys = [table.loc[trained, name] for name in (*task, "seed")]
+    having = labels[trained].groupby(keys).transform("nunique")
+    most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
+    return table[~trained | (having == most).reindex(table.index, fill_value=False)]
 
 
 def labels(table: pd.DataFrame) -> pd.Series:
@@ -150,6 +166,10 @@ def source(run: Run) -> str:
     """What a figure says that it was made from: the `digest` of all cells; of some cells nothing, however many."""
     made = _made(run)
     return "drawn before all cells were made" if None in made else f"cells {artifacts.digest(made)[:16]}"
+
+
+def _rules() -> dict[str, str]:
+    return {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
 
 
 def _made(run: Run) -> list[str | None]:
