@@ -8,7 +8,9 @@ import argparse
 import subprocess
 import sys
 
-SPEED = (["evaluation"], ["encoding"], ["training"], ["training_step"], ["utilisation"], ["explorer"])
+SPEED = (
+    ["evaluation"], ["encoding"], ["training"], ["training_step"], ["time_spent"], ["utilisation"], ["explorer"],
+)  # fmt: skip
 OTHERS = (
     ["scale"], ["kill"], ["kill", "--profile", "default", "--set", "steps=10", "--kills", "5", "--one-run"],
     ["dropout_on_development"], ["checkpoint_choice"],

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from lib import artifacts, effects, findings, paths, runs, shift, style, tables
+from lib import artifacts, cells, effects, findings, paths, runs, shift, style, tables
 from lib.config import Run
 
 Text = Callable[[Run, str], str]
@@ -73,7 +73,9 @@ def answer(run: Run, digest: str) -> str:
         numbers = f"{row.home:+.3f} | {row.away:+.3f} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
     claims = f"{findings.verdicts(tables.read(run, 'claims.csv'))}."
-    source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`."
+    made, planned = len(tables.made_cells(run)), len(cells.plan(run.config))
+    rest = f", {made} of {planned} planned" if made < planned else ""
+    source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`{rest}."
     return "\n".join([*lines, "", f"{near_and_far(rows)} {claims} {source}"])
 
 

@@ -182,6 +182,11 @@ def made_from(run: Run) -> str:
     return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["digest"]
 
 
+def made_cells(run: Run) -> dict[str, dict]:
+    """The cells that the tables on disk were made from, by name, as their provenance says."""
+    return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["cells"]
+
+
 def _pool(dataset: str, run: Run) -> str:
     return data.evaluation_set(dataset, run.config.candidates).pool
 
