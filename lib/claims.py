@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from lib import data, effects, findings, paths, shift, tables
+from lib import data, effects, findings, paths, shift, tables, wording
 from lib.config import Run
 
-REPRODUCED, PARTLY, NOT, NOT_RUN = findings.VERDICTS
+REPRODUCED, PARTLY, NOT, NOT_RUN = wording.VERDICTS
 BENCHMARKS = ("xquad-r", "mlqa-r")
 SUBSTANTIAL = 0.10  # fixed before the runs: the lower end of the interval of the relative reduction
 COLUMNS = ["id", "claim", "verdict", "reason", "numbers", "rule", "caveat"]
@@ -228,7 +228,7 @@ def more_robust(evidence: Evidence) -> Verdict:
     verdict, rows = shift.answer(evidence.shift)
     numbers = "; ".join(
         f"{r.shift} ({r.train}), against {r.baseline}: D = {r.value:+.3f} [{r.low:+.3f}, {r.high:+.3f}] {r.verdict}, "
-        + findings.counted_seeds(pd.Series([r.seeds]))
+        + wording.counted_seeds(pd.Series([r.seeds]))
         for r in rows.itertuples()
     )
     return (
@@ -294,7 +294,7 @@ def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
     if not len(rows):
         return NOT_RUN, "no overlap table in this run", ""
     unchecked = sorted({name for name in evidence.metrics["dataset"] if name.startswith("miracl")})
-    without = f"; {findings.joined(unchecked)} not checked" if unchecked else ""
+    without = f"; {wording.joined(unchecked)} not checked" if unchecked else ""
     found = rows[rows["found"] > 0]
     exact = found[found["match"] == "exact"]
     numbers = (

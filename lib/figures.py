@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lib import bias, cells, data, figures_batches, findings, metrics, panels, paths, style, tables
+from lib import bias, cells, data, figures_batches, findings, metrics, panels, paths, style, tables, wording
 from lib.config import Run
 
 FIRST_BATCHES = 24
@@ -124,7 +124,7 @@ def map_by_setting(run: Run) -> Figure:
             one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
             panels.comparison(axes, *one, rows[task], named=setting == settings[0])
             axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
-    note = f"{_means(shown)}Bold: the highest, and what is within {findings.number(findings.EQUAL)} of it."
+    note = f"{_means(shown)}Bold: the highest, and what is within {wording.number(findings.EQUAL)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
     style.frame(figure, run, tables.source(run), findings.effectiveness(table), note)
     return figure
@@ -227,7 +227,7 @@ def _means(table: pd.DataFrame) -> str:
     by_train = table.dropna(subset=["seed"]).groupby("train")["seed"].nunique()
     if not (by_train > 1).any():
         return ""
-    return f"Means of {findings.counted_seeds(by_train)}; thin dots and lines: each seed, and their range. "
+    return f"Means of {wording.counted_seeds(by_train)}; thin dots and lines: each seed, and their range. "
 
 
 def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:

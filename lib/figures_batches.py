@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from lib import data, findings, style, tables
+from lib import data, style, tables, wording
 from lib.config import Run
 from lib.parallel import ParallelSet
 from lib.sampling import Pairs, Strategy
@@ -58,8 +58,8 @@ def shares(batches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
 
 def finding(counted: dict[str, tuple[float, float]]) -> str:
     """What language gives away in each kind: how often right and wrong passages are in the query's language."""
-    right = findings.joined([f"{share:.0%} in {name}" for name, (share, _) in counted.items()])
-    wrong = findings.joined([f"{share:.0%}" for _, share in counted.values()])
+    right = wording.joined([f"{share:.0%} in {name}" for name, (share, _) in counted.items()])
+    wrong = wording.joined([f"{share:.0%}" for _, share in counted.values()])
     return f"How often the right passage is in the query's language: {right}; and a wrong one: {wrong}"
 
 

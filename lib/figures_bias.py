@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from lib import bias, bias_views, findings, panels, style, tables
+from lib import bias, bias_views, findings, panels, style, tables, wording
 from lib.config import Run
 from lib.findings import Task
 
@@ -85,7 +85,7 @@ def least_biased(found: dict[Task, pd.DataFrame]) -> str:
     for task, rows in found.items():
         best = [name for measure in SHOWN for name in _leaders(rows[rows["measure"] == measure], measure)]
         counts = pd.Series(best).value_counts(sort=False).reindex(style.STRATEGIES).dropna().astype(int)
-        wins = findings.joined(f"{style.name(name)} in {count}" for name, count in counts.items())
+        wins = wording.joined(f"{style.name(name)} in {count}" for name, count in counts.items())
         parts.append(f"on {findings.place(task, found)} {wins}")
     return f"Least biased, ties included, by {len(SHOWN)} measures: {'; '.join(parts)}"
 
@@ -115,7 +115,7 @@ def _strategies(axes: Axes, measure: str, rows: pd.DataFrame, names: list[str]) 
             continue
         each = rows.loc[rows["strategy"] == name, "value"]
         panels.mark(axes, name, each, y, own=True)
-        text = f"{means[name]:,.0f}" if measure in RANKS else findings.number(means[name])
+        text = f"{means[name]:,.0f}" if measure in RANKS else wording.number(means[name])
         weight = "bold" if name in best else "normal"
         shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
         axes.annotate(text, (each.max(), y), fontsize=8, weight=weight, **shift)

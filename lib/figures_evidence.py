@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib import claims, effects, findings, ledger, panels, shift, style, tables
+from lib import claims, effects, findings, ledger, panels, shift, style, tables, wording
 from lib.config import Run
 from lib.metrics import SETTINGS
 
@@ -69,7 +69,7 @@ def forest(run: Run) -> Figure:
         for axes, setting in zip(row, SETTINGS, strict=True):
             part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
             intervals(axes, part.set_index("baseline"), baselines, "difference")
-        seeds = findings.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
+        seeds = wording.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
         row[0].set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
     for axes in grid[-1]:
         axes.set_xlabel("hybrid minus it, mAP")
@@ -99,7 +99,7 @@ def shift_slopes(run: Run) -> Figure:
         intervals(row[1], chosen, [name for name in style.STRATEGIES if name in chosen.index], "value")
         row[1].set(
             xlabel="D: shift loss of hybrid minus that of the baseline, mAP",
-            title=f"negative: hybrid keeps more of its gain ({findings.counted_seeds(chosen['seeds'])})",
+            title=f"negative: hybrid keeps more of its gain ({wording.counted_seeds(chosen['seeds'])})",
         )
     note = (
         f"Multilingual mAP less that of no fine-tuning. 95% intervals over {_drawn(table)}; filled where they exclude "
@@ -131,7 +131,7 @@ def scoreboard(run: Run) -> Figure:
     axes.set(xlim=(0, 1), ylim=(y - 0.3, -0.2))
     axes.axis("off")
     note = f"Judged for {run.config.encoder} by the rules beside each verdict in claims.csv. S: ours. RQ: the question."
-    style.frame(figure, run, tables.source(run), findings.verdicts(table), note)
+    style.frame(figure, run, tables.source(run), wording.verdicts(table), note)
     return figure
 
 
@@ -196,7 +196,7 @@ def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) ->
             axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
             face = colour if sure else "white"
             axes.scatter(row[column], y, s=34, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
-            text = findings.number(row[column], sign=True)
+            text = wording.number(row[column], sign=True)
             axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
     axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
@@ -216,7 +216,7 @@ def _drawn(table: pd.DataFrame) -> str:
 def _highest(values: pd.Series) -> str:
     """The alphas with the highest mAP, and those about equal to it."""
     best = findings.leaders({f"{alpha:g}": value for alpha, value in values.items()})
-    return findings.joined(best) + (" (about equal)" if len(best) > 1 else "")
+    return wording.joined(best) + (" (about equal)" if len(best) > 1 else "")
 
 
 def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:
@@ -227,7 +227,7 @@ def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:
     for dataset in asked:
         for train, rows in shift.answer(table, dataset)[1].groupby("train", sort=False):
             who = " hybrid is" if not parts else ""
-            parts.append(f"from {style.name(train)} to {style.name(dataset)}{who} {findings.robust(rows)}")
+            parts.append(f"from {style.name(train)} to {style.name(dataset)}{who} {wording.robust(rows)}")
     return style.capital("; ".join(parts))
 
 
@@ -255,14 +255,14 @@ def _forest_finding(table: pd.DataFrame) -> str:
     """How hybrid stands to the two strategies that it is made of, in the multilingual setting."""
     parts = []
     for row in table[(table["setting"] == "multilingual") & table["baseline"].isin(["x-x-mono", "x-y"])].itertuples():
-        how = findings.standing(row.low, row.high)
+        how = wording.standing(row.low, row.high)
         where = f"{style.name(row.dataset)} after {style.name(row.train)}"
-        parts.append((f"{how} {row.baseline}", f"{where} ({findings.number(row.difference, sign=True)})"))
+        parts.append((f"{how} {row.baseline}", f"{where} ({wording.number(row.difference, sign=True)})"))
     said: dict[str, list[str]] = {}
     for how, where in parts:
         said.setdefault(how, []).append(where)
     return "Multilingual mAP: hybrid is " + "; ".join(
-        f"{how} on {findings.joined(where)}" for how, where in said.items()
+        f"{how} on {wording.joined(where)}" for how, where in said.items()
     )
 
 

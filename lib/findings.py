@@ -8,19 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from lib import bias, effects, paths, style, tables
+from lib import bias, style, tables, wording
 from lib.parallel import LANGUAGES, ParallelSet
 
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value
 PARTS = ("-heldout", "-new")
-VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
-ROBUST = {
-    "more robust": "more robust than",
-    "equivalent": "as robust as",
-    "inconclusive": "undecided against",
-    "less robust": "less robust than",
-}
 Task = tuple[str, str]  # trained on, scored on
 Values = Mapping[str, float]  # by strategy
 
@@ -84,7 +77,7 @@ def leading(what: str, found: Mapping[Task, Values], show: Callable[[float], str
         numbers = ", ".join(show(values[name]) for name in best)
         groups.setdefault(tuple(best), []).append(f"{place(task, found)} ({numbers})")
     extreme = "lowest" if lowest else "highest"
-    parts = [f"{_with(names)} on {joined(places)}" for names, places in groups.items()]
+    parts = [f"{_with(names)} on {wording.joined(places)}" for names, places in groups.items()]
     return f"{what} is {extreme} {'; '.join(parts)}"
 
 
@@ -94,7 +87,7 @@ def effectiveness(table: pd.DataFrame) -> str:
     setting = "multilingual" if "multilingual" in set(maps["setting"]) else "monolingual"
     maps = maps[maps["setting"] == setting]
     found = {task: by_strategy(of_task(maps, task)) for task in tasks(maps)}
-    sentence = leading(f"{setting.capitalize()} mAP", found, number)
+    sentence = leading(f"{setting.capitalize()} mAP", found, wording.number)
     gains = [v - values["none"] for values in found.values() if "none" in values for v in values.values()]
     trained = len(gains) - sum("none" in values for values in found.values())
     if not trained:
@@ -114,7 +107,7 @@ def rank_distance(table: pd.DataFrame) -> str:
         if "none" in values and "none" not in leaders(values, True, equal_rank)
     ]
     sentence = leading("Rank distance", found, "{:,.0f}".format, lowest=True)
-    return f"{sentence}; without fine-tuning it is {joined(before)}" if before else sentence
+    return f"{sentence}; without fine-tuning it is {wording.joined(before)}" if before else sentence
 
 
 def language_pairs(table: pd.DataFrame) -> str:
@@ -185,7 +178,7 @@ def losses(log: pd.DataFrame) -> str:
         trainings += 1
         ends.setdefault(train, {}).setdefault(strategy, []).append(loss.tail(ends_of).mean())
     shown = [
-        f"on {style.name(train)} at {joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
+        f"on {style.name(train)} at {wording.joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
         for train, by in ends.items()
     ]
     return f"The loss falls in {fell} of {trainings} trainings; it ends {'; '.join(shown)}"
@@ -211,7 +204,7 @@ def compositions(log: pd.DataFrame) -> str:
             said.append(f"{strategy} mixes languages in the batch but not in the pair")
         else:
             said.append(f"{strategy} keeps {single:.0%} of its batches in one language and mixes the others")
-    return joined(said)
+    return wording.joined(said)
 
 
 def broken(log: pd.DataFrame) -> int:
@@ -253,72 +246,16 @@ def languages_of_questions(data: ParallelSet) -> pd.Series:
     return pd.Series((data.query_rows >= 0).sum(axis=1)).value_counts().sort_index()
 
 
-def number(value: float, sign: bool = False) -> str:
-    """A share of 1 with three decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
-    text = f"{value:+.3f}" if sign else f"{value:.3f}"
-    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
-
-
-def standing(low: float, high: float) -> str:
-    """Where the first of two stands, by the interval of its difference from the second.
-
-    ``just``: it differs from 0, and by less than the .01 mAP that count as equal.
-    """
-    equal = low > -effects.MARGIN and high < effects.MARGIN
-    if low > 0 or high < 0:
-        return f"{'just ' * equal}{'ahead of' if low > 0 else 'behind'}"
-    return "level with" if equal else "undecided against"
-
-
-def sides(stands: Mapping[str, str]) -> str:
-    """What something stands to, grouped by how: ``ahead of x-x and x-x-mono and level with x-y``."""
-    groups: dict[str, list[str]] = {}
-    for name, how in stands.items():
-        groups.setdefault(how, []).append(name)
-    return joined(f"{how} {joined(names)}" for how, names in groups.items())
-
-
-def robust(rows: pd.DataFrame) -> str:
-    """How hybrid holds up in a domain shift, by the ``verdict`` of each row on the difference of losses."""
-    return sides({row.baseline: ROBUST[row.verdict] for row in rows.itertuples()})
-
-
-def counted_seeds(counts: pd.Series) -> str:
-    """``1 seed``, ``5 seeds``, ``2 to 5 seeds``."""
-    least, most = int(counts.min()), int(counts.max())
-    return f"{least} to {most} seeds" if least < most else f"{least} seed{'s' * (least > 1)}"
-
-
-def verdicts(claims: pd.DataFrame) -> str:
-    """How many of the paper's claims came out how, from ``claims.csv``; those on results apart from the others."""
-    own = claims[claims["id"].str.fullmatch(r"\d+")]
-    listed = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str)
-    on_results = own["id"].isin(listed.loc[listed["kind"] == "effect", "id"])
-    parts = []
-    for what, part in (("claims on results", own[on_results]), ("on method and data", own[~on_results])):
-        counts = part["verdict"].value_counts()
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
-        waits = " (provisional)" if part["reason"].str.contains("provisional").any() else ""
-        parts.append(f"{len(part)} {what}: {said}{waits}")
-    return f"Of the paper's {'; of its '.join(parts)}"
-
-
-def joined(parts: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    *first, last = list(parts)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def _with(names: Iterable[str]) -> str:
     """``with hybrid batches``, ``with x-y and hybrid batches (about equal)``, ``without fine-tuning``."""
     trained = [name for name in names if name != "none"]
     without = ["without fine-tuning"] if "none" in names else []
     equal = " (about equal)" if len(trained) + len(without) > 1 else ""
-    return joined(without + ([f"with {joined(trained)} batches"] if trained else [])) + equal
+    return wording.joined(without + ([f"with {wording.joined(trained)} batches"] if trained else [])) + equal
 
 
 def _wins(differences: np.ndarray, what: str) -> str:
-    return f"{(differences > 0).sum()} of {len(differences)}{what} ({number(differences.mean(), sign=True)})"
+    return f"{(differences > 0).sum()} of {len(differences)}{what} ({wording.number(differences.mean(), sign=True)})"
 
 
 def _change(before: float, after: float) -> str:

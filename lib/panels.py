@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from lib import findings, style
+from lib import findings, style, wording
 from lib.findings import Task
 from lib.parallel import ParallelSet
 
@@ -94,7 +94,7 @@ def comparison(axes: Axes, own: pd.DataFrame, paper: pd.DataFrame, rows: list[tu
             weight = "bold" if name in best else "normal"
             ink = "black" if source == "run" else style.GREY
             shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
-            axes.annotate(findings.number(values[name]), (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
+            axes.annotate(wording.number(values[name]), (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
     names = [style.name(name) if source == "run" else f"{PAPER[source]}: {name}" for source, name in rows]
     axes.set(yticks=place, yticklabels=names if named else [], ylim=(max(place) + 0.7, -0.7))
     for label, (source, _) in zip(axes.get_yticklabels(), rows, strict=True):

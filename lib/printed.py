@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import evidence, findings, metrics, runs, tables
+from lib import evidence, metrics, runs, tables, wording
 from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
@@ -40,7 +40,7 @@ def scores(run: Run, cell: Cell) -> list[str]:
     for dataset, units in tables.all_units(run, cell):
         means = metrics.macro(metrics.by_language(units)).set_index(["metric", "setting"])["value"]
         maps = means["map"]
-        said = ", ".join(f"{findings.number(maps[name])} {name}" for name in metrics.SETTINGS if name in maps)
+        said = ", ".join(f"{wording.number(maps[name])} {name}" for name in metrics.SETTINGS if name in maps)
         distance = means.get(("rank_distance", "multilingual"))
         lines.append(
             f"    {dataset}: mAP {said}" + (f"; rank distance {distance:,.0f}" if distance is not None else "")

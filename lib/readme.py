@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from lib import artifacts, cells, effects, findings, paths, runs, shift, style, tables
+from lib import artifacts, cells, effects, paths, runs, shift, style, tables, wording
 from lib.config import Run
 
 Text = Callable[[Run, str], str]
@@ -72,7 +72,7 @@ def answer(run: Run, digest: str) -> str:
     for row in rows.itertuples():
         numbers = f"{row.home:+.3f} | {row.away:+.3f} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
-    claims = f"{findings.verdicts(tables.read(run, 'claims.csv'))}."
+    claims = f"{wording.verdicts(tables.read(run, 'claims.csv'))}."
     made, planned = len(tables.made_cells(run)), len(cells.plan(run.config))
     rest = f", {made} of {planned} planned" if made < planned else ""
     source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`{rest}."
@@ -82,14 +82,14 @@ def answer(run: Run, digest: str) -> str:
 def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """The verdict on the research question, and its rows, with hybrid minus baseline at ``home`` and ``away``.
 
-    Column ``stands`` says how hybrid is away by the interval there (see `lib.findings.standing`).
+    Column ``stands`` says how hybrid is away by the interval there (see `lib.wording.standing`).
     """
     verdict, rows = shift.answer(table)
     whole = table[(table["dataset"] == "mlqa-r") & (table["setting"] == "multilingual") & (table["languages"] == "all")]
     parts = {(row.quantity, row.train, row.baseline): row for row in whole.itertuples()}
     keys = list(zip(rows["train"], rows["baseline"], strict=True))
     home, away = ([parts[name, *key] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
-    stands = [findings.standing(row.low, row.high) for row in away]
+    stands = [wording.standing(row.low, row.high) for row in away]
     return verdict, rows.assign(home=[row.value for row in home], away=[row.value for row in away], stands=stands)
 
 
@@ -101,10 +101,10 @@ def outcome(rows: pd.DataFrame) -> str:
     said = []
     for (shifted, train), part in rows.groupby(["shift", "train"], sort=False):
         few = part["seeds"].min() < effects.ENOUGH_SEEDS
-        waits = f" (provisional: {findings.counted_seeds(part['seeds'])})" if few else ""
-        stands = findings.sides(dict(zip(part["baseline"], part["stands"], strict=True)))
+        waits = f" (provisional: {wording.counted_seeds(part['seeds'])})" if few else ""
+        stands = wording.sides(dict(zip(part["baseline"], part["stands"], strict=True)))
         said.append(
-            f"In the {shifted} shift, trained on {style.name(train)}{waits}, hybrid is {findings.robust(part)}; "
+            f"In the {shifted} shift, trained on {style.name(train)}{waits}, hybrid is {wording.robust(part)}; "
             f"on MLQA-R itself it is {stands}."
         )
     return " ".join(said)
@@ -118,7 +118,7 @@ def near_and_far(rows: pd.DataFrame) -> str:
         there = set(rows.loc[rows["shift"] == shifted, "baseline"])
         absent = [name for name in shift.BASELINES if name not in there]
         if absent:
-            missing.append(f"{shifted} against {findings.joined(absent)}" if there else shifted)
+            missing.append(f"{shifted} against {wording.joined(absent)}" if there else shifted)
     if "far" in set(rows["shift"]):
         text += " At home, documentation is searched among its own held-out passages alone, so compare D within a kind."
     return text + (f" Not run yet: {'; '.join(missing)}." if missing else "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from lib import artifacts, config, evidence, findings, gallery, paths, progress, readme, sheets, shift, style, tables
+from lib import artifacts, config, evidence, gallery, paths, progress, readme, sheets, shift, style, tables, wording
 from lib.config import Run
 from lib.figures_evidence import VERDICTS
 from lib.sheets import Sheet
@@ -152,7 +152,7 @@ def _judged(run: Run) -> dict[str, Any]:
         "meaning": f"{readme.outcome(rows)} {readme.MEANING}" if len(rows) else _elsewhere(run),
         "answer": sheets.answer(rows) if len(rows) else None,
         "rests": f"{asked['reason']}; {asked['caveat']}",
-        "counted": f"{findings.verdicts(claims)}.",
+        "counted": f"{wording.verdicts(claims)}.",
         "claims": [claim | {"mark": VERDICTS[claim["verdict"]][1]} for claim in claims.to_dict("records")],
         "others": [sheet for sheet in others if len(sheet.rows)],
     }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib import artifacts, cells, data, encoders, miracl_files
+from lib import artifacts, cells, data, encoders, miracl_files, wording
 from lib.config import Run
 from lib.sampling import Pairs, Strategy
 
@@ -123,11 +123,11 @@ def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.Da
 
 def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: str = "setting") -> pd.DataFrame:
     """Values with their 95% intervals as text, ``+.012 [+.004, +.020]``; settings in the order of the paper."""
-    from lib import findings, metrics
+    from lib import metrics
 
     if table.empty:
         return pd.DataFrame({"": ["this run has no such rows"]})
-    shown = [[findings.number(number, sign=True) for number in row] for row in table[[value, "low", "high"]].to_numpy()]
+    shown = [[wording.number(number, sign=True) for number in row] for row in table[[value, "low", "high"]].to_numpy()]
     text = [f"{value} [{low}, {high}]" for value, low, high in shown]
     wide = table.assign(text=text).pivot_table(index=index, columns=columns, values="text", aggfunc="first", sort=False)
     known = [name for name in metrics.SETTINGS if name in wide.columns]

@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
-from lib import config, data, figures, findings, gallery, parallel, paths, style, tables
+from lib import config, data, figures, findings, gallery, parallel, paths, style, tables, wording
 
 LANGUAGES = ["ar", "de", "en"]
 DIGEST = "0123456789abcdef"
@@ -203,12 +203,12 @@ def test_means_are_taken_over_the_seeds_that_all_strategies_have_after_the_same_
     ],
 )
 def test_where_one_strategy_stands_to_another_follows_from_interval_and_margin(interval, how):
-    assert findings.standing(*interval) == how
+    assert wording.standing(*interval) == how
 
 
 def test_numbers_are_written_as_in_the_paper():
-    assert [findings.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
-    assert [findings.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
+    assert [wording.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
+    assert [wording.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
 
 
 def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
@@ -290,7 +290,7 @@ def test_the_papers_numbers_stand_beside_ours_and_come_from_its_file(run):
     means = means.loc[means["table"].between(3, 6), "value"]
     assert len(means) == 36
     for value in means:
-        assert findings.number(value) in shown
+        assert wording.number(value) in shown
     assert {"paper, XLM-R: hybrid", "paper, LaBSE: x-y", "no fine-tuning", ".530"} <= set(shown.split("\n"))
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, claims, config, findings, gallery, paths, readme, report, runs, shift, style, tables
+from lib import artifacts, claims, config, gallery, paths, readme, report, runs, shift, style, tables, wording
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000
@@ -177,7 +177,7 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(run):
         parts = (claim.id, claim.claim, claim.verdict, claim.reason, claim.rule.replace("`", ""), claim.caveat)
         assert all(" ".join(part.split()) in text for part in (*parts, *claim.numbers.split("; ")))
     own = judged[~judged["id"].isin(["S", "RQ"])]
-    said = findings.verdicts(judged)
+    said = wording.verdicts(judged)
     assert said in " ".join(words(e) for e in parsed(run).iter("p"))
     results, method = said.split("; of its ")
     for part, found in ((results, own[-4:]), (method, own[:-4])):
