@@ -1,11 +1,12 @@
 """The published evidence: recomputed from its cells, checked against independent numbers, and quoted right."""
 
+import json
 import shutil
 
 import pandas as pd
 import pytest
 
-from lib import cells, config, data, evidence, paths, readme, tables
+from lib import cells, config, data, evidence, paths, readme, tables, wording
 
 PUBLISHED = paths.ROOT / "results" / "default" / "published"
 
@@ -33,6 +34,22 @@ def test_the_readme_says_how_many_questions_and_articles_the_held_out_part_has(r
     held_out = data.evaluation_set("xquad-r-heldout").questions
     text = " ".join((paths.ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"the {len(held_out)} held-out questions of XQuAD-R come from {held_out['group'].nunique()} articles" in text
+
+
+def test_the_readme_says_what_the_choice_of_the_checkpoint_changes():
+    rows = json.loads((paths.ROOT / "benchmarks" / "results" / "checkpoint_choice.json").read_text())["rows"]
+    names = ("x-x-mono", "x-y", "hybrid-0.5")
+    last, short, long = ([next(r for r in rows if (r["strategy"], r.get("of")) == (n, of)) for n in names]
+                         for of in (None, 80, 240))  # fmt: skip
+    assert [row["kept"] for row in short] == [80, 80, 80]
+    away, home = ([row[name]["multilingual"] for row in long] for name in ("mlqa-r", "xquad-r-heldout"))
+    first, second, third = (f"{b - a['mlqa-r']['multilingual']:.3f}"[1:] for a, b in zip(last, away, strict=True))
+    mono, cross, hybrid = (a - b for a, b in zip(home, away, strict=True))
+    text = " ".join((paths.ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "keeps {}, {} and {} of them".format(*(row["kept"] for row in long)) in text
+    assert f"rises by {first}, {second} and {third}, and D keeps its signs" in text
+    signed = [wording.number(hybrid - other, sign=True) for other in (mono, cross)]
+    assert "({} against x-x-mono, {} against x-y;".format(*signed) in text
 
 
 @pytest.fixture(scope="module")
