@@ -169,8 +169,8 @@ def test_two_processes_make_the_cells_of_one_and_the_first_alone_writes_and_spea
     assert done.returncode == 0, done.stderr
     run = config.load("smoke", asked[5::2])
     none, trained = cells.plan(run.config)
-    said = [line.split(":")[0].split(" ")[0] for line in done.stdout.splitlines()]
-    assert said == ["run", none.id, trained.id]
+    said = [line.strip().split(":")[0].split(" ")[0] for line in done.stdout.splitlines()]
+    assert said == ["run", *(word for cell in (none, trained) for word in (cell.id, *run.config.eval))]
     found = [cells.record(run, cell) for cell in (none, trained)], [cells.ranks(run, cell) for cell in (none, trained)]
     assert (cells.train(run, trained) / "model" / "model.safetensors").exists()
 
