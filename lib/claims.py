@@ -228,7 +228,7 @@ def more_robust(evidence: Evidence) -> Verdict:
     verdict, rows = shift.answer(evidence.shift)
     numbers = "; ".join(
         f"{r.shift} ({r.train}), against {r.baseline}: D = {r.value:+.3f} [{r.low:+.3f}, {r.high:+.3f}] {r.verdict}, "
-        + wording.counted_seeds(pd.Series([r.seeds]))
+        + wording.seeds(r.seeds)
         for r in rows.itertuples()
     )
     return (
@@ -284,7 +284,7 @@ def _numbers(rows: pd.DataFrame) -> str:
     return "; ".join(
         f"{r.train} -> {r.dataset}, {r.setting}"
         + (f", languages {r.languages}" if r.languages != effects.ALL else "")
-        + f", against {r.baseline}: {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}], {r.seeds} seeds"
+        + f", against {r.baseline}: {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}], {wording.seeds(r.seeds)}"
         for r in rows.itertuples()
     )
 

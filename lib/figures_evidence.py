@@ -46,7 +46,8 @@ def alpha_curve(run: Run) -> Figure:
         best = f"monolingual mAP is highest at α = {_highest(x)}, multilingual at {_highest(y)}"
         sentences.append(f"on {findings.place(task, found)} {best}")
     figure.axes[0].set_ylabel("multilingual mAP")
-    note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono. Crosses: one standard deviation over seeds."
+    note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
+    note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
     style.frame(figure, run, tables.source(run), "The price of α: " + "; ".join(sentences), note)
     return figure
 

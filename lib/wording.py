@@ -48,7 +48,12 @@ def robust(rows: pd.DataFrame) -> str:
 def counted_seeds(counts: pd.Series) -> str:
     """``1 seed``, ``5 seeds``, ``2 to 5 seeds``."""
     least, most = int(counts.min()), int(counts.max())
-    return f"{least} to {most} seeds" if least < most else f"{least} seed{'s' * (least > 1)}"
+    return f"{least} to {most} seeds" if least < most else seeds(least)
+
+
+def seeds(count: int) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{count} seed{'s' * (count > 1)}"
 
 
 def verdicts(claims: pd.DataFrame) -> str:
