@@ -91,10 +91,11 @@ def loss_curves(run: Run) -> Figure:
             if len(mean):
                 mean = mean.rolling(findings.few(len(mean)), min_periods=1).mean()
                 axes.plot(mean, color=style.COLOURS[name], linestyle=style.LINES[name], linewidth=2)
-        axes.set(title=f"Training on {style.name(train)}", xlabel="training step", ylim=(0, None))
+        axes.set(title=f"Training on {style.name(train)}", xlabel="training step")
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.axes[0].set_ylabel("loss (InfoNCE, nats)")
+    figure.axes[0].set_ylim(0, None)  # of all panels, which share it, once all are drawn
     names = [name for name in style.STRATEGIES if name in set(log["strategy"])]
     lines = [Line2D([], [], color=style.COLOURS[n], linestyle=style.LINES[n], linewidth=2, label=n) for n in names]
     figure.axes[-1].legend(handles=lines, handlelength=3)
@@ -165,10 +166,14 @@ def rank_distances(run: Run) -> Figure:
     table = findings.chosen(tables.read(run, "metrics_by_language.csv.gz"))
     table = table[table["metric"] == "rank_distance"]
     found = findings.tasks(table)
-    figure = style.new(run, 1.6 + 0.24 * (table["query_language"].nunique() + 3))
-    grid = figure.subplots(1, len(found), squeeze=False, sharex=True)[0]
+    columns = min(2, len(found))
+    rows = -(-len(found) // columns)
+    figure = style.new(run, 1.2 + rows * (0.4 + 0.24 * (table["query_language"].nunique() + 3)))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for axes in grid[len(found) :]:
+        axes.axis("off")
     notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
-    for axes, task in zip(grid, found, strict=True):
+    for axes, task in zip(grid, found, strict=False):
         paper = _paper("rank_distance", task[1])
         panels.distances(axes, findings.of_task(table, task), paper)
         axes.set_title(panels.test(task), pad=20)

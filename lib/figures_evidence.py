@@ -24,31 +24,39 @@ def alpha_curve(run: Run) -> Figure:
     """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
     table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
     found = findings.tasks(table[table["setting"] == "multilingual"])
-    figure = style.new(run, 4.2)
-    sentences = []
-    for axes, task in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
+    columns = min(2, len(found))
+    rows = -(-len(found) // columns)
+    figure = style.new(run, 1.1 + 3.1 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    best: dict[str, dict[str, list[str]]] = {"monolingual": {}, "multilingual": {}}
+    for axes in grid[len(found) :]:
+        axes.axis("off")
+    for axes, task in zip(grid, found, strict=False):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
         wide = part.pivot_table(index=["alpha", "seed"], columns="setting", values="value")
         means, spread = wide.groupby("alpha").mean(), wide.groupby("alpha").std(ddof=1)
         x, y = means["monolingual"], means["multilingual"]
         axes.plot(x, y, color=style.COLOURS["hybrid"], linewidth=1.2, zorder=1)
-        for alpha in means.index:
+        for number, alpha in enumerate(means.index):
             name = {0.0: "x-y", 1.0: "x-x-mono"}.get(alpha, "hybrid")
             colour, marker = style.COLOURS[name], style.MARKERS[name]
             bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
             axes.errorbar(x[alpha], y[alpha], **bars, fmt=marker, color=colour, elinewidth=1, markersize=6)
-            axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), xytext=(7, 5), textcoords="offset points", fontsize=8)
+            place = {"xytext": (7, -12 if number % 2 else 5), "textcoords": "offset points"}  # neighbours may lie close
+            axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
         axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
         axes.margins(0.15)
         middle, reach = np.mean(axes.get_ylim()), max(np.ptp(axes.get_ylim()) / 2, effects.MARGIN)
         axes.set_ylim(middle - reach, middle + reach)  # at least the margin to both sides, lest noise look like a curve
         axes.grid()
-        best = f"monolingual mAP is highest at α = {_highest(x)}, multilingual at {_highest(y)}"
-        sentences.append(f"on {findings.place(task, found)} {best}")
-    figure.axes[0].set_ylabel("multilingual mAP")
+        for setting in best:
+            best[setting].setdefault(_highest(means[setting]), []).append(findings.place(task, found))
+    for axes in grid[::columns]:
+        axes.set_ylabel("multilingual mAP")
+    said = [f"{setting} mAP is highest at {_at(places)}" for setting, places in best.items()]
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
     note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
-    style.frame(figure, run, tables.source(run), "The price of α: " + "; ".join(sentences), note)
+    style.frame(figure, run, tables.source(run), f"The price of α: {'; '.join(said)}", note)
     return figure
 
 
@@ -218,6 +226,13 @@ def _highest(values: pd.Series) -> str:
     """The alphas with the highest mAP, and those about equal to it."""
     best = findings.leaders({f"{alpha:g}": value for alpha, value in values.items()})
     return wording.joined(best) + (" (about equal)" if len(best) > 1 else "")
+
+
+def _at(places: dict[str, list[str]]) -> str:
+    """``α = 1 everywhere``, or each alpha with the tests where it is the best."""
+    if len(places) == 1:
+        return f"α = {next(iter(places))} everywhere"
+    return ", ".join(f"α = {alpha} on {wording.joined(those)}" for alpha, those in places.items())
 
 
 def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:

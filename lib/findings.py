@@ -101,11 +101,11 @@ def rank_distance(table: pd.DataFrame) -> str:
     """The finding on rank distance, from ``metrics.csv``."""
     ranks = chosen(table[table["metric"] == "rank_distance"])
     found = {task: by_strategy(of_task(ranks, task)) for task in tasks(ranks)}
-    before = [
-        f"{values['none']:,.0f} on {place(task, found)}"
+    before = dict.fromkeys(
+        f"{values['none']:,.0f} on {style.name(task[1])}"
         for task, values in found.items()
         if "none" in values and "none" not in leaders(values, True, equal_rank)
-    ]
+    )
     sentence = leading("Rank distance", found, "{:,.0f}".format, lowest=True)
     return f"{sentence}; without fine-tuning it is {wording.joined(before)}" if before else sentence
 
