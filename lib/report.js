@@ -8,7 +8,14 @@ function key(row, column) {
 }
 
 function compare(a, b) {
-  return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+  if (typeof a === "number") return a - b;
+  const [words, others] = [a.split(" "), b.split(" ")]; // "hybrid 0.25" before "hybrid 0.5": numbers as numbers
+  for (let place = 0; place < Math.min(words.length, others.length); place++) {
+    const [one, other] = [words[place], others[place]];
+    const order = isNaN(one) || isNaN(other) ? one.localeCompare(other, "en", { numeric: true }) : one - other;
+    if (order) return order;
+  }
+  return words.length - others.length;
 }
 
 function sort(table, column) {
