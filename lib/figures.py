@@ -166,12 +166,9 @@ def rank_distances(run: Run) -> Figure:
     table = findings.chosen(tables.read(run, "metrics_by_language.csv.gz"))
     table = table[table["metric"] == "rank_distance"]
     found = findings.tasks(table)
-    columns = min(2, len(found))
-    rows = -(-len(found) // columns)
-    figure = style.new(run, 1.2 + rows * (0.4 + 0.24 * (table["query_language"].nunique() + 3)))
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-    for axes in grid[len(found) :]:
-        axes.axis("off")
+    height = 0.4 + 0.24 * (table["query_language"].nunique() + 3)
+    figure, tiled = panels.tiles(run, len(found), 2, 1.2, height, sharex=True)
+    grid = tiled.ravel()
     notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
     for axes, task in zip(grid, found, strict=False):
         paper = _paper("rank_distance", task[1])

@@ -24,14 +24,9 @@ def alpha_curve(run: Run) -> Figure:
     """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
     table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
     found = findings.tasks(table[table["setting"] == "multilingual"])
-    columns = min(2, len(found))
-    rows = -(-len(found) // columns)
-    figure = style.new(run, 1.1 + 3.1 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, grid = panels.tiles(run, len(found), 2, 1.1, 3.1)
     best: dict[str, dict[str, list[str]]] = {"monolingual": {}, "multilingual": {}}
-    for axes in grid[len(found) :]:
-        axes.axis("off")
-    for axes, task in zip(grid, found, strict=False):
+    for axes, task in zip(grid.flat, found, strict=False):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
         wide = part.pivot_table(index=["alpha", "seed"], columns="setting", values="value")
         means, spread = wide.groupby("alpha").mean(), wide.groupby("alpha").std(ddof=1)
@@ -51,7 +46,7 @@ def alpha_curve(run: Run) -> Figure:
         axes.grid()
         for setting in best:
             best[setting].setdefault(_highest(means[setting]), []).append(findings.place(task, found))
-    for axes in grid[::columns]:
+    for axes in grid[:, 0]:
         axes.set_ylabel("multilingual mAP")
     said = [f"{setting} mAP is highest at {_at(places)}" for setting, places in best.items()]
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
@@ -152,10 +147,8 @@ def paper_and_ours(run: Run) -> Figure:
     kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
     if not kinds:
         return style.empty(run, tables.source(run), "None of the paper's test sets is part of this run")
-    columns = min(4, len(kinds))
-    rows = -(-len(kinds) // columns)
-    figure = style.new(run, 0.8 + 2.3 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, tiled = panels.tiles(run, len(kinds), 4, 0.8, 2.3)
+    grid = tiled.ravel()
     for axes, (metric, setting) in zip(grid, kinds, strict=False):
         part = table[(table["metric"] == metric) & (table["setting"] == setting)]
         for name in ("x-x-mono", "x-y", "hybrid"):
@@ -168,11 +161,9 @@ def paper_and_ours(run: Run) -> Figure:
         axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.7, zorder=0)
         axes.set_title(f"{metric.replace('_', ' ')}\n{setting}", fontsize=9)
         axes.grid()
-    for axes in grid[len(kinds) :]:
-        axes.axis("off")
-    for axes in grid.reshape(rows, columns)[:, 0]:
+    for axes in tiled[:, 0]:
         axes.set_ylabel("ours")
-    for axes in grid[max(0, len(kinds) - columns) : len(kinds)]:
+    for axes in grid[max(0, len(kinds) - tiled.shape[1]) : len(kinds)]:
         axes.set_xlabel("paper")
     if len(kinds) < len(grid):
         panels.legend(grid[len(kinds)], ["x-x-mono", "x-y", "hybrid"], columns=1)

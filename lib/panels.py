@@ -12,11 +12,28 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from lib import findings, style, wording
+from lib.config import Run
 from lib.findings import Task
 from lib.parallel import ParallelSet
 
 DARK, LIGHT = "#4D4D4D", "#C4C4C4"
 PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}
+
+
+def tiles(run: Run, count: int, most: int, top: float, height: float, **shared: bool) -> tuple[Figure, np.ndarray]:
+    """A figure of ``count`` panels, at most so many a row, and its axes [rows, columns]; what is left over is empty.
+
+    Args:
+        top: inches of title and notes.
+        height: inches of a row.
+    """
+    columns = min(most, count)
+    rows = -(-count // columns)
+    figure = style.new(run, top + height * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    for axes in grid.ravel()[count:]:
+        axes.axis("off")
+    return figure, grid
 
 
 def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:

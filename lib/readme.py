@@ -9,13 +9,6 @@ from lib.config import Run
 
 Text = Callable[[Run, str], str]
 BEGIN, END = "<!-- {}: written by run_all.sh --publish -->", "<!-- end of {} -->"
-WORDS = {
-    "yes": "Yes",
-    "no": "No",
-    "mixed": "Mixed",
-    "inconclusive": "Inconclusive",
-    "not run": "Not run",
-}
 MEANING = (
     "D is how much more hybrid batches lose than a baseline does, in multilingual mAP, from held-out questions of "
     "their training set to MLQA-R; negative means that hybrid is more robust. Who gains more at home has more to lose, "
@@ -64,7 +57,7 @@ def answer(run: Run, digest: str) -> str:
     table = tables.read(run, "domain_shift.csv")
     verdict, rows = compared(table)
     lines = [
-        f"**{WORDS[verdict]}.** {outcome(rows)} {MEANING}",
+        f"**{style.capital(verdict)}.** {outcome(rows)} {MEANING}",
         "",
         "| shift | trained on | against | at home | on MLQA-R | D [95% interval] | that is | seeds |",
         "|---|---|---|---:|---:|---|---|---:|",

@@ -148,7 +148,7 @@ def _judged(run: Run) -> dict[str, Any]:
     others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
     return {
         "question": asked["claim"],
-        "said": readme.WORDS[verdict],
+        "said": style.capital(verdict),
         "meaning": f"{readme.outcome(rows)} {readme.MEANING}" if len(rows) else _elsewhere(run),
         "answer": sheets.answer(rows) if len(rows) else None,
         "rests": f"{asked['reason']}; {asked['caveat']}",

@@ -264,7 +264,7 @@ def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")
     verdict, rows = shift.answer(moved)
     quoted = html.unescape(re.sub("<[^>]+>", "", text_of(full).split('<section id="answer"')[1].split("</section>")[0]))
-    assert readme.WORDS[verdict] in quoted and readme.MEANING in quoted and readme.near_and_far(rows) in quoted
+    assert style.capital(verdict) in quoted and readme.MEANING in quoted and readme.near_and_far(rows) in quoted
     assert readme.outcome(readme.compared(moved)[1]) in quoted
     page = table(full, "Hybrid batches against each other strategy")
     assert shown(page, "that is") == list(rows["verdict"])
