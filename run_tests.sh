@@ -10,9 +10,11 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 # shellcheck source=setup.sh
 source ./setup.sh
 
-# Files run side by side, a core and about 2 GB of memory each; more threads than cores would make them wait.
+# Files run side by side, a core and about 2 GB of memory each; more threads than cores would make them wait. What
+# tests leave on disk, 6 GB in all, goes with each that passes.
 export PYTHONUTF8=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 python -m ruff check --output-format concise .
 exec python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+    --override-ini tmp_path_retention_policy=failed \
     --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with tests/sanitize.cfg "$@"

@@ -22,6 +22,7 @@ from lib import paths
 from lib.errors import UserError
 
 MANIFEST = "manifest.json"
+VALUE = "value.json"
 
 
 def digest(value: Any) -> str:
@@ -67,9 +68,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+def write_sealed(path: Path, value: Mapping[str, Any], compact: bool = False) -> None:
     """Write a JSON object together with its own digest, so that any later change to it shows."""
-    write_text(path, json.dumps({**value, "seal": digest(value)}, indent=1, ensure_ascii=False) + "\n")
+    form: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    write_text(path, json.dumps({**value, "seal": digest(value)}, ensure_ascii=False, **form) + "\n")
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
@@ -111,6 +113,12 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
             shutil.rmtree(folder)
         made.rename(folder)
     return folder
+
+
+def known(kind: str, inputs: Mapping[str, Any], find: Callable[[], Any]) -> Any:
+    """The JSON value that ``find`` gives, found once for these ``inputs`` and kept as an artifact (see `make`)."""
+    folder = make(kind, inputs, lambda made: write_text(made / VALUE, json.dumps(find(), ensure_ascii=False)))
+    return json.loads((folder / VALUE).read_text(encoding="utf-8"))
 
 
 @contextmanager

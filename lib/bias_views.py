@@ -1,10 +1,8 @@
 """Tables of language bias: each measure for each cell of a run, who does not see what, and the synthetic rankings."""
 
-from collections.abc import Iterator
-
 import pandas as pd
 
-from lib import artifacts, bias, cells, synthetic_rankings, tables
+from lib import artifacts, bias, synthetic_rankings, tables
 from lib.config import Run
 from lib.views import Styled
 
@@ -21,25 +19,6 @@ LABELS = {  # in the order of tables and figures
     "share_distance": "top 10 from pool ↓",
     "peer": "PEER",
 }
-CELL = ["encoder", "train", "strategy", "alpha", "seed", "dataset"]
-NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
-
-
-def measures(run: Run) -> pd.DataFrame:
-    """Every measure of `lib.bias` for each finished cell and parallel set of a run.
-
-    Returns:
-        One row a number: ``encoder, train, strategy, alpha, seed, dataset, measure, value``.
-    """
-    ranked = pd.concat([bias.measures(ranks).assign(**cell) for cell, ranks in _parallel(run)]).astype(NUMBERS)
-    top = tables.read(run, "top10_languages.csv")
-    by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(CELL, sort=False, dropna=False)
-    shares = {"own_share": bias.own_language_share, "share_distance": bias.share_distance}
-    found = [
-        by_cell[list(top.columns)].apply(measure).rename("value").reset_index().assign(measure=name)
-        for name, measure in shares.items()
-    ]
-    return pd.concat([ranked, *found], ignore_index=True)[[*CELL, "measure", "value"]]
 
 
 def who_is_hurt(run: Run) -> pd.DataFrame:
@@ -49,14 +28,16 @@ def who_is_hurt(run: Run) -> pd.DataFrame:
         One row a pair: ``encoder, train, strategy, alpha, seed, dataset, query_language, passage_language, rank``.
     """
     found = [
-        bias.who_is_hurt(ranks).stack().rename("rank").reset_index().assign(**cell) for cell, ranks in _parallel(run)
+        bias.who_is_hurt(ranks).stack().rename("rank").reset_index().assign(**cell)
+        for cell, ranks in tables.parallel(run)
     ]
-    return pd.concat(found, ignore_index=True)[[*CELL, "query_language", "passage_language", "rank"]].astype(NUMBERS)
+    table = pd.concat(found, ignore_index=True)
+    return table[[*tables.KEYS[:6], "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
 
 
 def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
-    table = measures(run)
+    table = tables.read(run, "bias.csv.gz")
     table["strategy"] = tables.labels(table)
     wide = table.pivot_table(index=["dataset", "train", "strategy"], columns="measure", values="value", sort=False)
     return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
@@ -78,11 +59,3 @@ def synthetic() -> Styled:
         .format(precision=3, subset=[LABELS["awrf"]])
         .set_uuid(artifacts.digest(list(table.index))[:8])
     )
-
-
-def _parallel(run: Run) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Each finished cell's sets that have answers in several languages: what identifies them, and their ranks."""
-    for cell in cells.of(run):
-        for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
-            if (ranks["query_language"] != ranks["passage_language"]).any():
-                yield {**cell.columns(), "dataset": str(dataset)}, ranks

@@ -30,6 +30,7 @@ VERSION = 1  # to be raised when the same inputs would give other results
 NONE = "none"
 LARGE = "miracl"
 PARTS = ("top", "vectors")  # of a record, by test set
+SUFFIXES = (".parquet", ".json")  # of a finished cell: the table of ranks, and the record
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
@@ -154,20 +155,21 @@ def adopt_published(run: Run) -> list[Cell]:
     """Copy the published cells that this run lacks and that were made from the same inputs; returns them."""
     adopted = []
     for cell in plan(run.config):
-        source = run.folder / "published" / "cells" / cell.id
-        wanted = inputs(cell, run.config)
         target = run.folder / "cells" / cell.id
-        if _record(target, wanted) is None and _record(source, wanted) is not None:
-            for suffix in (".parquet", ".json"):
+        if _record(target, inputs(cell, run.config)) is None and (source := published(run, cell)) is not None:
+            for suffix in SUFFIXES:
                 with artifacts.replacing(target.with_name(target.name + suffix)) as temporary:
                     shutil.copyfile(source.with_name(source.name + suffix), temporary)
             adopted.append(cell)
     return adopted
 
 
-def is_published(run: Run, cell: Cell) -> bool:
-    """Whether a finished cell with the same inputs comes with the repository."""
-    return _record(run.folder / "published" / "cells" / cell.id, inputs(cell, run.config)) is not None
+def published(run: Run, cell: Cell) -> Path | None:
+    """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
+    wanted = inputs(cell, run.config)
+    folders = [run.folder, *sorted(run.folder.parent.glob("*"))]
+    paths = [folder / "published" / "cells" / cell.id for folder in folders]
+    return next((path for path in paths if _record(path, wanted) is not None), None)
 
 
 def missing(run: Run) -> list[Cell]:
@@ -230,7 +232,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
             "evaluation_seconds": round(time.monotonic() - started, 1),
         },
     }
-    artifacts.write_sealed(path.with_name(path.name + ".json"), value)
+    artifacts.write_sealed(path.with_name(path.name + ".json"), value, compact=True)  # half as large: it is tracked
     return value
 
 
@@ -264,7 +266,7 @@ def ranks(run: Run, cell: Cell) -> pd.DataFrame:
 
 def files(run: Run, cell: Cell) -> list[Path]:
     """The two files of a finished cell: the table of ranks, and the record."""
-    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in (".parquet", ".json")]
+    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in SUFFIXES]
 
 
 def training_log(run: Run, cell: Cell) -> dict[str, Any]:

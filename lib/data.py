@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import download, jsonl, miracl_files, parallel
+from lib import artifacts, download, jsonl, miracl_files, parallel, paths
 from lib.errors import UserError
 from lib.parallel import ParallelSet
 
@@ -22,6 +22,7 @@ EVALUATED = (
     "miracl-mini", miracl_files.NAME,
 )  # fmt: skip
 BY_SHARD = miracl_files.NAME  # whose passages are never all in memory: `lib.miracl` searches them
+READ_BY = ("data.py", "parallel.py", "jsonl.py")  # with which released files are always the same set
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -53,9 +54,9 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
 def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
-        from lib import artifacts
-
         return artifacts.digest(miracl_files.identity())[:16]
+    if name in EVALUATED and download.files_of(name.removesuffix("-heldout")):
+        return _released_digest(name, None, candidates)
     return evaluation_set(name, candidates).digest
 
 
@@ -67,16 +68,40 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     other: of ``parallel-docs``, 477 questions go, which have a text (most often a heading, Overview) in some language
     in common with a held-out question or its passage.
     """
-    return _trainable(name, frozenset(evaluated), candidates)
+    return _trainable(name, frozenset(evaluated) & set(LAREQA), candidates)
 
 
 def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:
     """What identifies the content of a training set; of mMARCO without downloading it, since plans are made first."""
     if name == "mmarco":
-        from lib import artifacts, mmarco
+        from lib import mmarco
 
         return artifacts.digest(mmarco.identity())[:16]
+    if name in TRAINED and download.files_of(name):
+        return _released_digest(name, frozenset(evaluated) & set(LAREQA), candidates)
     return training_set(name, evaluated, candidates).digest
+
+
+@cache
+def _released_digest(name: str, evaluated: frozenset[str] | None, candidates: str) -> str:
+    """The digest of a training set, or, if nothing is evaluated, of an evaluated one; of released files, checked.
+
+    Kept in the store: to read all sets and write them down takes 13 s, which each notebook would spend anew.
+    """
+
+    def find() -> str:
+        found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
+        return found.digest
+
+    datasets = {name.removesuffix("-heldout"), *(evaluated or ())}
+    for dataset in datasets:
+        download.fetch(dataset)
+    files = {file.path: file.sha256 for dataset in datasets for file in download.files_of(dataset)}
+    code = {file: artifacts.file_digest(paths.ROOT / "lib" / file) for file in READ_BY}
+    wanted = {"set": name, "candidates": candidates, "files": files, "code": code}
+    if evaluated is not None:
+        wanted["evaluated"] = sorted(evaluated)
+    return artifacts.known("digests", wanted, find)
 
 
 @cache
@@ -85,7 +110,7 @@ def _trainable(name: str, evaluated: frozenset[str], candidates: str) -> Paralle
         return _facts("train")
     full = _full(name, candidates)
     keep = full.questions["split"] == "train"
-    for other in evaluated & set(LAREQA) - {name}:
+    for other in evaluated - {name}:
         keep &= ~full.questions["group"].isin(lareqa(other, candidates).questions["group"])
     if name == "parallel-docs":
         keep &= ~full.repeats(_parallel_docs_heldout())

@@ -28,7 +28,7 @@ COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no f
 @style.house()
 def bias_panel(run: Run) -> Figure:
     """Each measure's value for each strategy, on the same rankings."""
-    table = findings.chosen(bias_views.measures(run))
+    table = findings.chosen(tables.read(run, "bias.csv.gz"))
     found = {task: findings.of_task(table, task) for task in findings.tasks(table)}
     names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
     heights = [1.0 + 0.2 * len(names)] * len(found)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import cells, data, progress
+from lib import artifacts, cells, data, paths, progress
 from lib.config import Run
 from lib.parallel import ParallelSet, folded
 
@@ -52,17 +52,30 @@ def table(run: Run) -> pd.DataFrame:
     Returns:
         ``train, dataset`` and the columns of `overlap`.
     """
-    config = run.config
-    trained = [cell for cell in cells.of(run) if cell.train != cells.NONE]
-    pairs = list(dict.fromkeys((cell.train, name) for cell in trained for name in cells.evaluated(cell, config)))
-    pairs = [(train, name) for train, name in pairs if not name.startswith(cells.LARGE)]
-    found = []
+    config, pairs, found = run.config, _pairs(run), []
     with progress.task("leak check", len(pairs)) as task:
         for train, name in pairs:
             rows = _rows(data.training_set(train, config.eval), data.evaluation_set(name))
             found += [{"train": train, "dataset": name} | row for row in rows]
             task.advance()
     return pd.DataFrame(found, columns=["train", "dataset", *COLUMNS])
+
+
+def inputs(run: Run) -> dict[str, Any]:
+    """What the `table` depends on: which sets are compared, their texts, and the rules; nothing of the cells' ranks."""
+    digests = [
+        [train, data.training_digest(train, run.config.eval), name, data.evaluation_digest(name)]
+        for train, name in _pairs(run)
+    ]
+    code = [artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in ("leaks", "parallel")]
+    return {"pairs": digests, "code": code}
+
+
+def _pairs(run: Run) -> list[tuple[str, str]]:
+    """Each training set of a run's cells with each set that they are scored on."""
+    trained = [cell for cell in cells.of(run) if cell.train != cells.NONE]
+    pairs = dict.fromkeys((cell.train, name) for cell in trained for name in cells.evaluated(cell, run.config))
+    return [(train, name) for train, name in pairs if not name.startswith(cells.LARGE)]
 
 
 def _rows(train: ParallelSet, test: ParallelSet) -> list[dict[str, Any]]:

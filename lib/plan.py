@@ -60,4 +60,4 @@ def _state(run: Run, cell: Cell, force: bool) -> str:
         return TO_DO
     if cells.record(run, cell):
         return DONE
-    return PUBLISHED if cells.is_published(run, cell) else TO_DO
+    return TO_DO if cells.published(run, cell) is None else PUBLISHED

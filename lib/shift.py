@@ -7,7 +7,7 @@ lose less. No fine-tuning cancels out of D. Wikipedia to Wikipedia is *near*, do
 
 import pandas as pd
 
-from lib import stats
+from lib import stats, wording
 from lib.cells import NONE
 from lib.config import Run
 from lib.effects import HYBRID, Key, Scores, common_seeds, language_groups
@@ -70,7 +70,7 @@ def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
         return f"Not run: no strategy was scored on both its own held-out questions and {dataset}."
     parts = [
         f"{row.shift}, trained on {row.train}, against {row.baseline}: D = {row.value:+.3f} "
-        f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {row.seeds} seed{'s' * (row.seeds > 1)})"
+        f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {wording.seeds(row.seeds)})"
         for row in rows.itertuples()
     ]
     nearest = rows.loc[rows[["low", "high"]].abs().min(axis=1).idxmin()]

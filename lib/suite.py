@@ -117,7 +117,7 @@ def check_publishable(run: Run) -> None:
 
 
 def publish(run: Run) -> list[Path]:
-    """Copy a finished real-data run's cells, tables and figures to where they are tracked.
+    """Copy a finished real-data run's cells, tables and figures to where they are tracked; a cell once, for all runs.
 
     Raises:
         UserError: the run is on the facts corpus, or not finished.
@@ -128,8 +128,11 @@ def publish(run: Run) -> list[Path]:
     if cells.missing(run) or not tables.current(run):
         raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
     target = run.folder / "published"
-    names = [f"cells/{cell.id}{suffix}" for cell in cells.of(run) for suffix in (".parquet", ".json")]
-    copies = {run.folder / name: target / name for name in (*TRACKED, *names) if (run.folder / name).exists()}
+    copies = {run.folder / name: target / name for name in TRACKED if (run.folder / name).exists()}
+    for cell in cells.of(run):
+        mine, there = cells.files(run, cell), cells.published(run, cell)
+        if there is None or any(path.read_bytes() != (there.parent / path.name).read_bytes() for path in mine):
+            copies |= {path: target / "cells" / path.name for path in mine}
     pictures = paths.FIGURES / run.name
     copies |= {path: pictures / path.name for path in gallery.saved(run)}
     for source, copy in copies.items():

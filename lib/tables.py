@@ -20,11 +20,13 @@ TABLES = (
     "metrics_by_language.csv.gz",
     "metrics_variants.csv",
     "top10_languages.csv",
+    "bias.csv.gz",
     "vectors.csv",
     "training_log.csv",
 )
 VALUES = ["metric", "value", "n"]
 KEYS = ["encoder", "train", "strategy", "alpha", "seed", "dataset", "pool", "setting"]
+NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
 
 
 def write(run: Run) -> None:
@@ -41,7 +43,9 @@ def write(run: Run) -> None:
     pairs = ["query_language", "passage_language"]
     save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
     save(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
-    save(run, "top10_languages.csv", top_languages(run))
+    top = top_languages(run)
+    save(run, "top10_languages.csv", top)
+    save(run, "bias.csv.gz", bias_measures(run, top))
     save(run, "vectors.csv", vectors(run))
     write_training_log(run)
     write_provenance(run)
@@ -112,6 +116,26 @@ def top_languages(run: Run) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)[columns]
 
 
+def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of `lib.bias` for each finished cell and parallel set; ``top`` are the `top_languages`."""
+    ranked = pd.concat([bias.measures(ranks).assign(**cell) for cell, ranks in parallel(run)]).astype(NUMBERS)
+    by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(KEYS[:6], sort=False, dropna=False)
+    shares = {"own_share": bias.own_language_share, "share_distance": bias.share_distance}
+    found = [
+        by_cell[list(top.columns)].apply(measure).rename("value").reset_index().assign(measure=name)
+        for name, measure in shares.items()
+    ]
+    return pd.concat([ranked, *found], ignore_index=True)[[*KEYS[:6], "measure", "value"]]
+
+
+def parallel(run: Run) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """Each finished cell's sets that have answers in several languages: what identifies them, and their ranks."""
+    for cell in cells.of(run):
+        for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
+            if (ranks["query_language"] != ranks["passage_language"]).any():
+                yield {**cell.columns(), "dataset": str(dataset)}, ranks
+
+
 def write_provenance(run: Run) -> None:
     """What each number came from: configuration, data, cells with their digests, software and machine."""
     from importlib.metadata import version
@@ -135,7 +159,7 @@ def write_provenance(run: Run) -> None:
 
 def read(run: Run, name: str) -> pd.DataFrame:
     """A table of a run; columns that are empty for some rows (alpha, seed) keep their numbers."""
-    return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], comment="#")
+    return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], skiprows=int(run.fallback))
 
 
 def paired(table: pd.DataFrame) -> pd.DataFrame:

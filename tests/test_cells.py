@@ -196,7 +196,7 @@ def test_published_cells_are_adopted_only_where_they_fit_and_are_whole(run):
     published = run.folder / "published" / "cells"
     (run.folder / "published").mkdir()
     (run.folder / "cells").rename(published)
-    assert cells.is_published(run, none) and not cells.is_published(run, only_plan(run, "x-y")[0])
+    assert cells.published(run, none) and not cells.published(run, only_plan(run, "x-y")[0])
 
     changed = replace(run, config=replace(run.config, scale=30.0))
     assert cells.adopt_published(changed) == [none]
@@ -210,7 +210,7 @@ def test_published_cells_are_adopted_only_where_they_fit_and_are_whole(run):
     shutil.rmtree(run.folder / "cells")
     cut(published / f"{none.id}.parquet")
     assert cells.adopt_published(run) == [trained]
-    assert not cells.is_published(run, none)
+    assert cells.published(run, none) is None
 
 
 def test_a_cell_scored_on_further_sets_serves_a_run_that_lacks_them(run, inputs):

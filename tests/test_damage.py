@@ -21,6 +21,7 @@ from lib import (
     encoders,
     evidence,
     gallery,
+    leaks,
     paths,
     report,
     runs,
@@ -405,6 +406,17 @@ def test_after_damage_or_exchange_of_a_checkpoint_the_weights_are_those_of_an_un
     assert go_on() == unbroken
 
 
+def test_leaks_are_looked_for_again_only_where_the_data_or_the_rules_are_others(made, monkeypatch):
+    before = (made.run.folder / "overlap.csv").read_bytes()
+    monkeypatch.setattr(leaks, "table", lambda run: pytest.fail("looked for again"))
+    (made.run.folder / "effects.csv").unlink()
+    runs.judge(made.run)
+    assert evidence.current(made.run) and (made.run.folder / "overlap.csv").read_bytes() == before
+    monkeypatch.setattr(leaks, "inputs", lambda run: {"pairs": [], "code": ["of tomorrow"]})
+    with pytest.raises(pytest.fail.Exception, match="looked for again"):
+        runs.judge(made.run)
+
+
 # --- what is published, and what is downloaded ---
 
 
@@ -419,12 +431,12 @@ def test_published_copies_that_are_damaged_are_not_taken_and_are_written_again(m
         for name, twin in zip(cell_files(strategy), cell_files(strategy, of_twin=True), strict=True):
             for damage in DAMAGES:
                 damage(published / name, made.twin.folder / twin)
-                assert not cells.is_published(run, cell)
+                assert cells.published(run, cell) is None
                 (run.folder / name).rename(own_folders / "aside")
                 assert cells.adopt_published(run) == []
                 (own_folders / "aside").rename(run.folder / name)
                 (published / name).write_bytes(whole[published / name])
-            assert cells.is_published(run, cell)
+            assert cells.published(run, cell)
     for number, path in enumerate(copies):
         DAMAGES[number % 4](path, path)
     assert {path: path.read_bytes() for path in suite.publish(run)} == whole
@@ -464,3 +476,16 @@ def test_a_downloaded_file_that_is_damaged_is_fetched_again_and_never_used(damag
 
     monkeypatch.setattr(pooch.core, "choose_downloader", lambda *arguments, **options: serve)
     assert download.fetch("toy")["en.json"].read_bytes() == (origin / "en.json").read_bytes()
+
+
+def test_a_cell_that_another_run_has_published_is_adopted_and_not_published_twice(made, own_folders, monkeypatch):
+    run = made.run
+    monkeypatch.setattr(paths, "FIGURES", own_folders / "figures")
+    copied = [path for path in suite.publish(run) if path.parent.name == "cells"]
+    assert len(copied) == 2 * len(cells.plan(run.config))
+    another = run.folder.parent / "another" / "published"
+    another.mkdir(parents=True)
+    copied[0].parent.rename(another / "cells")
+    shutil.rmtree(run.folder / "cells")
+    assert cells.adopt_published(run) == cells.plan(run.config)
+    assert not [path for path in suite.publish(run) if path.parent.name == "cells"]

@@ -417,3 +417,22 @@ def test_a_group_is_always_in_the_same_split():
     shares = [parallel.split_of(str(n)) for n in range(5000)]
     assert 0.78 < shares.count("train") / 5000 < 0.82
     assert 0.085 < shares.count("dev") / 5000 < 0.115
+
+
+@pytest.mark.real_data
+def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_reads_them_are_the_same(
+    real_data, own_folders, monkeypatch
+):
+    def found() -> tuple[str, str]:
+        data._released_digest.cache_clear()
+        return data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"])
+
+    train = data.training_set("xquad-r", ["mlqa-r"])
+    digests = data.evaluation_set("xquad-r-heldout").digest, train.digest
+    assert found() == digests and data.training_digest("xquad-r", []) != train.digest
+    for name in ("evaluation_set", "_trainable"):
+        monkeypatch.setattr(data, name, lambda *_: pytest.fail("read again"))
+    assert found() == digests
+    monkeypatch.setattr(data, "READ_BY", ("data.py",))
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        found()

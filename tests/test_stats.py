@@ -36,6 +36,26 @@ def test_interval_of_one_language_and_seed_is_the_usual_one():
     assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.01)
 
 
+def test_a_draw_is_the_macro_mean_of_the_questions_drawn_each_as_often_as_it_was():
+    values = simulated(np.random.default_rng(2), questions=12, languages=4, seeds=3)
+    (counts,) = stats._drawn((12,), draws=50, seed=3)[0]
+    assert counts.shape == (50, 12) and (counts.sum(axis=1) == 12).all()
+    found = stats._Totals(values).means(counts.astype(float))
+    for times, mean in zip(counts, found, strict=True):
+        drawn = np.repeat(values, times, axis=0)
+        exists = ~np.isnan(drawn).all(axis=(0, 2))  # a language of which no question was drawn counts as zero
+        np.testing.assert_allclose(np.nanmean(drawn[:, exists], axis=0).sum(axis=0) / 4, mean)
+
+
+def test_the_signs_that_are_kept_are_those_of_the_seed():
+    values = np.random.default_rng(4).normal(0.1, 1, (50, 1, 1))
+    signs = np.random.default_rng(5).choice([-1.0, 1.0], size=(1_000, 50))
+    beyond = np.count_nonzero(np.abs(signs @ values[:, 0, 0]) >= abs(values.sum()))
+    assert stats.sign_flip(values, draws=1_000, seed=5) == (beyond + 1) / 1_001
+    assert stats.sign_flip(values, draws=1_000, seed=5) == (beyond + 1) / 1_001
+    assert stats.sign_flip(values, draws=1_000, seed=6) != (beyond + 1) / 1_001
+
+
 @pytest.mark.parametrize(("seeds", "wanted"), [(1, 0.46), (2, 0.79), (3, 0.86), (5, 0.91), (20, 0.93)])
 def test_coverage_by_the_number_of_seeds_is_what_the_module_says(seeds, wanted):
     """Seeds vary three times as much as the mean over questions does, as in the runs of `full`."""
