@@ -109,10 +109,11 @@ def _quantities(run: Run, found: dict[Key, Scores], key: Key) -> list[dict]:
         return []
     seeds, rows = mine[1].seeds, []
     inside = mine[0].at(seeds) - before[0].at(seeds)
+    gained = stats.interval(inside)
     for languages, units in language_groups(run, key.train, mine[1]):
         outside = mine[1].at(seeds, units) - before[1].at(seeds, units)
         sure = {
-            GAIN_IN: stats.interval(inside),
+            GAIN_IN: gained,
             GAIN_OUT: stats.interval(outside),
             LOSS: stats.interval_of([[inside], [outside]], lambda g, f: g - f),
         }
@@ -125,11 +126,12 @@ def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> 
     if mine is None or others is None or not (seeds := common_seeds([*mine, *others])):
         return []
     rows, inside = [], mine[0].at(seeds) - others[0].at(seeds)
+    at_home = stats.interval(inside)
     for languages, units in language_groups(run, key.train, mine[1]):
         outside = mine[1].at(seeds, units) - others[1].at(seeds, units)
         sure = {
             DIFFERENCE: stats.interval_of([[inside], [outside]], lambda g, f: g - f),
-            AT_HOME: stats.interval(inside),
+            AT_HOME: at_home,
             AWAY: stats.interval(outside),
         }
         rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in sure.items()]

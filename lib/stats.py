@@ -99,10 +99,10 @@ class _Totals:
     def __init__(self, values: np.ndarray):
         questions, languages, seeds = values.shape
         exists = ~np.isnan(values).reshape(questions, -1)
-        patterns, pattern = np.unique(exists, axis=1, return_inverse=True)
-        place = np.zeros((languages * seeds, patterns.shape[1], seeds))
+        _, first, pattern = np.unique(np.packbits(exists, axis=0), axis=1, return_index=True, return_inverse=True)
+        place = np.zeros((languages * seeds, len(first), seeds))
         place[np.arange(languages * seeds), pattern.ravel(), np.tile(np.arange(seeds), languages)] = 1 / languages
-        self.exists = patterns.astype(np.float64)
+        self.exists = exists[:, first].astype(np.float64)
         self.totals = np.where(exists, values.reshape(questions, -1), 0) @ place.reshape(languages * seeds, -1)
 
     def means(self, weights: np.ndarray) -> np.ndarray:
