@@ -6,12 +6,15 @@ artifact is noticed when it is opened, and made again.
 """
 
 import errno
+import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -68,20 +71,30 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_sealed(path: Path, value: Mapping[str, Any], compact: bool = False) -> None:
-    """Write a JSON object together with its own digest, so that any later change to it shows."""
-    form: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
-    write_text(path, json.dumps({**value, "seal": digest(value)}, ensure_ascii=False, **form) + "\n")
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object together with its own digest, so that any later change to it shows; zipped if ``.gz``."""
+    text = json.dumps({**value, "seal": digest(value)}, indent=1, ensure_ascii=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_bytes(zipped(text.encode()) if path.suffix == ".gz" else text.encode())
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
     """Read what `write_sealed` wrote; None if the file is missing, truncated or changed."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        value = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
         seal = value.pop("seal")
         return value if seal == digest(value) else None  # digest raises ValueError for an infinite number
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, AttributeError, TypeError):
         return None
+
+
+def zipped(content: bytes) -> bytes:
+    """As gzip, without a time stamp, so that equal contents are equal files."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as file:
+        file.write(content)
+    return buffer.getvalue()
 
 
 def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:

@@ -30,7 +30,7 @@ VERSION = 1  # to be raised when the same inputs would give other results
 NONE = "none"
 LARGE = "miracl"
 PARTS = ("top", "vectors")  # of a record, by test set
-SUFFIXES = (".parquet", ".json")  # of a finished cell: the table of ranks, and the record
+RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")  # of a finished cell
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
@@ -158,8 +158,8 @@ def adopt_published(run: Run) -> list[Cell]:
         target = run.folder / "cells" / cell.id
         if _record(target, inputs(cell, run.config)) is None and (source := published(run, cell)) is not None:
             for suffix in SUFFIXES:
-                with artifacts.replacing(target.with_name(target.name + suffix)) as temporary:
-                    shutil.copyfile(source.with_name(source.name + suffix), temporary)
+                with artifacts.replacing(_beside(target, suffix)) as temporary:
+                    shutil.copyfile(_beside(source, suffix), temporary)
             adopted.append(cell)
     return adopted
 
@@ -167,9 +167,15 @@ def adopt_published(run: Run) -> list[Cell]:
 def published(run: Run, cell: Cell) -> Path | None:
     """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
     wanted = inputs(cell, run.config)
-    folders = [run.folder, *sorted(run.folder.parent.glob("*"))]
-    paths = [folder / "published" / "cells" / cell.id for folder in folders]
-    return next((path for path in paths if _record(path, wanted) is not None), None)
+    folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*"))])
+    places = [folder / "published" / "cells" / cell.id for folder in folders]
+    return next((path for path in places if _record(path, wanted) is not None), None)
+
+
+def is_published(run: Run, cell: Cell) -> bool:
+    """Whether a finished cell comes with the repository just as it is here, to the last rank."""
+    place = published(run, cell)
+    return place is not None and _record(place, inputs(cell, run.config))["sha256"] == record(run, cell)["sha256"]
 
 
 def missing(run: Run) -> list[Cell]:
@@ -216,7 +222,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     rankings, vectors = evaluate(model, evaluated(cell, run.config), run.config)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
-    with artifacts.replacing(path.with_name(path.name + ".parquet")) as temporary:
+    with artifacts.replacing(_beside(path, RANKS)) as temporary:
         _write(ranks, temporary)
         digest = artifacts.file_digest(temporary)
     value = {
@@ -232,7 +238,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
             "evaluation_seconds": round(time.monotonic() - started, 1),
         },
     }
-    artifacts.write_sealed(path.with_name(path.name + ".json"), value, compact=True)  # half as large: it is tracked
+    artifacts.write_sealed(_beside(path, RECORD), value)
     return value
 
 
@@ -260,13 +266,13 @@ def evaluate(
 
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:
     """The ranks of a finished cell: ``dataset, question, query_language, passage_language, rank, pool_rank``."""
-    table = pd.read_parquet(run.folder / "cells" / f"{cell.id}.parquet")
+    table = pd.read_parquet(_beside(run.folder / "cells" / cell.id, RANKS))
     return table[table["dataset"].isin(evaluated(cell, run.config))]
 
 
 def files(run: Run, cell: Cell) -> list[Path]:
     """The two files of a finished cell: the table of ranks, and the record."""
-    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in SUFFIXES]
+    return [_beside(run.folder / "cells" / cell.id, suffix) for suffix in SUFFIXES]
 
 
 def training_log(run: Run, cell: Cell) -> dict[str, Any]:
@@ -307,19 +313,31 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
     return recipe, questions
 
 
+def _beside(path: Path, suffix: str) -> Path:
+    """The path with a suffix after its name, which may hold dots: alpha is part of it."""
+    return path.with_name(path.name + suffix)
+
+
 def _record(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    value = artifacts.read_sealed(path.with_name(path.name + ".json"))
-    table = path.with_name(path.name + ".parquet")
-    if value is None or not table.exists() or not _serves(value.get("inputs"), wanted):
+    value, table = artifacts.read_sealed(_beside(path, RECORD)), _beside(path, RANKS)
+    if value is None or not table.exists() or not _serves(value, wanted):
         return None
     return value if artifacts.file_digest(table) == value["sha256"] else None
 
 
-def _serves(made: Any, wanted: dict[str, Any]) -> bool:
-    """Whether a cell was made from the same inputs, its test sets being those wanted, and perhaps others."""
+def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a cell was made from the same inputs, its test sets being those wanted, and perhaps others.
+
+    What is read off the vectors is there for the first set of each pool: if that one is not wanted, the cell lacks it.
+    """
+    made = value.get("inputs")
     if not isinstance(made, dict) or not isinstance(made.get("eval"), dict):
         return False
-    return made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
+    if made["eval"] == wanted["eval"]:
+        return made == wanted
+    pools = {name.removesuffix("-heldout") for name in wanted["eval"] if not name.startswith(LARGE)}
+    read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value["vectors"]}
+    return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
 
 
 def _write(ranks: pd.DataFrame, path: Path) -> None:

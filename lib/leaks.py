@@ -7,6 +7,7 @@ article that it is about, are compared as well, and show what a comparison withi
 """
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ SHORTEST = 15
 LONG, RUN, STEP, SHARE = 100, 12, 4, 1 / 3  # of `_candidates`
 BLOCK = 256
 EXAMPLE = 120
+RULES = ("leaks", "data", "parallel", "jsonl", "mmarco")  # the code that says what is compared, and how
 
 
 def overlap(train: ParallelSet, test: ParallelSet) -> pd.DataFrame:
@@ -67,8 +69,8 @@ def inputs(run: Run) -> dict[str, Any]:
         [train, data.training_digest(train, run.config.eval), name, data.evaluation_digest(name)]
         for train, name in _pairs(run)
     ]
-    code = [artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in ("leaks", "parallel")]
-    return {"pairs": digests, "code": code}
+    code = {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
+    return {"pairs": digests, "code": code, "scikit-learn": version("scikit-learn")}
 
 
 def _pairs(run: Run) -> list[tuple[str, str]]:
@@ -91,7 +93,7 @@ def _rows(train: ParallelSet, test: ParallelSet) -> list[dict[str, Any]]:
 
 def _row(unit: str, match: str, asked: pd.Series, found: pd.Series, shown: pd.Series | None = None) -> dict[str, Any]:
     examples = asked[found if shown is None else shown]
-    example = examples.iloc[0][:EXAMPLE] if len(examples) else ""
+    example = examples.iloc[0][:EXAMPLE].replace("\r", " ") if len(examples) else ""  # which would end a row of a CSV
     return {"unit": unit, "match": match, "found": int(found.sum()), "of": len(asked), "example": example}
 
 

@@ -30,7 +30,7 @@ def text(run: Run, name: str) -> str:
     places = [path for path in (run.folder / file, run.folder / "published" / file) if path.exists()]
     if not places:
         raise UserError(f"run {run.name} has no tables yet; make them: {run.command}")
-    table = pd.read_csv(places[0], comment="#")
+    table = pd.read_csv(places[0], skiprows=int(run.fallback))
     return main(table) if name == MAIN else table.to_csv(sep="\t", index=False, lineterminator="\n")
 
 

@@ -76,7 +76,7 @@ def interval_of(
     return Interval(float(value), float(low), float(high))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _drawn(units: tuple[int, ...], draws: int, seed: int) -> list[list[np.ndarray]]:
     """How often each unit is drawn, as often with replacement as there are units: blocks of uint8 [<= 500, units].
 
@@ -127,7 +127,7 @@ def sign_flip(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> float:
     return (int(beyond) + 1) / (draws + 1)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _signs(units: int, draws: int, seed: int) -> list[np.ndarray]:
     """Drawn signs of each unit: blocks of int8 [<= 1000, units], kept as those of `_drawn` are."""
     draw = np.random.default_rng(seed)

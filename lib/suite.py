@@ -130,9 +130,8 @@ def publish(run: Run) -> list[Path]:
     target = run.folder / "published"
     copies = {run.folder / name: target / name for name in TRACKED if (run.folder / name).exists()}
     for cell in cells.of(run):
-        mine, there = cells.files(run, cell), cells.published(run, cell)
-        if there is None or any(path.read_bytes() != (there.parent / path.name).read_bytes() for path in mine):
-            copies |= {path: target / "cells" / path.name for path in mine}
+        if not cells.is_published(run, cell):
+            copies |= {path: target / "cells" / path.name for path in cells.files(run, cell)}
     pictures = paths.FIGURES / run.name
     copies |= {path: pictures / path.name for path in gallery.saved(run)}
     for source, copy in copies.items():

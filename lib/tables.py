@@ -3,8 +3,6 @@
 They are a pure function of the finished cells: the same cells give the same bytes.
 """
 
-import gzip
-import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -65,7 +63,7 @@ def write_training_log(run: Run) -> None:
 def current(run: Run) -> bool:
     """Whether all tables are there, undamaged, and made from the run's present cells by today's code."""
     made = artifacts.read_sealed(run.folder / PROVENANCE)
-    if made is None or made.get("digest") != digest(run) or made.get("rules") != _rules():
+    if made is None or made.get("digest") != digest(run) or made.get("rules") != rules():
         return False
     files = {name: run.folder / name for name in TABLES}
     return all(p.exists() and artifacts.file_digest(p) == made["tables"].get(name) for name, p in files.items())
@@ -73,8 +71,8 @@ def current(run: Run) -> bool:
 
 def all_units(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """The sets that a finished cell was scored on, each with its per-unit values (see `lib.metrics.units`)."""
-    for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
-        yield str(dataset), metrics.units(ranks.drop(columns="dataset"))
+    for dataset, ranks in _ranks(run, cell):
+        yield dataset, metrics.units(ranks)
 
 
 def variants(run: Run, cell: cells.Cell, dataset: str, units: pd.DataFrame, languages: pd.DataFrame) -> pd.DataFrame:
@@ -118,22 +116,33 @@ def top_languages(run: Run) -> pd.DataFrame:
 
 def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
     """Every measure of `lib.bias` for each finished cell and parallel set; ``top`` are the `top_languages`."""
-    ranked = pd.concat([bias.measures(ranks).assign(**cell) for cell, ranks in parallel(run)]).astype(NUMBERS)
+    columns = [*KEYS[:6], "measure", "value"]
+    measured = [bias.measures(ranks).assign(**cell) for cell, ranks in parallel(run)]
+    if not measured:
+        return pd.DataFrame(columns=columns)
+    ranked = pd.concat(measured).astype(NUMBERS)
     by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(KEYS[:6], sort=False, dropna=False)
     shares = {"own_share": bias.own_language_share, "share_distance": bias.share_distance}
     found = [
         by_cell[list(top.columns)].apply(measure).rename("value").reset_index().assign(measure=name)
         for name, measure in shares.items()
     ]
-    return pd.concat([ranked, *found], ignore_index=True)[[*KEYS[:6], "measure", "value"]]
+    return pd.concat([ranked, *found], ignore_index=True)[columns]
 
 
 def parallel(run: Run) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
     """Each finished cell's sets that have answers in several languages: what identifies them, and their ranks."""
     for cell in cells.of(run):
-        for dataset, ranks in cells.ranks(run, cell).groupby("dataset", sort=False, observed=True):
+        for dataset, ranks in _ranks(run, cell):
             if (ranks["query_language"] != ranks["passage_language"]).any():
-                yield {**cell.columns(), "dataset": str(dataset)}, ranks
+                yield {**cell.columns(), "dataset": dataset}, ranks
+
+
+def _ranks(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The ranks on each set that a finished cell was scored on, in the order of the profile."""
+    ranks = cells.ranks(run, cell)
+    for dataset in cells.evaluated(cell, run.config):
+        yield dataset, ranks[ranks["dataset"] == dataset].drop(columns="dataset")
 
 
 def write_provenance(run: Run) -> None:
@@ -150,7 +159,7 @@ def write_provenance(run: Run) -> None:
         "config": as_dict(run.config),
         "software": {name: version(name) for name in names},
         "digest": digest(run),
-        "rules": _rules(),
+        "rules": rules(),
         "tables": {name: artifacts.file_digest(run.folder / name) for name in TABLES},
         "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
     }
@@ -192,7 +201,8 @@ def source(run: Run) -> str:
     return "drawn before all cells were made" if None in made else f"cells {artifacts.digest(made)[:16]}"
 
 
-def _rules() -> dict[str, str]:
+def rules() -> dict[str, str]:
+    """The digests of the code that makes tables of cells."""
     return {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
 
 
@@ -230,9 +240,4 @@ def save(run: Run, name: str, table: pd.DataFrame) -> None:
     text += table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     with artifacts.replacing(path) as temporary:
         content = text.encode()
-        if path.suffix == ".gz":
-            buffer = io.BytesIO()
-            with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as file:
-                file.write(content)
-            content = buffer.getvalue()
-        temporary.write_bytes(content)
+        temporary.write_bytes(artifacts.zipped(content) if path.suffix == ".gz" else content)

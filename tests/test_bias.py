@@ -274,6 +274,10 @@ def test_sets_without_answers_in_several_languages_are_left_out(run, monkeypatch
 
     monkeypatch.setattr(cells, "ranks", without_mlqa)
     measured = tables.bias_measures(run, tables.read(run, "top10_languages.csv"))
+    nothing = tables.bias_measures(
+        replace(run, config=replace(run.config, train=("xquad-r",), eval=("mlqa-r",))), measured
+    )
+    assert list(nothing.columns) == list(measured.columns) and nothing.empty
     assert set(measured["dataset"]) == set(bias_views.who_is_hurt(run)["dataset"]) == {"xquad-r"}
 
 

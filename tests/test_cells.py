@@ -1,5 +1,6 @@
 """Cells: their names and order, what they are scored on, and that only a whole and fitting one counts as done."""
 
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -91,7 +92,7 @@ def run(inputs, own_folders):
 
 
 def files(run, cell):
-    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in (".parquet", ".json")]
+    return [run.folder / "cells" / f"{cell.id}{suffix}" for suffix in cells.SUFFIXES]
 
 
 def only_plan(run, *labels: str) -> list[Cell]:
@@ -135,7 +136,7 @@ def flip(path):
     path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+@pytest.mark.parametrize("suffix", cells.SUFFIXES)
 @pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
 def test_a_damaged_cell_is_noticed_and_made_again_with_the_same_ranks(damage, suffix, run):
     none = cells.plan(run.config)[0]
@@ -154,9 +155,9 @@ def test_a_number_changed_by_hand_is_noticed(run):
     none = cells.plan(run.config)[0]
     cells.finish(run, none)
     _, record = files(run, none)
-    value = json.loads(record.read_text())
+    value = json.loads(gzip.decompress(record.read_bytes()))
     value["top"][run.config.eval[0]]["counts"][0][0] += 1
-    record.write_text(json.dumps(value))
+    record.write_bytes(gzip.compress(json.dumps(value).encode()))
     assert cells.record(run, none) is None
 
 
@@ -229,6 +230,22 @@ def test_a_cell_scored_on_further_sets_serves_a_run_that_lacks_them(run, inputs)
     cells.finish(run, none)
     pd.testing.assert_frame_equal(cells.ranks(run, none).reset_index(drop=True), shared.reset_index(drop=True))
     assert cells.record(both, none) is None  # the other way round something is missing
+
+
+def test_a_cell_scored_on_further_sets_does_not_serve_if_only_those_were_read_off_the_vectors(run, inputs):
+    """Of the sets of one pool, the vectors are read for the first: where that one is not wanted, nothing is there."""
+    other = inputs / "more.jsonl"
+    other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
+    run = replace(run, overrides=tuple(text for text in run.overrides if not text.startswith("eval=")))  # one folder
+    both = replace(run, config=replace(run.config, eval=(*run.config.eval, str(other))))
+    none = cells.plan(run.config)[0]
+    cells.finish(both, none)
+    _, record = files(run, none)
+    value = artifacts.read_sealed(record)
+    del value["vectors"][run.config.eval[0]]
+    artifacts.write_sealed(record, value)
+    assert cells.record(both, none) is not None
+    assert cells.record(run, none) is None
 
 
 def test_what_a_cell_scored_is_printed_as_its_tables_will_say(run):

@@ -1,5 +1,6 @@
 """Damage: whatever is stored is noticed when it is cut, changed, emptied, gone or another's, and made again."""
 
+import gzip
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 import synthetic
 
@@ -171,7 +173,7 @@ def model_place(made: Made, of_twin: bool) -> Path:
 
 def cell_files(strategy: str, of_twin: bool = False) -> list[str]:
     label = {"none": "none", "hybrid": "train_hybrid-0.5_seed0"}[strategy]
-    return [f"cells/{NAMES[of_twin]}_{label}{suffix}" for suffix in (".parquet", ".json")]
+    return [f"cells/{NAMES[of_twin]}_{label}{suffix}" for suffix in cells.SUFFIXES]
 
 
 def cells_whole(made: Made) -> bool:
@@ -246,10 +248,11 @@ def other(made: Made, kind: str, name: str) -> Path:
 
 def same(kind: str, name: str, now: bytes, before: bytes) -> bool:
     """Equal bytes; of a cell's record all but how long it took and where."""
-    if kind == "cell" and name.endswith(".json"):
+    if kind == "cell" and name.endswith(cells.RECORD):
         volatile = ("made", "seal")
-        return {k: v for k, v in json.loads(now).items() if k not in volatile} == {
-            k: v for k, v in json.loads(before).items() if k not in volatile
+        now, before = (json.loads(gzip.decompress(content)) for content in (now, before))
+        return {k: v for k, v in now.items() if k not in volatile} == {
+            k: v for k, v in before.items() if k not in volatile
         }
     return now == before
 
@@ -489,3 +492,11 @@ def test_a_cell_that_another_run_has_published_is_adopted_and_not_published_twic
     shutil.rmtree(run.folder / "cells")
     assert cells.adopt_published(run) == cells.plan(run.config)
     assert not [path for path in suite.publish(run) if path.parent.name == "cells"]
+
+    ranks, record = (
+        another / name for name in cell_files("none")
+    )  # where the other one differs, as of another machine
+    pd.read_parquet(ranks).iloc[::-1].to_parquet(ranks)
+    artifacts.write_sealed(record, artifacts.read_sealed(record) | {"sha256": artifacts.file_digest(ranks)})
+    copied = [path for path in suite.publish(run) if path.parent.name == "cells"]
+    assert copied == [run.folder / "published" / name for name in cell_files("none")]

@@ -433,6 +433,12 @@ def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_
     for name in ("evaluation_set", "_trainable"):
         monkeypatch.setattr(data, name, lambda *_: pytest.fail("read again"))
     assert found() == digests
-    monkeypatch.setattr(data, "READ_BY", ("data.py",))
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        data.evaluation_digest("xquad-r-heldout", "sentence+paragraph")
+    with monkeypatch.context() as other_code, pytest.raises(pytest.fail.Exception, match="read again"):
+        other_code.setattr(data, "READ_BY", ("data.py",))
+        found()
+    published = download.files_of("xquad-r")
+    monkeypatch.setattr(download, "files_of", lambda name: published[1:])
     with pytest.raises(pytest.fail.Exception, match="read again"):
         found()

@@ -289,7 +289,7 @@ def test_two_runs_at_once_in_one_folder_train_once_and_both_end_well(inputs, own
         theirs = own_folders / "hybrid_results" / run.name / "cells" / f"{cell.id}.parquet"
         cells.finish(run, cell)
         assert theirs.read_bytes() == (run.folder / "cells" / theirs.name).read_bytes()
-        assert artifacts.read_sealed(theirs.with_suffix(".json"))["sha256"] == artifacts.file_digest(theirs)
+        assert artifacts.read_sealed(theirs.with_suffix(cells.RECORD))["sha256"] == artifacts.file_digest(theirs)
     models = [p for p in (own_folders / "hybrid_store" / "models").iterdir() if p.is_dir()]
     assert len(models) == 1 and artifacts.intact(models[0])
     assert not [p for p in own_folders.rglob(".*") if p.suffix != ".lock"]  # nothing half-made is left

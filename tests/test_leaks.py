@@ -5,7 +5,7 @@ import json
 import pytest
 import synthetic
 
-from lib import config, data, leaks, parallel
+from lib import artifacts, config, data, leaks, parallel
 
 LONG = (
     "The harbour was dredged again in the spring of 1904, after two winters in which no ship deeper than four metres "
@@ -173,6 +173,26 @@ def test_the_table_has_each_training_set_with_each_set_that_it_is_scored_on(tmp_
     cell = table[(table["train"] == trained) & (table["dataset"] == leaked)].set_index(["unit", "match"])["found"]
     assert cell["question", "exact"] == 1
     assert cell["answer sentence", "exact"] == 0  # "So." answers a development question: it is not trained on
+
+
+def test_a_leak_check_stands_for_its_texts_and_rules_alone(tmp_path, monkeypatch):
+    both = [r | {"split": "train"} for r in TRAINED]
+    trained, tested = own(tmp_path, "mine.jsonl", both), own(tmp_path, "test.jsonl", both[:1])
+    profile = config.load("smoke", [f"train=[{trained}]", f"eval=[{tested}]"])
+
+    def inputs() -> dict:
+        data._read.cache_clear()
+        return leaks.inputs(profile)
+
+    before = inputs()
+    assert [(train, test) for train, _, test, _ in before["pairs"]] == [(trained, tested)]
+    for name, other, same in (("mine.jsonl", both[:1], both), ("test.jsonl", both, both[:1])):
+        own(tmp_path, name, other)
+        assert inputs() != before
+        own(tmp_path, name, same)
+        assert inputs() == before
+    monkeypatch.setattr(artifacts, "file_digest", lambda path: "edited" if path.name == "data.py" else "as it was")
+    assert inputs()["code"] != before["code"] and inputs()["code"]["data"] == "edited"
 
 
 @pytest.fixture

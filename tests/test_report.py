@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, claims, config, gallery, paths, readme, report, runs, shift, style, tables, wording
+from lib import artifacts, cells, claims, config, gallery, paths, readme, report, runs, shift, style, tables, wording
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000
@@ -54,7 +54,7 @@ def made_full(tmp_path_factory, real_data):
             pytest.skip(f"{', '.join(missing)} is not here: set HYBRID_DATA_MIRROR to a folder that holds it")
         (run.folder / "cells").mkdir()
         for name in artifacts.read_sealed(run.folder / tables.PROVENANCE)["cells"]:
-            for suffix in (".json", ".parquet"):
+            for suffix in cells.SUFFIXES:
                 shutil.copy(published / "cells" / f"{name}{suffix}", run.folder / "cells")
         report.write(run)
     return run, folder
