@@ -23,9 +23,9 @@ def available(run: Run) -> list[str]:
     absent = set() if len(tables.read(run, "training_log.csv")) else {"kinds", "batches", "loss"}
     absent |= set() if findings.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
-    absent |= set() if parallel else {"rank_distance", "top10", *figures_bias.FIGURES}
-    ranks = [cells.files(run, cell)[0] for cell in cells.of(run)]
-    absent |= set() if all(map(Path.exists, ranks)) else {"hurt"}  # the one figure that is made from the cells
+    absent |= set() if parallel else {"rank_distance", "top10"}
+    ranks = [cells.files(run, cell)[0] for cell in cells.of(run)]  # of which who is hurt is made
+    absent |= set() if parallel and all(map(Path.exists, ranks)) else set(figures_bias.FIGURES)
     judged = figures_evidence.drawable(run) if evidence.current(run) else []
     absent |= set(figures_evidence.FIGURES) - set(judged)
     found = [name for name in ALL if name not in absent]

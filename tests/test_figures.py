@@ -81,8 +81,7 @@ def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds
 
 
 def store(run: config.Run, name: str, rows: list, columns: list[str]) -> None:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows, columns=columns).to_csv(run.folder / name, index=False)
+    tables.save(run, name, pd.DataFrame(rows, columns=columns))
 
 
 def change(run: config.Run, strategy: str, dataset: str, value: float, metric: str = "map") -> None:

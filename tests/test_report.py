@@ -15,7 +15,22 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, cells, claims, config, gallery, paths, readme, report, runs, shift, style, tables, wording
+from lib import (
+    artifacts,
+    cells,
+    claims,
+    config,
+    evidence,
+    gallery,
+    paths,
+    readme,
+    report,
+    runs,
+    shift,
+    style,
+    tables,
+    wording,
+)
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000
@@ -337,6 +352,8 @@ def test_a_run_without_the_question_says_so(tiny):
 def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):
     run = replace(tiny, fallback=True)
     shutil.copytree(tiny.folder, run.folder)
+    for name in (*tables.TABLES, *evidence.TABLES):
+        tables.save(run, name, tables.read(tiny, name))
     report.write(run)
     body = words(parsed(run).find("body"))
     assert body.startswith(f"Skip to the answer {style.WARNING}. {config.FACTS_ONLY}")
