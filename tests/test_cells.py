@@ -214,15 +214,22 @@ def test_published_cells_are_adopted_only_where_they_fit_and_are_whole(run):
     assert cells.published(run, none) is None
 
 
-def test_a_cell_scored_on_further_sets_serves_a_run_that_lacks_them(run, inputs):
-    """As where one of the sets can be had by nobody else: what was published on the others stays of use."""
+@pytest.fixture
+def scored_on_two(run, inputs):
+    """A run of one test set, the same with a second one, in one folder, and a cell that the latter has finished."""
     other = inputs / "more.jsonl"
     other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
-    run = replace(run, overrides=tuple(text for text in run.overrides if not text.startswith("eval=")))  # one folder
+    run = replace(run, overrides=tuple(text for text in run.overrides if not text.startswith("eval=")))
     both = replace(run, config=replace(run.config, eval=(*run.config.eval, str(other))))
     none = cells.plan(run.config)[0]
     cells.finish(both, none)
-    assert cells.record(run, none)["inputs"]["eval"].keys() == {*run.config.eval, str(other)}
+    return run, both, none
+
+
+def test_a_cell_scored_on_further_sets_serves_a_run_that_lacks_them(scored_on_two):
+    """As where one of the sets can be had by nobody else: what was published on the others stays of use."""
+    run, both, none = scored_on_two
+    assert cells.record(run, none)["inputs"]["eval"].keys() == set(both.config.eval)
     assert list(cells.record(run, none)["top"]) == list(cells.record(run, none)["vectors"]) == list(run.config.eval)
     shared = cells.ranks(both, none).query("dataset == @run.config.eval[0]")
     pd.testing.assert_frame_equal(cells.ranks(run, none), shared)
@@ -232,14 +239,9 @@ def test_a_cell_scored_on_further_sets_serves_a_run_that_lacks_them(run, inputs)
     assert cells.record(both, none) is None  # the other way round something is missing
 
 
-def test_a_cell_scored_on_further_sets_does_not_serve_if_only_those_were_read_off_the_vectors(run, inputs):
+def test_a_cell_scored_on_further_sets_does_not_serve_if_only_those_were_read_off_the_vectors(scored_on_two):
     """Of the sets of one pool, the vectors are read for the first: where that one is not wanted, nothing is there."""
-    other = inputs / "more.jsonl"
-    other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
-    run = replace(run, overrides=tuple(text for text in run.overrides if not text.startswith("eval=")))  # one folder
-    both = replace(run, config=replace(run.config, eval=(*run.config.eval, str(other))))
-    none = cells.plan(run.config)[0]
-    cells.finish(both, none)
+    run, both, none = scored_on_two
     _, record = files(run, none)
     value = artifacts.read_sealed(record)
     del value["vectors"][run.config.eval[0]]
