@@ -12,8 +12,8 @@ from typing import Any
 
 from benchmarks import measured
 from lib import cells, config, metrics
-from lib.cells import Cell
 from lib.config import Run
+from lib.grid import Cell
 
 STRATEGIES = (("x-x-mono", None), ("x-y", None), ("hybrid", 0.5))
 STEPS = (80, 240)

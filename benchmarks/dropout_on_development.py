@@ -7,7 +7,7 @@ on MLQA-R asks all of XQuAD-R, and so these as well. About 20 minutes on two cor
 
 import pandas as pd
 
-from lib import cells, config, data, device, embedding, encoders, metrics, search, training
+from lib import cells, config, data, device, embedding, encoders, grid, metrics, search, training
 
 WAYS = {"without": "dropout=0.0", "its own (.1)": "dropout=null"}
 
@@ -19,7 +19,7 @@ def main() -> None:
     for label, alpha in (("x-x-mono", None), ("hybrid", 0.5)):
         for way, override in WAYS.items():
             run = config.load("default", [override])
-            folder = cells.train(run, cells.Cell(run.config.encoder, "xquad-r", label, alpha, 0))
+            folder = cells.train(run, grid.Cell(run.config.encoder, "xquad-r", label, alpha, 0))
             model = encoders.load(folder / training.MODEL)
             model.max_seq_length = run.config.max_tokens
             precision = device.precision(run.config.precision)

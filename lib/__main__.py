@@ -158,12 +158,12 @@ def execute(run: object, chosen: list, todo: list) -> None:
 
 def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     """Train and evaluate the cells whose names match, one after the other or by Ray; for a share of a large run."""
-    from lib import cells, checks, cluster, printed, progress
+    from lib import cells, checks, cluster, grid, printed, progress
 
     processes.share(run.config.batch_size)
     if processes.rank() == 0:
         cells.adopt_published(run)
-    chosen = cells.named(run, pattern)
+    chosen = grid.named(run, pattern)
     checks.work(run, [cell for cell in chosen if cell.id == pattern or cells.record(run, cell) is None])
     if ray:
         cluster.make(run, chosen)

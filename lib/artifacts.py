@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,16 @@ def file_digest(path: Path) -> str:
     """SHA-256 (hex) of the bytes of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_as(path: Path, digest: str | None) -> bool:
+    """Whether a file is there, and has the SHA-256 that was written down for it (None: none was)."""
+    return path.exists() and file_digest(path) == digest
+
+
+def code(names: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of modules of ``lib``, by name: what is kept with a result that other code could give otherwise."""
+    return {name: file_digest(paths.ROOT / "lib" / f"{name}.py") for name in names}
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from lib import (
     data,
     effects,
     encoders,
+    grid,
     metrics,
     paths,
     stats,
@@ -66,7 +67,7 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
     run = _run(encoder, dataset, overrides)
     chosen = data.evaluation_set(dataset, run.config.candidates)
     checks.scorable(dataset, chosen)
-    checks.work(run, cells.plan(run.config))
+    checks.work(run, grid.plan(run.config))
     model = encoders.load(cells.encoder_folder(encoder))
     rankings, vectors = cells.evaluate(model, [dataset], run.config)
     rows = _retrieval(rankings[dataset], chosen) + _bias(rankings[dataset], chosen) + _vectors(vectors[dataset])

@@ -32,7 +32,7 @@ def who_is_hurt(run: Run) -> pd.DataFrame:
         for cell, ranks in tables.parallel(run)
     ]
     table = pd.concat(found, ignore_index=True)
-    return table[[*tables.KEYS[:6], "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
+    return table[[*tables.SCORED, "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
 
 
 def panel(run: Run) -> pd.DataFrame:

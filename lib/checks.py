@@ -4,10 +4,10 @@ import os.path
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import cells, data, encoders, mmarco, processes, trainer
-from lib.cells import NONE, Cell
+from lib import cells, data, encoders, grid, mmarco, processes, trainer
 from lib.config import Run
 from lib.errors import UserError
+from lib.grid import NONE, Cell
 from lib.parallel import ParallelSet
 from lib.sampling import Pairs, Strategy
 
@@ -21,8 +21,8 @@ def plan(run: Run) -> None:
         UserError: naming the key.
     """
     found: dict[str, Cell] = {}
-    for cell in cells.plan(run.config):
-        if not cells.evaluated(cell, run.config):
+    for cell in grid.plan(run.config):
+        if not grid.evaluated(cell, run.config):
             raise UserError(f"train={cell.train}: eval names nothing but the training set; add another set to eval")
         if other := found.get(cell.id):
             one, two = ({**c.columns(), "train": c.train, "alpha": c.alpha} for c in (other, cell))

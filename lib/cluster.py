@@ -1,6 +1,6 @@
 """Cells and corpus shards as tasks of Ray, on this machine and others (the optional extra ``ray``)::
 
-    cluster.make(run, cells.plan(run.config))
+    cluster.make(run, grid.plan(run.config))
     miracl.evaluate(model, "en", each=cluster.each)
 
 Each piece is a task of its own, which Ray starts again where its worker or machine is lost; the functions, and so the
@@ -16,9 +16,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from lib import artifacts, cells, paths, progress
-from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
+from lib.grid import Cell
 
 RETRIES = 3
 AHEAD = 2  # pieces handed out for each that can be worked on: none waits, and few are in memory

@@ -7,7 +7,7 @@ vectors are looked up, not multiplied, and do not count. A GPU does 312e12 a sec
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lib import cells, mmarco
+from lib import grid, mmarco
 from lib.config import Config, Run
 
 OPERATIONS_PER_SECOND = 312e12 * 0.40
@@ -56,9 +56,9 @@ class Cost:
 
 def estimate(run: Run) -> Cost:
     """What all cells of a run cost together, one after the other on one GPU."""
-    config, planned = run.config, cells.plan(run.config)
+    config, planned = run.config, grid.plan(run.config)
     size = SIZES.get(config.encoder, BASE)
-    trained = sum(cell.train != cells.NONE for cell in planned)
+    trained = sum(cell.train != grid.NONE for cell in planned)
     texts = sum(TEXTS.get(name, 0) for cell in planned for name in _pools(cell, config))
     weights = 4 * (size.transformer + size.vectors)
     tokens = tokens_per_step(config)
@@ -82,6 +82,6 @@ def tokens_per_step(config: Config) -> int:
     return config.batch_size * (min(QUERY_TOKENS, config.max_tokens) + passages * config.max_tokens)
 
 
-def _pools(cell: cells.Cell, config: Config) -> set[str]:
+def _pools(cell: grid.Cell, config: Config) -> set[str]:
     """The pools that a cell encodes; held-out questions share that of all questions."""
-    return {name.removesuffix("-heldout") for name in cells.evaluated(cell, config)}
+    return {name.removesuffix("-heldout") for name in grid.evaluated(cell, config)}

@@ -8,10 +8,11 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from lib import artifacts, download, jsonl, miracl_files, parallel, paths
+from lib import artifacts, download, jsonl, miracl_files, parallel
 from lib.errors import UserError
 from lib.parallel import ParallelSet
 
@@ -22,7 +23,7 @@ EVALUATED = (
     "miracl-mini", miracl_files.NAME,
 )  # fmt: skip
 BY_SHARD = miracl_files.NAME  # whose passages are never all in memory: `lib.miracl` searches them
-READ_BY = ("data.py", "parallel.py", "jsonl.py")  # with which released files are always the same set
+READ_BY = ("data", "parallel", "jsonl")  # with which released files are always the same set
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -56,7 +57,7 @@ def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     if name == BY_SHARD:
         return artifacts.digest(miracl_files.identity())[:16]
     if name in EVALUATED and download.files_of(name.removesuffix("-heldout")):
-        return _released_digest(name, None, candidates)
+        return _released(name, None, candidates)["digest"]
     return evaluation_set(name, candidates).digest
 
 
@@ -78,30 +79,36 @@ def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sent
 
         return artifacts.digest(mmarco.identity())[:16]
     if name in TRAINED and download.files_of(name):
-        return _released_digest(name, frozenset(evaluated) & set(LAREQA), candidates)
+        return _released(name, frozenset(evaluated) & set(LAREQA), candidates)["digest"]
     return training_set(name, evaluated, candidates).digest
 
 
+def training_languages(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> list[str]:
+    """The languages of a training set; of released files without reading them again."""
+    if name in TRAINED and download.files_of(name):
+        return _released(name, frozenset(evaluated) & set(LAREQA), candidates)["languages"]
+    return training_set(name, evaluated, candidates).languages
+
+
 @cache
-def _released_digest(name: str, evaluated: frozenset[str] | None, candidates: str) -> str:
-    """The digest of a training set, or, if nothing is evaluated, of an evaluated one; of released files, checked.
+def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
+    """Digest and languages of a training set, or, if nothing is evaluated, of an evaluated one; of released files.
 
     Kept in the store: to read all sets and write them down takes 13 s, which each notebook would spend anew.
     """
 
-    def find() -> str:
+    def find() -> dict[str, Any]:
         found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
-        return found.digest
+        return {"digest": found.digest, "languages": found.languages}
 
     datasets = {name.removesuffix("-heldout"), *(evaluated or ())}
     for dataset in datasets:
         download.fetch(dataset)
     files = {file.path: file.sha256 for dataset in datasets for file in download.files_of(dataset)}
-    code = {file: artifacts.file_digest(paths.ROOT / "lib" / file) for file in READ_BY}
-    wanted = {"set": name, "candidates": candidates, "files": files, "code": code}
+    wanted = {"set": name, "candidates": candidates, "files": files, "code": artifacts.code(READ_BY)}
     if evaluated is not None:
         wanted["evaluated"] = sorted(evaluated)
-    return artifacts.known("digests", wanted, find)
+    return artifacts.known("sets", wanted, find)
 
 
 @cache

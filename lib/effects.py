@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lib import cells, data, metrics, stats, tables
-from lib.cells import NONE
 from lib.config import Run
+from lib.grid import NONE
 
 MARGIN, RELATIVE_MARGIN = 0.01, 0.05
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
@@ -109,7 +109,7 @@ def language_groups(run: Run, train: str, part: Scores) -> Iterator[tuple[str, n
     """All units; and, where the training set lacks languages of the test, those with and without a lacking one."""
     everything = np.arange(len(part.units))
     yield ALL, everything
-    known = set(data.training_set(train, run.config.eval, run.config.candidates).languages) | {metrics.POOL}
+    known = {*data.training_languages(train, run.config.eval, run.config.candidates), metrics.POOL}
     seen = np.array([set(unit) <= known for unit in part.units])
     if seen.any() and not seen.all():
         yield SEEN, np.flatnonzero(seen)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib import artifacts, claims, effects, leaks, ledger, paths, shift, tables
+from lib import artifacts, claims, effects, leaks, ledger, shift, tables
 from lib.config import Run
 
 TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
@@ -37,8 +37,7 @@ def _overlap(run: Run) -> pd.DataFrame:
     wanted = leaks.inputs(run)
     for folder in (run.folder, run.folder / "published"):
         path, sealed = folder / "overlap.csv", artifacts.read_sealed(folder / SEAL) or {}
-        same = sealed.get("leaks") == wanted and path.exists()
-        if same and artifacts.file_digest(path) == sealed["tables"][path.name]:
+        if sealed.get("leaks") == wanted and artifacts.is_as(path, sealed["tables"][path.name]):
             return pd.read_csv(path, keep_default_na=False, dtype={"example": str}, skiprows=int(run.fallback))
     return leaks.table(run)
 
@@ -57,4 +56,4 @@ def _made_from(run: Run) -> dict[str, Any]:
 
 def rules() -> dict[str, str]:
     """The digests of the code that judges."""
-    return {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
+    return artifacts.code(RULES)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lib import artifacts, cells, data, device, embedding, encoders, runs, search
-from lib.cells import NONE, Cell
+from lib import artifacts, cells, data, device, embedding, encoders, grid, runs, search
 from lib.config import Run
+from lib.grid import NONE, Cell
 from lib.parallel import ParallelSet
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def explorable(run: Run, dataset: str) -> list[Cell]:
     if dataset == data.BY_SHARD:
         return []
     cells.adopt_published(run)
-    scored = [cell for cell in cells.plan(run.config) if dataset in cells.evaluated(cell, run.config)]
+    scored = [cell for cell in grid.plan(run.config) if dataset in grid.evaluated(cell, run.config)]
     return [cell for cell in scored if cells.record(run, cell) is not None or _quick(run, cell)]
 
 

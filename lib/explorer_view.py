@@ -10,11 +10,11 @@ import numpy as np
 from babel import Locale
 from IPython.display import clear_output, display
 
-from lib import cells, data, explorer, progress, style
-from lib.cells import Cell
+from lib import data, explorer, grid, progress, style
 from lib.config import Run
 from lib.errors import UserError
 from lib.explorer import Answer
+from lib.grid import Cell
 from lib.parallel import ParallelSet
 from lib.views import RIGHT_TO_LEFT
 
@@ -217,8 +217,8 @@ def language_name(code: str) -> str:
 
 
 def _names(cell: Cell) -> list[str]:
-    if cell.train == cells.NONE:
-        return [style.name(cells.NONE)]
+    if cell.train == grid.NONE:
+        return [style.name(grid.NONE)]
     return [cell.label.replace("hybrid-", "hybrid "), f"trained on {style.name(cell.train)}", f"seed {cell.seed}"]
 
 

@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import cells, config, runs
+from lib import cells, config, grid, runs
 from lib.__main__ import Parser
-from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
+from lib.grid import Cell
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool
     """
     run = runs.open(profile, overrides)
     cells.adopt_published(run)
-    named = cells.named(run, pattern, trained)
+    named = grid.named(run, pattern, trained)
     done = [cell for cell in named if cells.record(run, cell) is not None]
     if not done:
         raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {run.command} --cells {named[0].id}")

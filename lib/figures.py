@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lib import bias, cells, data, figures_batches, findings, metrics, panels, paths, style, tables, wording
 from lib.config import Run
+from lib.grid import evaluated
 
 FIRST_BATCHES = 24
 COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no fine-tuning
@@ -23,7 +24,7 @@ ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned 
 @style.house()
 def data_at_a_glance(run: Run) -> Figure:
     """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
-    scored = {name for cell in cells.of(run) for name in cells.evaluated(cell, run.config)} or set(run.config.eval)
+    scored = {name for cell in cells.of(run) for name in evaluated(cell, run.config)} or set(run.config.eval)
     scored = [name for name in run.config.eval if name in scored]
     names = [name for name in scored if not name.endswith(findings.PARTS) and name != data.BY_SHARD] or scored
     sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import cells, data, views
+from lib import cells, data, grid, views
 from lib.config import Run
 from lib.parallel import ParallelSet
 from lib.sampling import Pairs, Strategy
@@ -46,10 +46,10 @@ def in_ranking(run: Run, language: str, question: int = 0) -> pd.DataFrame:
     asked = _asked_in(data.evaluation_set(name, run.config.candidates), question, language)
     columns = {}
     for cell in cells.of(run):
-        if cell.seed in (None, run.config.seeds[0]) and name in cells.evaluated(cell, run.config):
+        if cell.seed in (None, run.config.seeds[0]) and name in grid.evaluated(cell, run.config):
             ranks = cells.ranks(run, cell)
             own = (ranks["dataset"] == name) & (ranks["question"] == question) & (ranks["query_language"] == asked)
-            several = len(run.config.train) > 1 and cell.train != cells.NONE
+            several = len(run.config.train) > 1 and cell.train != grid.NONE
             label = f"{cell.label}, {cell.train}" if several else cell.label
             columns[label] = ranks[own].set_index("passage_language")["pool_rank"]
     table = pd.DataFrame(columns).sort_index()

@@ -1,7 +1,11 @@
 """Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
 
+import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -15,6 +19,7 @@ ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
 }  # fmt: skip
 SEAL = "figures.json"
 RUNS = ("full", "default")  # in the order of the gallery
+WORKERS = os.cpu_count() or 1  # processes that draw: matplotlib keeps one core busy
 
 
 def available(run: Run) -> list[str]:
@@ -34,11 +39,20 @@ def available(run: Run) -> list[str]:
 
 def save_all(run: Run) -> list[Path]:
     """Write the run's figures to its folder ``figures``, each as SVG and PNG, light and dark; returns their paths."""
-    origin, folder = style.provenance(run, tables.digest(run)), run.folder / "figures"
-    found = [path for name in available(run) for path in style.save(ALL[name][1](run), folder / name, origin)]
-    drawn = {path.name: artifacts.file_digest(path) for path in found}
-    artifacts.write_sealed(run.folder / SEAL, {"cells": tables.digest(run), "files": drawn})
+    names, draw = available(run), partial(_save, run, style.provenance(run, tables.digest(run)))
+    if (workers := min(len(names), WORKERS)) > 1:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            drawn = list(pool.map(draw, names))
+    else:
+        drawn = [draw(name) for name in names]
+    found = [path for files in drawn for path in files]
+    files = {path.name: artifacts.file_digest(path) for path in found}
+    artifacts.write_sealed(run.folder / SEAL, {"cells": tables.digest(run), "files": files})
     return found
+
+
+def _save(run: Run, origin: dict[str, str], name: str) -> list[Path]:
+    return style.save(ALL[name][1](run), run.folder / "figures" / name, origin)
 
 
 def current(run: Run) -> bool:
@@ -46,8 +60,7 @@ def current(run: Run) -> bool:
     sealed = artifacts.read_sealed(run.folder / SEAL)
     if sealed is None or sealed.get("cells") != tables.digest(run) or "files" not in sealed:
         return False
-    files = {run.folder / "figures" / name: expected for name, expected in sealed["files"].items()}
-    return all(path.exists() and artifacts.file_digest(path) == expected for path, expected in files.items())
+    return all(artifacts.is_as(run.folder / "figures" / name, digest) for name, digest in sealed["files"].items())
 
 
 def saved(run: Run) -> list[Path]:

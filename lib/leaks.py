@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import artifacts, cells, data, paths, progress
+from lib import artifacts, cells, data, grid, progress
 from lib.config import Run
 from lib.parallel import ParallelSet, folded
 
@@ -69,15 +69,14 @@ def inputs(run: Run) -> dict[str, Any]:
         [train, data.training_digest(train, run.config.eval), name, data.evaluation_digest(name)]
         for train, name in _pairs(run)
     ]
-    code = {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
-    return {"pairs": digests, "code": code, "scikit-learn": version("scikit-learn")}
+    return {"pairs": digests, "code": artifacts.code(RULES), "scikit-learn": version("scikit-learn")}
 
 
 def _pairs(run: Run) -> list[tuple[str, str]]:
     """Each training set of a run's cells with each set that they are scored on."""
-    trained = [cell for cell in cells.of(run) if cell.train != cells.NONE]
-    pairs = dict.fromkeys((cell.train, name) for cell in trained for name in cells.evaluated(cell, run.config))
-    return [(train, name) for train, name in pairs if not name.startswith(cells.LARGE)]
+    trained = [cell for cell in cells.of(run) if cell.train != grid.NONE]
+    pairs = dict.fromkeys((cell.train, name) for cell in trained for name in grid.evaluated(cell, run.config))
+    return [(train, name) for train, name in pairs if not name.startswith(grid.LARGE)]
 
 
 def _rows(train: ParallelSet, test: ParallelSet) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import cells, data, download, encoders, exports, metrics, paths, tables, training
-from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError, told
+from lib.grid import Cell
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

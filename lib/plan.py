@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from lib import cells, cost, download, runs, suite
-from lib.cells import Cell
+from lib import cells, cost, download, grid, runs, suite
 from lib.config import Run
+from lib.grid import Cell
 
 DONE, PUBLISHED, TO_DO = "done", "comes with the repository", "to do"
 
@@ -18,11 +18,11 @@ def show(run: Run, notebooks: list[Path], force: bool) -> None:
         print(f"  {path.stem:32} {'nothing to do' if not force and suite.is_done(run, path) else 'to run'}")
     found = {cell: _state(run, cell, force) for cell in cells.of(run)}
     print(f"\nTraining and evaluation: {count(found.values())}")
-    for (train, scored), group in groupby(found, lambda cell: (cell.train, cells.evaluated(cell, run.config))):
-        head = "no training" if train == cells.NONE else f"trained on {train}"
+    for (train, scored), group in groupby(found, lambda cell: (cell.train, grid.evaluated(cell, run.config))):
+        head = "no training" if train == grid.NONE else f"trained on {train}"
         print(f"  {head}, scored on {', '.join(scored)}")
         print("\n".join(by_strategy({cell: found[cell] for cell in group})))
-    if trained := [cell for cell in found if cell.train != cells.NONE]:
+    if trained := [cell for cell in found if cell.train != grid.NONE]:
         print(f"  names for --cells, as '*_seed0' matches them: {trained[0].id}, and so on")
     print("\nData")
     for name in dict.fromkeys(n.removesuffix("-heldout") for n in (*run.config.train, *run.config.eval)):

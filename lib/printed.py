@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib import evidence, metrics, runs, tables, wording
-from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
+from lib.grid import Cell
 
 MAIN = "main"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from lib import artifacts, cells, effects, paths, runs, shift, style, tables, wording
+from lib import artifacts, effects, grid, paths, runs, shift, style, tables, wording
 from lib.config import Run
 
 Text = Callable[[Run, str], str]
@@ -66,7 +66,7 @@ def answer(run: Run, digest: str) -> str:
         numbers = f"{row.home:+.3f} | {row.away:+.3f} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
     claims = f"{wording.verdicts(tables.read(run, 'claims.csv'))}."
-    made, planned = len(tables.made_cells(run)), len(cells.plan(run.config))
+    made, planned = len(tables.made_cells(run)), len(grid.plan(run.config))
     rest = f", {made} of {planned} planned" if made < planned else ""
     source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`{rest}."
     return "\n".join([*lines, "", f"{near_and_far(rows)} {claims} {source}"])

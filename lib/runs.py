@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lib import cells, checks, config, cost, data, device, download, progress, tables
+from lib import cells, checks, config, cost, data, device, download, grid, progress, tables
 from lib.config import FACTS_ONLY, Run
 from lib.errors import UserError
 
@@ -72,7 +72,7 @@ def banner(run: Run) -> str:
     if run.fallback:
         return f"{FACTS_ONLY}\n{line}"
     left_out = f"\nnot run: {', '.join(run.left_out)}: {NOT_OBTAINABLE}" if run.left_out else ""
-    done = f"\n{len(cells.of(run))} of {len(cells.plan(run.config))} cells are finished" if run.finished else ""
+    done = f"\n{len(cells.of(run))} of {len(grid.plan(run.config))} cells are finished" if run.finished else ""
     return line + left_out + done
 
 
@@ -80,7 +80,7 @@ def train(run: Run) -> pd.DataFrame:
     """Train the models of all cells that are not finished; returns one row a training, and writes the log."""
     rows = []
     for cell in cells.of(run):
-        if cell.train == cells.NONE:
+        if cell.train == grid.NONE:
             continue
         log = pd.DataFrame(cells.training_log(run, cell)["steps"])
         losses = log["loss"]
@@ -121,15 +121,15 @@ def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     return table[[name for name in order if name in table]].rename_axis(columns=None)
 
 
-def estimate(run: Run, missing: list[cells.Cell]) -> float:
+def estimate(run: Run, missing: list[grid.Cell]) -> float:
     """Seconds that cells will about take on two cores; measured on AVX512-BF16 hardware without AMX."""
     step, text = SECONDS.get(run.config.encoder, SECONDS["e5-small-q4"])
     slower = 1.0 if device.precision(run.config.precision) == "bfloat16" or step < 0.1 else 1.8
     total = 0.0
     for cell in missing:
-        if cell.train != cells.NONE:
+        if cell.train != grid.NONE:
             total += 15 + run.config.steps * step * run.config.batch_size / 32 * slower
-        for name in cells.evaluated(cell, run.config):
+        for name in grid.evaluated(cell, run.config):
             if name == data.BY_SHARD:  # of which nothing is here yet
                 total += cost.TEXTS[name] * text * slower
                 continue
@@ -141,7 +141,7 @@ def estimate(run: Run, missing: list[cells.Cell]) -> float:
 SECONDS = {"static": (0.05, 0.0001), "e5-small-q4": (1.7, 0.0045)}  # a step of 32 pairs; a text
 
 
-def estimate_text(run: Run, missing: list[cells.Cell]) -> str:
+def estimate_text(run: Run, missing: list[grid.Cell]) -> str:
     """The estimate for people."""
     return f"about {progress.duration(max(60.0, estimate(run, missing)))} of computing" if missing else "no training"
 

@@ -8,9 +8,9 @@ lose less. No fine-tuning cancels out of D. Wikipedia to Wikipedia is *near*, do
 import pandas as pd
 
 from lib import stats, wording
-from lib.cells import NONE
 from lib.config import Run
 from lib.effects import HYBRID, Key, Scores, common_seeds, language_groups
+from lib.grid import NONE
 
 WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
 BASELINES = ("en-en", "x-x", "x-x-mono", "x-y")

@@ -11,15 +11,19 @@ from typing import Any
 import matplotlib.style
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from lib import artifacts, config
 from lib.config import Run
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
 DPI = 150
+PLACES = 6  # decimals of a place on the page, in fractions of it
 WARNING = "Facts corpus, not the paper's data"
 GREY = "#666666"
 DARK_SUFFIX = "-dark"
@@ -147,9 +151,7 @@ def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
     ``origin``, as JSON, as Description. The figure itself is dark afterwards.
     """
     inside = {"Title": title(figure), "Description": json.dumps(origin)}
-    with house():
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # its layout stands, and is not worked out again for each file
+    _lay_out(figure)
     found = []
     for target in files(path):
         if target.stem.endswith(DARK_SUFFIX) and not found[-1].stem.endswith(DARK_SUFFIX):
@@ -161,6 +163,20 @@ def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
             temporary.write_bytes(content)
         found.append(target)
     return found
+
+
+def _lay_out(figure: Figure) -> None:
+    """Work the layout out once for all files of a figure, and round it.
+
+    The solver's last digits differ from run to run, and the names of clip paths in SVG are made of all of them.
+    """
+    with house():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(PLACES))
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACES)))
 
 
 def files(path: Path) -> list[Path]:
@@ -211,9 +227,15 @@ def finding(picture: Path) -> str:
 
 def render(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any] | None = None) -> bytes:
     """The bytes of a figure as ``svg`` or ``png``."""
-    buffer = io.BytesIO()
+    buffer, before = io.BytesIO(), figure.dpi
     with house():
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        figure.dpi = dpi
+        # Not savefig: it goes through each figure twice, once without drawing, for options that are not used here.
+        if kind == "svg":
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
+        else:
+            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
+        figure.dpi = before
     return buffer.getvalue()
 
 

@@ -48,7 +48,7 @@ def is_done(run: Run, notebook: Path) -> bool:
     marker = artifacts.read_sealed(_marker(run, notebook))
     if marker is None or marker.get("key") != _key(run, notebook) or marker["results"] not in (None, _results(run)):
         return False
-    return all(p.exists() and artifacts.file_digest(p) == marker["files"].get(p.name) for p in outputs(run, notebook))
+    return all(artifacts.is_as(path, marker["files"].get(path.name)) for path in outputs(run, notebook))
 
 
 def outputs(run: Run, notebook: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from lib import artifacts, bias, cells, data, metrics, paths
+from lib import artifacts, bias, cells, data, grid, metrics
 from lib.config import FACTS_ONLY, Run, as_dict
 
 PROVENANCE = "provenance.json"
@@ -23,7 +23,9 @@ TABLES = (
     "training_log.csv",
 )
 VALUES = ["metric", "value", "n"]
-KEYS = ["encoder", "train", "strategy", "alpha", "seed", "dataset", "pool", "setting"]
+CELL = ["encoder", "train", "strategy", "alpha", "seed"]  # the columns of `grid.Cell.columns`
+SCORED = [*CELL, "dataset"]
+KEYS = [*SCORED, "pool", "setting"]
 NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
 
 
@@ -53,9 +55,9 @@ def write_training_log(run: Run) -> None:
     """Write ``training_log.csv``: one row a training step, with the loss, and the batch's kind and languages."""
     found = []
     for cell in cells.of(run):
-        if cell.train != cells.NONE:
+        if cell.train != grid.NONE:
             found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
-    columns = [*KEYS[:5], "step", "epoch", "loss", "kind", "avoided", "languages"]
+    columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
     table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
     save(run, "training_log.csv", table)
 
@@ -65,17 +67,16 @@ def current(run: Run) -> bool:
     made = artifacts.read_sealed(run.folder / PROVENANCE)
     if made is None or made.get("digest") != digest(run) or made.get("rules") != rules():
         return False
-    files = {name: run.folder / name for name in TABLES}
-    return all(p.exists() and artifacts.file_digest(p) == made["tables"].get(name) for name, p in files.items())
+    return all(artifacts.is_as(run.folder / name, made["tables"].get(name)) for name in TABLES)
 
 
-def all_units(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
+def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """The sets that a finished cell was scored on, each with its per-unit values (see `lib.metrics.units`)."""
     for dataset, ranks in _ranks(run, cell):
         yield dataset, metrics.units(ranks)
 
 
-def variants(run: Run, cell: cells.Cell, dataset: str, units: pd.DataFrame, languages: pd.DataFrame) -> pd.DataFrame:
+def variants(run: Run, cell: grid.Cell, dataset: str, units: pd.DataFrame, languages: pd.DataFrame) -> pd.DataFrame:
     """Macro means under other rules; ``languages`` are the means by language of all ``units``.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
@@ -98,7 +99,7 @@ def vectors(run: Run) -> pd.DataFrame:
             read["after"].pop("language_accuracy", None)  # below chance on any vectors, see `lib.probe.read_off`
             for when in ("before", "after", "chance"):
                 rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in read[when].items()]
-    return pd.DataFrame(rows, columns=[*KEYS[:6], "centring", "measure", "value"])
+    return pd.DataFrame(rows, columns=[*SCORED, "centring", "measure", "value"])
 
 
 def top_languages(run: Run) -> pd.DataFrame:
@@ -116,12 +117,12 @@ def top_languages(run: Run) -> pd.DataFrame:
 
 def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
     """Every measure of `lib.bias` for each finished cell and parallel set; ``top`` are the `top_languages`."""
-    columns = [*KEYS[:6], "measure", "value"]
+    columns = [*SCORED, "measure", "value"]
     measured = [bias.measures(ranks).assign(**cell) for cell, ranks in parallel(run)]
     if not measured:
         return pd.DataFrame(columns=columns)
     ranked = pd.concat(measured).astype(NUMBERS)
-    by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(KEYS[:6], sort=False, dropna=False)
+    by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(SCORED, sort=False, dropna=False)
     shares = {"own_share": bias.own_language_share, "share_distance": bias.share_distance}
     found = [
         by_cell[list(top.columns)].apply(measure).rename("value").reset_index().assign(measure=name)
@@ -138,10 +139,10 @@ def parallel(run: Run) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
                 yield {**cell.columns(), "dataset": dataset}, ranks
 
 
-def _ranks(run: Run, cell: cells.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
+def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """The ranks on each set that a finished cell was scored on, in the order of the profile."""
     ranks = cells.ranks(run, cell)
-    for dataset in cells.evaluated(cell, run.config):
+    for dataset in grid.evaluated(cell, run.config):
         yield dataset, ranks[ranks["dataset"] == dataset].drop(columns="dataset")
 
 
@@ -203,7 +204,7 @@ def source(run: Run) -> str:
 
 def rules() -> dict[str, str]:
     """The digests of the code that makes tables of cells."""
-    return {name: artifacts.file_digest(paths.ROOT / "lib" / f"{name}.py") for name in RULES}
+    return artifacts.code(RULES)
 
 
 def _made(run: Run) -> list[str | None]:

@@ -26,11 +26,11 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from lib import artifacts, cells, embedding, encoders, exports, paths, progress, search
-from lib.cells import Cell
+from lib import artifacts, cells, embedding, encoders, exports, grid, paths, progress, search
 from lib.config import Run
 from lib.data import BY_SHARD, evaluation_set
 from lib.errors import UserError, told
+from lib.grid import Cell
 from lib.parallel import ParallelSet
 
 DEPTH = 1000
@@ -84,7 +84,7 @@ def write(run: Run, cell: Cell, folder: Path, depth: int | None = DEPTH) -> None
         UserError: the cell's model is not in the store.
     """
     model = encoders.load(cells.model(run, cell))
-    names = cells.evaluated(cell, run.config)
+    names = grid.evaluated(cell, run.config)
     for data, queries, passages in embedding.encode_sets(model, names, run.config):
         chosen, named = settings(data), ids(data)
         write_judgements(data, chosen, folder / data.name)
@@ -144,7 +144,7 @@ def _main(arguments: list[str] | None) -> None:
     for cell in chosen:
         cells.model(run, cell)  # whatever is missing is told before anything is written
     for cell in chosen:
-        sets = [evaluation_set(name, run.config.candidates) for name in cells.evaluated(cell, run.config)]
+        sets = [evaluation_set(name, run.config.candidates) for name in grid.evaluated(cell, run.config)]
         count = sum(lines(data, depth) for data in sets)
         print(f"{cell.id}: {count:,} lines on {', '.join(data.name for data in sets)}", flush=True)
         write(run, cell, folder, depth)

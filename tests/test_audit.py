@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import audit, bias, cells, config, metrics
+from lib import audit, bias, cells, config, grid, metrics
 
 LANGUAGES = synthetic.LANGUAGES
 QUESTIONS = 20
@@ -79,7 +79,7 @@ def test_an_encoder_that_prefers_the_language_of_the_question_is_said_to(own):
 def test_the_numbers_are_those_of_a_cell_without_training(own):
     overrides = [f"encoder={own / 'biased'}", f"eval={own / 'mine.jsonl'}", "strategies=[none]", "precision=auto"]
     run = config.load("smoke", overrides)
-    cell = cells.plan(run.config)[0]
+    cell = grid.plan(run.config)[0]
     record = cells.finish(run, cell)
     ranks = cells.ranks(run, cell).drop(columns="dataset")
     found = audit.audit(str(own / "biased"), str(own / "mine.jsonl"))

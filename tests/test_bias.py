@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import kruskal, spearmanr
 
-from lib import bias, bias_views, cells, config, figures_bias, findings, style, synthetic_rankings, tables
+from lib import bias, bias_views, cells, config, figures_bias, findings, grid, style, synthetic_rankings, tables
 from lib.synthetic_rankings import GOOD, LANGUAGES, Kind
 
 
@@ -236,13 +236,13 @@ def run(tmp_path, monkeypatch) -> config.Run:
     pool, top = pd.Series(LANGUAGES), []
 
     def ranks(run, cell):
-        sets = cells.evaluated(cell, run.config)
+        sets = grid.evaluated(cell, run.config)
         return pd.concat([found[cell.strategy].ranks.assign(dataset=name) for name in sets], ignore_index=True)
 
-    monkeypatch.setattr(cells, "of", lambda run: cells.plan(run.config))
+    monkeypatch.setattr(cells, "of", lambda run: grid.plan(run.config))
     monkeypatch.setattr(cells, "ranks", ranks)
-    for cell in cells.plan(run.config):
-        for dataset in cells.evaluated(cell, run.config):
+    for cell in grid.plan(run.config):
+        for dataset in grid.evaluated(cell, run.config):
             shares = bias.top_shares(found[cell.strategy].top, LANGUAGES, pool)
             top.append(shares.assign(**cell.columns(), dataset=dataset))
     tables.save(run, "top10_languages.csv", pd.concat(top))

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, cells, config, printed, tables
-from lib.cells import Cell
+from lib import artifacts, cells, config, grid, printed, tables
+from lib.grid import Cell
 
 # --- names, order, rules ---
 
@@ -33,7 +33,7 @@ def test_a_cell_is_named_by_what_it_is(cell, id_, alpha):
 
 
 def test_the_plan_of_the_default_profile_is_none_and_three_strategies_in_both_directions():
-    assert [cell.id for cell in cells.plan(config.load("default").config)] == ["e5-small-q4_none"] + [
+    assert [cell.id for cell in grid.plan(config.load("default").config)] == ["e5-small-q4_none"] + [
         f"e5-small-q4_{train}_{strategy}_seed0"
         for train in ("mlqa-r", "xquad-r")
         for strategy in ("x-x-mono", "x-y", "hybrid-0.5")
@@ -42,7 +42,7 @@ def test_the_plan_of_the_default_profile_is_none_and_three_strategies_in_both_di
 
 def test_the_plan_goes_through_data_then_seeds_then_strategies_then_alphas():
     overrides = ["seeds=[0,1]", "train=[a.jsonl,b.jsonl]", "strategies=[hybrid,x-y]", "alphas=[.25,.5]"]
-    found = [cell.id for cell in cells.plan(config.load("smoke", overrides).config)]
+    found = [cell.id for cell in grid.plan(config.load("smoke", overrides).config)]
     assert found == [
         f"static_{train}_{label}_seed{seed}"
         for train in "ab" for seed in (0, 1) for label in ("hybrid-0.25", "hybrid-0.5", "x-y")
@@ -62,7 +62,7 @@ def test_the_plan_goes_through_data_then_seeds_then_strategies_then_alphas():
 )
 def test_a_cell_is_not_scored_on_questions_it_was_trained_on(train, wanted):
     settings = config.load("default", ["eval=[xquad-r,mlqa-r,xquad-r-heldout,facts]"]).config
-    assert cells.evaluated(Cell("static", train, "x-y", None, 0), settings) == wanted
+    assert grid.evaluated(Cell("static", train, "x-y", None, 0), settings) == wanted
 
 
 # --- a tiny run ---
@@ -96,34 +96,34 @@ def files(run, cell):
 
 
 def only_plan(run, *labels: str) -> list[Cell]:
-    return [cell for cell in cells.plan(run.config) if cell.label in labels]
+    return [cell for cell in grid.plan(run.config) if cell.label in labels]
 
 
 def test_a_run_is_made_once_and_says_how(run, monkeypatch):
-    assert cells.missing(run) == cells.plan(run.config)
+    assert cells.missing(run) == grid.plan(run.config)
     records = []
-    for cell in cells.plan(run.config):
+    for cell in grid.plan(run.config):
         assert tables.source(run) == "drawn before all cells were made"  # whichever are there
         records.append(cells.finish(run, cell))
     assert cells.missing(run) == []
     assert tables.source(run) == f"cells {tables.digest(run)}"
     none, *trained = records
     assert none["training"] is None
-    for cell, record in zip(cells.plan(run.config)[1:], trained, strict=True):
+    for cell, record in zip(grid.plan(run.config)[1:], trained, strict=True):
         assert len(record["training"]["steps"]) == 4
         assert record["training"]["batches"]["strategy"] == cell.strategy
         assert record["encoded"].keys() == {"query", "passage"}
         assert cells.training_log(run, cell) == record["training"]
         card = (cells.train(run, cell) / "model" / "README.md").read_text()
         assert f'| batches: strategy | "{cell.strategy}" |' in card
-    ranks = cells.ranks(run, cells.plan(run.config)[0])
+    ranks = cells.ranks(run, grid.plan(run.config)[0])
     assert ranks.columns.tolist() == ["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]
     assert len(ranks) == 20 * 3 * 3 and set(ranks["dataset"]) == {run.config.eval[0]}
     assert ranks["rank"].between(1, 20).all() and ranks["pool_rank"].between(1, 60).all()
 
     monkeypatch.setattr(cells, "train", lambda *arguments: pytest.fail("trained again"))
     monkeypatch.setattr(cells, "evaluate", lambda *arguments: pytest.fail("evaluated again"))
-    assert [cells.finish(run, cell) for cell in cells.plan(run.config)] == records
+    assert [cells.finish(run, cell) for cell in grid.plan(run.config)] == records
 
 
 def cut(path):
@@ -139,7 +139,7 @@ def flip(path):
 @pytest.mark.parametrize("suffix", cells.SUFFIXES)
 @pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
 def test_a_damaged_cell_is_noticed_and_made_again_with_the_same_ranks(damage, suffix, run):
-    none = cells.plan(run.config)[0]
+    none = grid.plan(run.config)[0]
     cells.finish(run, none)
     table, _ = files(run, none)
     before = table.read_bytes()
@@ -152,7 +152,7 @@ def test_a_damaged_cell_is_noticed_and_made_again_with_the_same_ranks(damage, su
 
 
 def test_a_number_changed_by_hand_is_noticed(run):
-    none = cells.plan(run.config)[0]
+    none = grid.plan(run.config)[0]
     cells.finish(run, none)
     _, record = files(run, none)
     value = json.loads(gzip.decompress(record.read_bytes()))
@@ -221,7 +221,7 @@ def scored_on_two(run, inputs):
     other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
     run = replace(run, overrides=tuple(text for text in run.overrides if not text.startswith("eval=")))
     both = replace(run, config=replace(run.config, eval=(*run.config.eval, str(other))))
-    none = cells.plan(run.config)[0]
+    none = grid.plan(run.config)[0]
     cells.finish(both, none)
     return run, both, none
 
@@ -251,7 +251,7 @@ def test_a_cell_scored_on_further_sets_does_not_serve_if_only_those_were_read_of
 
 
 def test_what_a_cell_scored_is_printed_as_its_tables_will_say(run):
-    none = cells.plan(run.config)[0]
+    none = grid.plan(run.config)[0]
     cells.finish(run, none)
     [line] = printed.scores(run, none)
     for cell in only_plan(run, "x-x-mono", "x-y", "hybrid-0.5"):
@@ -264,7 +264,7 @@ def test_what_a_cell_scored_is_printed_as_its_tables_will_say(run):
 
 
 def test_own_cells_go_before_published_ones(run):
-    none = cells.plan(run.config)[0]
+    none = grid.plan(run.config)[0]
     cells.finish(run, none)
     shutil.copytree(run.folder / "cells", run.folder / "published" / "cells")
     record = files(run, none)[1]

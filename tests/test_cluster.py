@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import cells, cluster, config, miracl
+from lib import cells, cluster, config, grid, miracl
 from lib.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ FINISHED = cluster.finished
 def test_a_worker_that_dies_costs_one_cell_and_the_cells_are_those_made_without_ray(
     run, folder, two_nodes, monkeypatch
 ):
-    plan = cells.plan(run.config)
+    plan = grid.plan(run.config)
     monkeypatch.setattr(cluster, "finished", partial(finished_after_death, folder))
     cluster.make(run, plan)
     started = (folder / "cells.log").read_text().split()

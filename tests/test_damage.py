@@ -23,6 +23,7 @@ from lib import (
     encoders,
     evidence,
     gallery,
+    grid,
     leaks,
     paths,
     report,
@@ -31,9 +32,9 @@ from lib import (
     tables,
     training,
 )
-from lib.cells import Cell
 from lib.config import Run
 from lib.errors import UserError
+from lib.grid import Cell
 
 # --- what can happen to a file; ``twin`` is the same file of another artifact ---
 
@@ -80,7 +81,7 @@ class Made:
 
     def cell(self, strategy: str, of_twin: bool = False) -> Cell:
         run = self.twin if of_twin else self.run
-        return next(cell for cell in cells.plan(run.config) if cell.strategy == strategy)
+        return next(cell for cell in grid.plan(run.config) if cell.strategy == strategy)
 
 
 def builder(words: list[str], dimension: int) -> Callable[[Path], None]:
@@ -100,6 +101,7 @@ def world(tmp_path_factory):
         patch.setitem(encoders.ENCODERS, "tiny", encoders.Encoder("tiny", "1", build=builder(words, 8)))
         patch.setitem(encoders.ENCODERS, "twin", encoders.Encoder("twin", "1", build=builder(words[::-1], 12)))
         patch.setattr(gallery, "ALL", {name: gallery.ALL[name] for name in FIGURES})
+        patch.setattr(gallery, "WORKERS", 1)  # another process would not know these encoders
         patch.setattr(paths, "NOTEBOOKS", folder / "notebooks")
         patch.setenv("HYBRID_RESULTS", str(folder / "results"))
         patch.setenv("HYBRID_STORE", str(folder / "store"))
@@ -177,7 +179,7 @@ def cell_files(strategy: str, of_twin: bool = False) -> list[str]:
 
 
 def cells_whole(made: Made) -> bool:
-    return all(cells.record(made.run, cell) is not None for cell in cells.plan(made.run.config))
+    return all(cells.record(made.run, cell) is not None for cell in grid.plan(made.run.config))
 
 
 WEIGHTS = ("model.safetensors", "tokenizer.json", "modules.json", "config_sentence_transformers.json", "encoder.json")
@@ -485,12 +487,12 @@ def test_a_cell_that_another_run_has_published_is_adopted_and_not_published_twic
     run = made.run
     monkeypatch.setattr(paths, "FIGURES", own_folders / "figures")
     copied = [path for path in suite.publish(run) if path.parent.name == "cells"]
-    assert len(copied) == 2 * len(cells.plan(run.config))
+    assert len(copied) == 2 * len(grid.plan(run.config))
     another = run.folder.parent / "another" / "published"
     another.mkdir(parents=True)
     copied[0].parent.rename(another / "cells")
     shutil.rmtree(run.folder / "cells")
-    assert cells.adopt_published(run) == cells.plan(run.config)
+    assert cells.adopt_published(run) == grid.plan(run.config)
     assert not [path for path in suite.publish(run) if path.parent.name == "cells"]
 
     ranks, record = (

@@ -423,20 +423,21 @@ def test_a_group_is_always_in_the_same_split():
 def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_reads_them_are_the_same(
     real_data, own_folders, monkeypatch
 ):
-    def found() -> tuple[str, str]:
-        data._released_digest.cache_clear()
-        return data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"])
+    def found() -> tuple[str, str, list[str]]:
+        data._released.cache_clear()
+        languages = data.training_languages("xquad-r", ["mlqa-r"])
+        return data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"]), languages
 
     train = data.training_set("xquad-r", ["mlqa-r"])
-    digests = data.evaluation_set("xquad-r-heldout").digest, train.digest
-    assert found() == digests and data.training_digest("xquad-r", []) != train.digest
+    known = data.evaluation_set("xquad-r-heldout").digest, train.digest, train.languages
+    assert found() == known and data.training_digest("xquad-r", []) != train.digest
     for name in ("evaluation_set", "_trainable"):
         monkeypatch.setattr(data, name, lambda *_: pytest.fail("read again"))
-    assert found() == digests
+    assert found() == known
     with pytest.raises(pytest.fail.Exception, match="read again"):
         data.evaluation_digest("xquad-r-heldout", "sentence+paragraph")
     with monkeypatch.context() as other_code, pytest.raises(pytest.fail.Exception, match="read again"):
-        other_code.setattr(data, "READ_BY", ("data.py",))
+        other_code.setattr(data, "READ_BY", ("data",))
         found()
     published = download.files_of("xquad-r")
     monkeypatch.setattr(download, "files_of", lambda name: published[1:])

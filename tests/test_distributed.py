@@ -14,7 +14,7 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import cells, config, encoders, paths, processes
+from lib import cells, config, encoders, grid, paths, processes
 from lib.errors import UserError
 from lib.parallel import from_rows
 from lib.sampling import LanguageBatchSampler, Pairs
@@ -168,7 +168,7 @@ def test_two_processes_make_the_cells_of_one_and_the_first_alone_writes_and_spea
     done = launch("-m", "lib", *asked)
     assert done.returncode == 0, done.stderr
     run = config.load("smoke", asked[5::2])
-    none, trained = cells.plan(run.config)
+    none, trained = grid.plan(run.config)
     said = [line.strip().split(":")[0].split(" ")[0] for line in done.stdout.splitlines()]
     assert said == ["run", *(word for cell in (none, trained) for word in (cell.id, *run.config.eval))]
     found = [cells.record(run, cell) for cell in (none, trained)], [cells.ranks(run, cell) for cell in (none, trained)]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import cells, config, effects, shift, stats
+from lib import cells, config, effects, grid, shift, stats
 from lib.effects import Key, Scores
 
 UNITS = (("ar", "all"), ("de", "all"))
@@ -126,7 +126,7 @@ def test_scores_hold_every_question_and_language_of_the_cells(own_folders):
     from lib import tables
 
     run = config.load("smoke", ["steps=2", "warmup_steps=1", "strategies=[none,hybrid]"])
-    for cell in cells.plan(run.config):
+    for cell in grid.plan(run.config):
         cells.finish(run, cell)
     tables.write(run)
     metrics = tables.read(run, "metrics.csv")

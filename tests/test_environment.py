@@ -15,7 +15,7 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import artifacts, cells, config, evidence, gallery, paths, suite, tables
+from lib import artifacts, cells, config, evidence, gallery, grid, paths, suite, tables
 
 TEXTS = {  # one token each, in scripts that no 8-bit encoding has together
     "en": "question answer", "th": "คำถาม คำตอบ", "zh": "问题 回答", "ar": "سؤال جواب",
@@ -152,7 +152,7 @@ def test_a_disk_that_may_not_be_written_is_one_line_and_what_it_holds_can_be_use
     disk, inputs, own_folders, monkeypatch, capsys
 ):
     run = config.load("smoke", settings(inputs)[3::2])
-    none = cells.plan(run.config)[0]
+    none = grid.plan(run.config)[0]
     monkeypatch.setenv("HYBRID_RESULTS", str(disk / "results"))
     cells.finish(run, none)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
@@ -234,7 +234,7 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
     with monkeypatch.context() as patch:  # meanwhile the same in this process, in its own locale
         patch.chdir(clone)
         run = config.load("smoke", asked[3::2])
-        for cell in cells.plan(run.config):
+        for cell in grid.plan(run.config):
             cells.finish(run, cell)
         tables.write(run)
         evidence.write(run)
@@ -245,7 +245,7 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
         for name in (
             *tables.TABLES,
             *evidence.TABLES,
-            *(f"cells/{cell.id}.parquet" for cell in cells.plan(run.config)),
+            *(f"cells/{cell.id}.parquet" for cell in grid.plan(run.config)),
         ):
             assert (theirs / name).read_bytes() == (run.folder / name).read_bytes(), name
         patch.setenv("HYBRID_RESULTS", str(clone / "results"))
@@ -285,7 +285,7 @@ def test_two_runs_at_once_in_one_folder_train_once_and_both_end_well(inputs, own
         _, said = process.communicate(timeout=600)
         assert process.returncode == 0, said.decode()
     run = config.load("smoke", settings(inputs)[3::2])
-    for cell in cells.plan(run.config):
+    for cell in grid.plan(run.config):
         theirs = own_folders / "hybrid_results" / run.name / "cells" / f"{cell.id}.parquet"
         cells.finish(run, cell)
         assert theirs.read_bytes() == (run.folder / "cells" / theirs.name).read_bytes()

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, cells, config, data, explorer, explorer_view, paths, runs
-from lib.cells import Cell
+from lib import artifacts, cells, config, data, explorer, explorer_view, grid, paths, runs
 from lib.errors import UserError
 from lib.explorer import Answer
+from lib.grid import Cell
 
 SHORT = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"]
 HOSTILE = '<script>alert("x")<b>&'
@@ -23,7 +23,7 @@ def run(own_folders):
     """A tiny run on questions of one's own, both cells finished, and nothing of other tests in memory."""
     explorer.retriever.cache_clear()
     made = config.load("smoke", [*synthetic.own_files(own_folders), *SHORT])
-    for cell in cells.plan(made.config):
+    for cell in grid.plan(made.config):
         cells.finish(made, cell)
     return made
 
@@ -55,7 +55,7 @@ def assert_ranks_are_the_cells(run, cell, dataset, every=1):
 
 
 def test_ranks_are_those_of_the_cells_for_every_question_and_language(run):
-    for cell in cells.plan(run.config):
+    for cell in grid.plan(run.config):
         found = assert_ranks_are_the_cells(run, cell, run.config.eval[0])
         assert len(found) == 24 * 3 * 3
 
@@ -63,7 +63,7 @@ def test_ranks_are_those_of_the_cells_for_every_question_and_language(run):
 @pytest.mark.slow
 def test_ranks_on_smoke_are_those_of_its_cells_in_every_language(own_folders):
     smoke = config.load("smoke")
-    none = cells.plan(smoke.config)[0]
+    none = grid.plan(smoke.config)[0]
     cells.finish(smoke, none)
     for dataset in ("facts", "facts-new"):
         found = assert_ranks_are_the_cells(smoke, none, dataset, every=13)
@@ -87,14 +87,14 @@ def test_the_list_is_in_the_total_order_and_equal_scores_go_by_docid_descending(
 
 
 def test_a_question_of_ones_own_finds_what_the_same_question_of_the_set_finds(run):
-    opened = explorer.retriever(run, cells.plan(run.config)[-1], run.config.eval[0])
+    opened = explorer.retriever(run, grid.plan(run.config)[-1], run.config.eval[0])
     asked, known = opened.ask(opened.data.queries["text"].iloc[5]), opened.answer(5)
     assert asked.top["text"].tolist() == known.top["text"].tolist()
     assert asked.ranks == {} and not asked.top["right"].any()
 
 
 def test_vectors_are_made_once_for_a_model_and_again_when_damaged(run, capsys):
-    cell, dataset = cells.plan(run.config)[0], run.config.eval[0]
+    cell, dataset = grid.plan(run.config)[0], run.config.eval[0]
     before = explorer.retriever(run, cell, dataset).passages
     [kept] = (paths.store() / "vectors").glob("*/passages.npy")
     made = kept.stat().st_mtime_ns
@@ -109,7 +109,7 @@ def test_vectors_are_made_once_for_a_model_and_again_when_damaged(run, capsys):
 
 def test_a_model_that_is_gone_and_slow_to_train_is_asked_for_in_one_line(run, monkeypatch):
     monkeypatch.setattr(explorer, "QUICK", 0)
-    cell = cells.plan(run.config)[-1]
+    cell = grid.plan(run.config)[-1]
     artifacts.shutil.rmtree(paths.store() / "models")
     assert cell in explorer.explorable(run, run.config.eval[0])  # it is finished: its ranks are known
     with pytest.raises(UserError, match=rf"not in the store.*--profile smoke .*--cells {re.escape(cell.id)}$"):
@@ -118,7 +118,7 @@ def test_a_model_that_is_gone_and_slow_to_train_is_asked_for_in_one_line(run, mo
 
 def test_a_run_of_which_nothing_is_finished_offers_only_what_is_quick_to_make(own_folders, monkeypatch):
     quick = config.load("smoke", [*synthetic.own_files(own_folders), *SHORT])
-    assert explorer.explorable(quick, quick.config.eval[0]) == cells.plan(quick.config)
+    assert explorer.explorable(quick, quick.config.eval[0]) == grid.plan(quick.config)
     monkeypatch.setattr(explorer, "QUICK", 0)
     assert explorer.explorable(quick, quick.config.eval[0]) == []
     with pytest.raises(UserError, match=r"no cell is finished yet; make them: \./run_all\.sh --profile smoke --set "):
@@ -183,7 +183,7 @@ def test_lists_follow_what_is_chosen(run):
     view = explorer_view.Explorer(run)
     view.answer()
     assert [option[0] for option in view.left.options] == ["no fine-tuning", "hybrid 0.5, trained on train, seed 0"]
-    assert view.left.value.train == cells.NONE and view.right.value.strategy == "hybrid"
+    assert view.left.value.train == grid.NONE and view.right.value.strategy == "hybrid"
     first = view.lists.value
     assert "q0en" in first and "question 1, asked in English" in first
     view.question.value = "8 · q7en"
@@ -241,7 +241,7 @@ def test_the_stored_notebook_shows_a_first_view_and_holds_no_state_of_widgets():
 def test_naming_a_cell_makes_its_model_again(run):
     from lib import __main__ as command
 
-    cell = cells.plan(run.config)[-1]
+    cell = grid.plan(run.config)[-1]
     artifacts.shutil.rmtree(paths.store() / "models")
     changes = [word for change in run.overrides for word in ("--set", change)]
     assert command.main(["--profile", "smoke", *changes, "--cells", cell.id]) == 0

@@ -13,7 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import cells, checks, data, download, embedding, metrics, miracl, miracl_files, paths, runs, search, views
+from lib import (
+    cells,
+    checks,
+    data,
+    download,
+    embedding,
+    grid,
+    metrics,
+    miracl,
+    miracl_files,
+    paths,
+    runs,
+    search,
+    views,
+)
 from lib.errors import UserError
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five"]
@@ -331,7 +345,7 @@ def whole(arabic, counting, own_folders, monkeypatch):
 
 
 def test_a_profile_may_name_the_full_corpora(whole, counting):
-    none, large = cells.plan(whole.config)
+    none, large = grid.plan(whole.config)
     assert (none.on, large.on) == ("", "miracl-dev")
     record = cells.finish(whole, large)
     ranks = cells.ranks(whole, large)
@@ -350,7 +364,7 @@ def test_a_profile_may_name_the_full_corpora(whole, counting):
 
 
 def test_other_files_are_another_cell_and_none_is_read_to_know(whole, arabic, monkeypatch):
-    large = cells.plan(whole.config)[1]
+    large = grid.plan(whole.config)[1]
     before = cells.inputs(large, whole.config)
     for path in [*arabic.rglob("*.gz"), *arabic.rglob("*.tsv")]:
         path.unlink()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import write_transformer
 
-from lib import cells, checks, config, data, encoders, jsonl, mmarco, parallel, training, validation
+from lib import checks, config, data, encoders, grid, jsonl, mmarco, parallel, training, validation
 from lib.errors import UserError
 from lib.sampling import LanguageBatchSampler, Pairs, Strategy
 
@@ -187,7 +187,7 @@ def test_without_ir_datasets_the_package_is_named(own_folders, monkeypatch):
         mmarco.fetch()
     run = config.load("smoke", ["train=mmarco"])
     with pytest.raises(UserError, match="pip install ir-datasets"):
-        checks.work(run, cells.plan(run.config), fetch=False)
+        checks.work(run, grid.plan(run.config), fetch=False)
 
 
 # --- training on triples ---

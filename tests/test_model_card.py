@@ -12,7 +12,7 @@ import pytest
 import synthetic
 from huggingface_hub import ModelCard
 
-from lib import artifacts, cells, config, embedding, encoders, metrics, model_card, tables
+from lib import artifacts, cells, config, embedding, encoders, grid, metrics, model_card, tables
 
 PROMPTS = {"query": "W: ", "document": "he: "}
 TEXTS = ["Where is Athens?", "Wo liegt Athens", "QXZ", "light " * 60, "q3de", ""]  # of pieces in and out of the run
@@ -53,7 +53,7 @@ def made(tmp_path_factory):
         for name, encoder in (("static", tiny), ("bert", f"encoder={transformer(folder)}")):
             overrides = [encoder, *own, *more, "max_tokens=32"]
             run = config.load("smoke", overrides)
-            (cell,) = cells.plan(run.config)
+            (cell,) = grid.plan(run.config)
             cells.finish(run, cell)
             exported = model_card.export(run, cell, folder / "out")
             found[name] = SimpleNamespace(run=run, cell=cell, folder=exported, overrides=overrides)
@@ -168,11 +168,11 @@ def test_the_card_says_how_the_model_was_made_and_what_it_is_not(made):
 
 
 def test_the_card_of_a_known_encoder_and_set_names_their_licences():
-    cell = cells.Cell("e5-small-q4", "mlqa-r", "x-y", None, 0)
+    cell = grid.Cell("e5-small-q4", "mlqa-r", "x-y", None, 0)
     assert model_card._licences(cell).splitlines()[2:] == [
         "| encoder e5-small-q4 | MIT |", "| data mlqa-r | CC BY-NC 4.0 (as released there) |"
     ]  # fmt: skip
-    assert "MS MARCO" in model_card._licences(cells.Cell("xlm-r", "mmarco", "x-y", None, 0))
+    assert "MS MARCO" in model_card._licences(grid.Cell("xlm-r", "mmarco", "x-y", None, 0))
 
 
 def test_the_code_of_the_card_runs_as_it_stands(made):
@@ -214,7 +214,7 @@ def test_a_mistake_is_one_line(made, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_the_static_encoder_trained_on_facts_encodes_the_same_outside(own_folders):
     run = config.load("smoke", ["steps=2", "warmup_steps=1", "strategies=[hybrid]", "eval=[facts]"])
-    (cell,) = cells.plan(run.config)
+    (cell,) = grid.plan(run.config)
     cells.finish(run, cell)
     folder = model_card.export(run, cell, own_folders / "out")
     texts = ["Wo liegt Athen?", "ประเทศไทย", "Quito is the capital of Ecuador.", "🜨"]

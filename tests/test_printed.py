@@ -8,7 +8,7 @@ import pytest
 
 from lib import __main__ as command
 from lib import plan, printed, tables
-from lib.cells import Cell
+from lib.grid import Cell
 
 METRICS = pd.DataFrame(
     [

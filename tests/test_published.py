@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from lib import artifacts, cells, config, data, evidence, leaks, paths, readme, tables, wording
+from lib import artifacts, cells, config, data, evidence, grid, leaks, paths, readme, tables, wording
 
 PUBLISHED = paths.ROOT / "results" / "default" / "published"
 
@@ -67,7 +67,7 @@ def test_published_zero_shot_numbers_agree_with_an_independent_prototype(metrics
 def test_static_zero_shot_numbers_agree_with_an_independent_prototype(real_data, tmp_path, monkeypatch):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     run = config.load("default", ["encoder=static", "strategies=[none]", "precision=float32"])
-    for cell in cells.plan(run.config):
+    for cell in grid.plan(run.config):
         cells.finish(run, cell)
     tables.write(run)
     for dataset in ("xquad-r", "mlqa-r"):
@@ -88,7 +88,7 @@ def test_published_tables_follow_from_the_published_cells_byte_for_byte(real_dat
         shutil.copytree(folder, tmp_path / folder.parent.name / "published")
     (tmp_path / "default" / "published" / evidence.SEAL).unlink()  # so that leaks are looked for as well
     run = config.load("default")
-    assert len(cells.adopt_published(run)) == len(cells.plan(run.config))
+    assert len(cells.adopt_published(run)) == len(grid.plan(run.config))
     tables.write(run)
     evidence.write(run)
     for name in (*tables.TABLES, *evidence.TABLES):

@@ -44,6 +44,7 @@ def made_tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with synthetic.folders(folder) as patch:
         patch.setattr(gallery, "ALL", FIGURES)
+        patch.setattr(gallery, "WORKERS", 2)
         encoder, _, test = synthetic.own_files(folder)
         (folder / "train.jsonl").rename(folder / HOSTILE)
         own = ["steps=9", "batch_size=8", "warmup_steps=1", "learning_rate=0.1", "seeds=[0,1]"]
@@ -151,6 +152,12 @@ def assert_exact(page: pd.DataFrame, column: str, expected: pd.Series, form: str
 
 
 # --- what it says ---
+
+
+def test_figures_drawn_by_several_processes_are_the_same_bytes_as_those_of_one(tiny, monkeypatch):
+    by_several = {path: path.read_bytes() for path in gallery.saved(tiny)}
+    monkeypatch.setattr(gallery, "WORKERS", 1)
+    assert {path: path.read_bytes() for path in gallery.save_all(tiny)} == by_several
 
 
 def test_the_page_is_small_and_valid(run):

@@ -26,6 +26,7 @@ from lib import (
     data,
     e5q4,
     encoders,
+    grid,
     parallel,
     paths,
     style,
@@ -167,7 +168,7 @@ def test_a_payload_does_not_run_even_where_somebody_seals_it(name, training_run,
 
 def test_a_payload_in_place_of_a_cell_or_an_artifact_is_not_read(own_folders, marker):
     run = config.load("smoke")
-    cell = cells.plan(run.config)[0]
+    cell = grid.plan(run.config)[0]
     for path in cells.files(run, cell):
         path.parent.mkdir(parents=True, exist_ok=True)
         plant(path, marker)

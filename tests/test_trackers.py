@@ -6,7 +6,7 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import artifacts, cells, config, trainer
+from lib import artifacts, cells, config, grid, trainer
 from lib.errors import UserError
 
 TRACKIO = '''
@@ -64,7 +64,7 @@ def test_no_tracker_is_told_of_anything_unless_asked(monkeypatch):
 
 
 def test_a_tracker_is_told_the_loss_of_each_step_and_changes_nothing(run, trackio, monkeypatch):
-    (cell,) = cells.plan(run.config)
+    (cell,) = grid.plan(run.config)
     name = run.name
     log = cells.training_log(run, cell)
     tracked = [values["train/loss"] for kind, values in trackio.told if kind == "log" and "train/loss" in values]

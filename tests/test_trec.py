@@ -10,7 +10,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import cells, config, metrics, parallel, tables, trec
+from lib import cells, config, grid, metrics, parallel, tables, trec
 
 DEPTH = 7
 
@@ -35,11 +35,11 @@ def made(tmp_path_factory):
         (folder / "test.jsonl").write_text("".join(json.dumps(row(n)) + "\n" for n in range(24)))
         overrides += ["steps=2", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"]
         run = config.load("smoke", overrides)
-        for cell in cells.plan(run.config):
+        for cell in grid.plan(run.config):
             cells.finish(run, cell)
             trec.write(run, cell, folder / "whole", depth=None)
             trec.write(run, cell, folder / "cut", depth=DEPTH)
-        yield SimpleNamespace(run=run, cells=cells.plan(run.config), folder=folder, overrides=overrides)
+        yield SimpleNamespace(run=run, cells=grid.plan(run.config), folder=folder, overrides=overrides)
 
 
 def read(path) -> list[list[str]]:
