@@ -425,8 +425,8 @@ def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_
 ):
     def found() -> tuple[str, str, list[str]]:
         data._released.cache_clear()
-        languages = data.training_languages("xquad-r", ["mlqa-r"])
-        return data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"]), languages
+        digests = data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"])
+        return *digests, data.training_languages("xquad-r", ["mlqa-r"])
 
     train = data.training_set("xquad-r", ["mlqa-r"])
     known = data.evaluation_set("xquad-r-heldout").digest, train.digest, train.languages
