@@ -35,6 +35,16 @@ def who_is_hurt(run: Run) -> pd.DataFrame:
     return table[[*tables.SCORED, "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
 
 
+def gaps(run: Run) -> pd.DataFrame:
+    """The worst language of each strategy, and what crossing languages costs (`lib.bias.gap`), on each parallel set."""
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    table["strategy"] = tables.labels(table)
+    parallel = table.loc[table["setting"] == "cross-lingual", "dataset"].unique()
+    table = table[table["dataset"].isin(parallel)]
+    by_strategy = table.groupby(["dataset", "train", "strategy"], sort=False)[list(table.columns)]
+    return by_strategy.apply(lambda part: bias.gap(part).set_index("measure")["value"]).rename_axis(columns=None)
+
+
 def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
     table = tables.read(run, "bias.csv.gz")

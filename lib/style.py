@@ -230,7 +230,7 @@ def render(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any] | None 
     buffer, before = io.BytesIO(), figure.dpi
     with house():
         figure.dpi = dpi
-        # Not savefig: it goes through each figure twice, once without drawing, for options that are not used here.
+        # Not savefig: it goes through each figure twice, the first time to lay it out, which takes as long again.
         if kind == "svg":
             FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
         else:

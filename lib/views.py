@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib import artifacts, cells, data, encoders, miracl_files, wording
+from lib import artifacts, cells, data, encoders, miracl_files, tables, wording
 from lib.config import Run
 from lib.sampling import Pairs, Strategy
 
@@ -115,6 +115,7 @@ def one_batch(run: Run, kind: str, rows: int = 4) -> Any:
 
 def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
     """A metric by query language (rows) and strategy (columns), averaged over seeds; one block a data set."""
+    metrics = metrics.assign(strategy=tables.labels(metrics))
     chosen = metrics[(metrics["metric"] == metric) & (metrics["setting"] == setting)]
     order = list(dict.fromkeys(chosen["strategy"]))
     table = chosen.pivot_table(index=["dataset", "query_language"], columns="strategy", values="value", aggfunc="mean")
@@ -136,7 +137,7 @@ def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: s
 
 def vectors(table: pd.DataFrame) -> pd.DataFrame:
     """How much language the vectors hold, before and after centring, mean over seeds; and by chance."""
-    keys = ["dataset", "train", "strategy"]
+    keys, table = ["dataset", "train", "strategy"], table.assign(strategy=tables.labels(table))
     wide = table.pivot_table(index=keys, columns=["measure", "centring"], values="value", sort=False)
     return wide.reindex(columns=["before", "after", "chance"], level="centring").rename_axis(columns=[None, None])
 
@@ -147,6 +148,7 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen[chosen["variant"].isin(["all queries", "centred"])]
     names = chosen["setting"].where(chosen["metric"] == "map", "rank distance")
     chosen = chosen.assign(column=names, variant=chosen["variant"].replace("all queries", "as it is"))
+    chosen["strategy"] = tables.labels(chosen)
     keys = ["dataset", "train", "strategy"]
     both = chosen.groupby([*keys, "variant"])["value"].count().unstack().dropna().index
     wide = chosen.pivot_table(index=keys, columns=["column", "variant"], values="value", sort=False)

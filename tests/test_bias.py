@@ -281,6 +281,25 @@ def test_sets_without_answers_in_several_languages_are_left_out(run, monkeypatch
     assert set(measured["dataset"]) == set(bias_views.who_is_hurt(run)["dataset"]) == {"xquad-r"}
 
 
+def test_the_gaps_are_those_of_parallel_sets_each_alpha_by_itself(run):
+    values = {("de", "de"): 0.8, ("en", "en"): 0.6, ("de", "en"): 0.5, ("en", "de"): 0.3}
+    rows = [
+        ["static", "mlqa-r", "hybrid", alpha, 0, dataset, "pool", setting, *pair, "map", value + alpha, 7]
+        for dataset, alpha in (("xquad-r", 0.0), ("xquad-r", 0.1), ("miracl-mini", 0.0))
+        for pair, value in values.items()
+        for setting in ("monolingual" if pair[0] == pair[1] else "cross-lingual",)
+        if setting == "monolingual" or dataset == "xquad-r"
+    ]
+    pairs = ["query_language", "passage_language"]
+    tables.save(run, "metrics_by_language.csv.gz", pd.DataFrame(rows, columns=[*tables.KEYS, *pairs, *tables.VALUES]))
+    found = bias_views.gaps(run)
+    assert list(found.index) == [("xquad-r", "mlqa-r", "hybrid 0"), ("xquad-r", "mlqa-r", "hybrid 0.1")]
+    assert list(found.columns) == [
+        "worst language, monolingual", "worst language, cross-lingual", "monolingual - cross-lingual"
+    ]  # fmt: skip
+    assert found.to_numpy() == pytest.approx(np.array([[0.6, 0.3, 0.3], [0.7, 0.4, 0.3]]))
+
+
 def test_the_findings_follow_the_numbers(run):
     assert style.title(figures_bias.bias_panel(run)).startswith(
         "Least biased, ties included, by 7 measures: on XQuAD-R x-y in 7"

@@ -1,9 +1,12 @@
 """The report: what it says is what the tables say, and everyone can read it, in a real browser."""
 
 import html
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -155,9 +158,44 @@ def assert_exact(page: pd.DataFrame, column: str, expected: pd.Series, form: str
 
 
 def test_figures_drawn_by_several_processes_are_the_same_bytes_as_those_of_one(tiny, monkeypatch):
-    by_several = {path: path.read_bytes() for path in gallery.saved(tiny)}
     monkeypatch.setattr(gallery, "WORKERS", 1)
-    assert {path: path.read_bytes() for path in gallery.save_all(tiny)} == by_several
+    by_one = {path: path.read_bytes() for path in gallery.save_all(tiny)}
+    monkeypatch.setattr(gallery, "WORKERS", 2)
+    with monkeypatch.context() as here:  # others read the figures anew
+        here.setattr(gallery, "ALL", {name: (heading, pytest.fail) for name, (heading, _) in FIGURES.items()})
+        assert {path: path.read_bytes() for path in gallery.save_all(tiny)} == by_one
+    monkeypatch.setattr(gallery, "_ready", killed)
+    assert {path: path.read_bytes() for path in gallery.save_all(tiny)} == by_one
+
+
+def killed() -> None:
+    """What a process does that the system ends for its memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+DRAWING = """
+import os, sys, time
+from lib import gallery
+def slowly(name):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+if __name__ == "__main__":
+    gallery.WORKERS = 2
+    gallery._drawn(slowly, ["a", "b"])
+"""
+
+
+def test_processes_that_draw_end_with_the_one_that_started_them(tmp_path):
+    (tmp_path / "draw.py").write_text(DRAWING)
+    started = subprocess.Popen(
+        [sys.executable, tmp_path / "draw.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+    )
+    assert len({started.stdout.readline() for _ in range(2)}) == 2
+    started.kill()
+    assert started.communicate(timeout=60)[0] == b""  # the output ends when no process holds it any more
 
 
 def test_the_page_is_small_and_valid(run):
