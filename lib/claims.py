@@ -293,7 +293,8 @@ def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
     rows = evidence.overlap[evidence.overlap["unit"].isin(units)]
     if not len(rows):
         return NOT_RUN, "no overlap table in this run", ""
-    unchecked = sorted({name for name in evidence.metrics["dataset"] if name.startswith("miracl")})
+    large = {name for name in evidence.metrics["dataset"] if name.startswith("miracl")}
+    unchecked = sorted(large - set(evidence.overlap["dataset"]))
     without = f"; {wording.joined(unchecked)} not checked" if unchecked else ""
     found = rows[rows["found"] > 0]
     exact = found[found["match"] == "exact"]

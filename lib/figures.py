@@ -125,6 +125,7 @@ def map_by_setting(run: Run) -> Figure:
         for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
             one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
             panels.comparison(axes, *one, rows[task], named=setting == settings[0])
+            axes.set_visible(len(one[0]) > 0)
             axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
     note = f"{_means(shown)}Bold: the highest, and what is within {wording.number(findings.EQUAL)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
@@ -227,10 +228,11 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
 
 def _means(table: pd.DataFrame) -> str:
     """What marks stand for where there are several seeds."""
-    by_train = table.dropna(subset=["seed"]).groupby("train")["seed"].nunique()
-    if not (by_train > 1).any():
+    foreign = table[~table["dataset"].str.endswith(findings.PARTS)].dropna(subset=["seed"])
+    by_task = foreign.groupby(["train", "dataset"])["seed"].nunique()
+    if not (by_task > 1).any():
         return ""
-    return f"Means of {wording.counted_seeds(by_train)}; thin dots and lines: each seed, and their range. "
+    return f"Means of {wording.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
 
 
 def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:

@@ -147,19 +147,18 @@ def ordered(languages: Iterable[str]) -> list[str]:
 
 def top_languages(table: pd.DataFrame) -> str:
     """The finding on the languages of the top 10, from ``top10_languages.csv``."""
-    sentences = []
-    table = chosen(table)
-    for task in (found := tasks(table)):
-        rows = of_task(table, task)
-        own = {name: bias.own_language_share(part) for name, part in rows.groupby("strategy")}
-        pool = own_pool_share(rows)
-        after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in own), None)
-        where = f"on {place(task, found)}"
-        if after is None or "none" not in own:
-            shown = ", ".join(f"{share:.0%} {_with([name])}" for name, share in own.items())
-            sentences.append(f"{shown} {where} (of the pool: {pool:.0%})")
+    sentences, table = [], chosen(table)
+    found = tasks(table)
+    for test in dict.fromkeys(test for _, test in found):
+        parts = [of_task(table, task) for task in found if task[1] == test]
+        owns = [{name: bias.own_language_share(own) for name, own in part.groupby("strategy")} for part in parts]
+        in_all = set.intersection(*map(set, owns))
+        after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in in_all), None)
+        if after is None or "none" not in in_all:
+            shown = ", ".join(f"{share:.0%} {_with([name])}" for own in owns for name, share in own.items())
         else:
-            sentences.append(f"{_change(own['none'], own[after])} {_with([after])} {where} (of the pool: {pool:.0%})")
+            shown = f"{_change(owns[0]['none'], [own[after] for own in owns])} {_with([after])}"
+        sentences.append(f"{shown} on {style.name(test)} (of the pool: {own_pool_share(parts[0]):.0%})")
     return f"The query's own language in the top 10: {'; '.join(sentences)}"
 
 
@@ -258,7 +257,11 @@ def _wins(differences: np.ndarray, what: str) -> str:
     return f"{(differences > 0).sum()} of {len(differences)}{what} ({wording.number(differences.mean(), sign=True)})"
 
 
-def _change(before: float, after: float) -> str:
-    if abs(after - before) < 0.005:
-        return f"still {after:.0%}"
-    return f"{'down' if after < before else 'up'} from {before:.0%} to {after:.0%}"
+def _change(before: float, after: list[float]) -> str:
+    """``down from 82% to 31%``; after several trainings ``down from 82% to 31–39%``."""
+    low, high = min(after), max(after)
+    if max(high - before, before - low) < 0.005:
+        return f"still {high:.0%}"
+    way = "down " if high < before else "up " if low > before else ""
+    least, most = f"{low:.0%}", f"{high:.0%}"
+    return f"{way}from {before:.0%} to {most if least == most else f'{least[:-1]}–{most}'}"

@@ -48,8 +48,8 @@ def overlap(train: ParallelSet, test: ParallelSet) -> pd.DataFrame:
 def table(run: Run) -> pd.DataFrame:
     """`overlap` of each training set of a run's cells with each set that they are scored on.
 
-    Sets of MIRACL are left out, being scored on their own. Sentences are compared whatever the candidates are: a
-    candidate that goes on with its paragraph is in two units.
+    MIRACL's corpora are left out, whose passages are never all at hand. Sentences are compared whatever the
+    candidates are: a candidate that goes on with its paragraph is in two units.
 
     Returns:
         ``train, dataset`` and the columns of `overlap`.
@@ -76,7 +76,7 @@ def _pairs(run: Run) -> list[tuple[str, str]]:
     """Each training set of a run's cells with each set that they are scored on."""
     trained = [cell for cell in cells.of(run) if cell.train != grid.NONE]
     pairs = dict.fromkeys((cell.train, name) for cell in trained for name in grid.evaluated(cell, run.config))
-    return [(train, name) for train, name in pairs if not name.startswith(grid.LARGE)]
+    return [(train, name) for train, name in pairs if name != data.BY_SHARD]
 
 
 def _rows(train: ParallelSet, test: ParallelSet) -> list[dict[str, Any]]:

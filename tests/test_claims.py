@@ -104,6 +104,13 @@ def test_leaks(found, match, verdict):
     rows = [("xquad-r", "mlqa-r", "question", match, found, 100, "")]
     assert claims.separate(evidence(overlap=rows))[0] == verdict
     assert claims.unseen(evidence(overlap=[("a", "b", "paragraph", match, found, 100, "")]))[0] == verdict
+
+
+@pytest.mark.parametrize(("of", "said"), [("miracl-mini", ""), ("mlqa-r", "; miracl-mini not checked")])
+def test_a_set_of_miracl_that_was_not_compared_is_named(of, said):
+    rows = [("xquad-r", of, "question", "exact", 0, 100, "")]
+    with_miracl = evidence(overlap=rows, metrics=pd.DataFrame({"dataset": ["xquad-r", "miracl-mini"]}))
+    assert claims.separate(with_miracl)[1] == f"no overlap found{said}"
     assert claims.separate(evidence())[0] == NOT_RUN
 
 

@@ -171,6 +171,29 @@ def test_the_other_findings_are_those_of_the_tables(run):
     )
 
 
+def test_shares_after_several_trainings_of_the_same_test_are_a_range():
+    languages = ["de", "en"]
+
+    def top(train: str, strategy: str, own: float) -> list[list]:
+        pairs = [(q, p, own if q == p else 1 - own) for q in languages for p in languages]
+        alpha = {"hybrid": 0.5}.get(strategy, np.nan)
+        seed = np.nan if strategy == "none" else 0
+        return [["static", train, strategy, alpha, seed, "mlqa-r", "mlqa-r", *pair, 0.5] for pair in pairs]
+
+    def said(*after: float) -> str:
+        trains = ("xquad-r", "parallel-docs")
+        rows = [row for train, own in zip(trains, after, strict=False) for row in top(train, "hybrid", own)]
+        columns = [*tables.KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
+        table = pd.DataFrame(top("none", "none", 0.82) + rows, columns=columns)
+        return findings.top_languages(table).removeprefix("The query's own language in the top 10: ")
+
+    assert said(0.31) == "down from 82% to 31% with hybrid batches on MLQA-R (of the pool: 50%)"
+    assert said(0.31, 0.39) == "down from 82% to 31–39% with hybrid batches on MLQA-R (of the pool: 50%)"
+    assert said(0.31, 0.90).startswith("from 82% to 31–90% ")
+    assert said(0.90, 0.95).startswith("up from 82% to 90–95% ")
+    assert said(0.82, 0.823).startswith("still 82% ")
+
+
 def test_a_batch_that_breaks_its_rule_is_said(run):
     write(run)
     log = tables.read(run, "training_log.csv")

@@ -165,7 +165,7 @@ def test_the_table_has_each_training_set_with_each_set_that_it_is_scored_on(tmp_
     rows = [r | {"split": "train"} for r in TRAINED]
     trained = own(tmp_path, "mine.jsonl", [*rows, row("d", {"en": "Why?"}, {"en": "So."}, split="dev")])
     leaked = own(tmp_path, "leaked.jsonl", [row("x", {"en": TRAINED[1]["q"]["en"]}, {"en": "So."})])
-    profile = config.load("smoke", [f"train=[facts, {trained}]", f"eval=[facts, {leaked}, miracl-mini]"])
+    profile = config.load("smoke", [f"train=[facts, {trained}]", f"eval=[facts, {leaked}, miracl-dev]"])
     table = leaks.table(profile)
     assert table.columns.tolist() == ["train", "dataset", *leaks.COLUMNS]
     pairs = table[["train", "dataset"]].drop_duplicates().values.tolist()
@@ -173,6 +173,16 @@ def test_the_table_has_each_training_set_with_each_set_that_it_is_scored_on(tmp_
     cell = table[(table["train"] == trained) & (table["dataset"] == leaked)].set_index(["unit", "match"])["found"]
     assert cell["question", "exact"] == 1
     assert cell["answer sentence", "exact"] == 0  # "So." answers a development question: it is not trained on
+
+
+@pytest.mark.real_data
+def test_the_small_pool_of_miracl_is_compared_too_and_shares_nothing_with_xquad_r(real_data):
+    if not list(real_data.glob("miracl-mini/*")):
+        pytest.skip("miracl-mini is not here")
+    profile = config.load("full", ["train=[xquad-r]", "eval=[miracl-mini]", "strategies=[none, x-y]"])
+    table = leaks.table(profile)
+    assert set(table["dataset"]) == {"miracl-mini"} and table["found"].sum() == 0
+    assert dict(zip(table["unit"], table["of"], strict=True))["answer sentence"] > 1000
 
 
 def test_a_leak_check_stands_for_its_texts_and_rules_alone(tmp_path, monkeypatch):
