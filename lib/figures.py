@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lib import bias, cells, data, figures_batches, findings, metrics, panels, paths, style, tables, wording
 from lib.config import Run
-from lib.grid import evaluated
+from lib.grid import LARGE, evaluated
 
 FIRST_BATCHES = 24
 COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no fine-tuning
@@ -210,6 +210,8 @@ def top10_languages(run: Run) -> Figure:
         "Own: in the language of the query, mean over query languages. Each row adds up to 100%. "
         "Last row: the pool's shares, which a retriever blind to language would show."
     )
+    if any(test.startswith(LARGE) for _, test in parts):
+        note += " MIRACL answers a query in its own language alone: less of it is not better there."
     style.frame(figure, run, tables.source(run), findings.top_languages(table), note)
     return figure
 
