@@ -171,7 +171,8 @@ def _lay_out(figure: Figure) -> None:
     The solver's last digits differ from run to run, and the names of clip paths in SVG are made of all of them.
     """
     with house():
-        figure.draw_without_rendering()
+        for _ in range(2):  # with the panels' first sizes their ticks change, and so the room that these need
+            figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for part in figure.subfigs:
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(PLACES))
