@@ -150,15 +150,20 @@ def top_languages(table: pd.DataFrame) -> str:
     sentences, table = [], chosen(table)
     found = tasks(table)
     for test in dict.fromkeys(test for _, test in found):
-        parts = [of_task(table, task) for task in found if task[1] == test]
-        owns = [{name: bias.own_language_share(own) for name, own in part.groupby("strategy")} for part in parts]
+        parts = {task: of_task(table, task) for task in found if task[1] == test}
+        owns = [
+            {name: bias.own_language_share(own) for name, own in part.groupby("strategy")} for part in parts.values()
+        ]
+        pool = f"(of the pool: {own_pool_share(next(iter(parts.values()))):.0%})"
         in_all = set.intersection(*map(set, owns))
         after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in in_all), None)
         if after is None or "none" not in in_all:
-            shown = ", ".join(f"{share:.0%} {_with([name])}" for own in owns for name, share in own.items())
+            for task, own in zip(parts, owns, strict=True):
+                shown = ", ".join(f"{share:.0%} {_with([name])}" for name, share in own.items())
+                sentences.append(f"{shown} on {place(task, found)} {pool}")
         else:
-            shown = f"{_change(owns[0]['none'], [own[after] for own in owns])} {_with([after])}"
-        sentences.append(f"{shown} on {style.name(test)} (of the pool: {own_pool_share(parts[0]):.0%})")
+            shown = _change(owns[0]["none"], [own[after] for own in owns])
+            sentences.append(f"{shown} {_with([after])} on {style.name(test)} {pool}")
     return f"The query's own language in the top 10: {'; '.join(sentences)}"
 
 
