@@ -164,8 +164,9 @@ def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
         part = units[units["setting"] == setting]
         wide = part.pivot(index="question", columns=["query_language", "passage_language"], values="map")
         values[setting] = _per_question(wide, chosen)
-    rows = [_row(setting, "map", stats.interval(array)) for setting, array in values.items()]
-    gap = stats.interval_of([[values["monolingual"], values["cross-lingual"]]], lambda own, other: own - other)
+    found = {setting: stats.estimate(array) for setting, array in values.items()}
+    rows = [_row(setting, "map", estimate.interval()) for setting, estimate in found.items()]
+    gap = (found["monolingual"] - found["cross-lingual"]).interval()
     means = metrics.by_language(units)
     languages = means[means["metric"] == "map"].groupby(["setting", "query_language"])["value"].mean()
     rows += [_row(setting, "map", value, language) for (setting, language), value in languages.items()]

@@ -27,12 +27,14 @@ def who_is_hurt(run: Run) -> pd.DataFrame:
     Returns:
         One row a pair: ``encoder, train, strategy, alpha, seed, dataset, query_language, passage_language, rank``.
     """
-    found = [
-        bias.who_is_hurt(ranks).stack().rename("rank").reset_index().assign(**cell)
-        for cell, ranks in tables.parallel(run)
-    ]
+    every = tables.by_set(run, _who_is_hurt)
+    found = [table.assign(**cell.columns(), dataset=dataset) for cell, dataset, table in every if table is not None]
     table = pd.concat(found, ignore_index=True)
     return table[[*tables.SCORED, "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
+
+
+def _who_is_hurt(dataset: str, ranks: pd.DataFrame) -> pd.DataFrame | None:
+    return bias.who_is_hurt(ranks).stack().rename("rank").reset_index() if tables.parallel(ranks) else None
 
 
 def gaps(run: Run) -> pd.DataFrame:

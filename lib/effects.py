@@ -6,11 +6,12 @@ counts as equal was fixed before the runs: .01 mAP, and 5% of a rank distance.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from lib import cells, data, metrics, stats, tables
+from lib import cells, data, grid, metrics, stats, tables
 from lib.config import Run
 from lib.grid import NONE
 
@@ -19,6 +20,7 @@ ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 HYBRID = "hybrid-0.5"
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"
+Values = tuple[np.ndarray, tuple[tuple[str, str], ...]]  # of one cell: [questions, units], and the units
 COLUMNS = ["train", "dataset", "setting", "metric", "languages", "strategy", "baseline", "difference", "low", "high"]
 COLUMNS += ["p", "p_holm", "relative", "relative_low", "relative_high", "questions", "seeds"]
 
@@ -59,16 +61,13 @@ class Key:
 
 def scores(run: Run) -> dict[Key, Scores]:
     """The scores of all finished cells, seeds together."""
-    found: dict[Key, dict[int | None, tuple[np.ndarray, tuple]]] = {}
-    for cell in cells.of(run):
-        for dataset, units in tables.all_units(run, cell):
-            questions = len(data.evaluation_set(dataset, run.config.candidates).questions)
-            for metric, settings in MEASURED.items():
-                for setting in settings:
-                    part = units[units["setting"] == setting]
-                    if metric in part and len(part):
-                        key = Key(cell.train, cell.label, dataset, setting, metric)
-                        found.setdefault(key, {})[cell.seed] = _array(part, metric, questions)
+    found: dict[Key, dict[int | None, Values]] = {}
+    sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
+    sizes = {name: len(data.evaluation_set(name, run.config.candidates).questions) for name in sets}
+    for cell, dataset, arrays in tables.by_set(run, partial(_arrays, sizes)):
+        for (setting, metric), values in arrays.items():
+            key = Key(cell.train, cell.label, dataset, setting, metric)
+            found.setdefault(key, {})[cell.seed] = values
     return {key: _stacked(by_seed) for key, by_seed in found.items()}
 
 
@@ -128,12 +127,24 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
         row |= {"languages": languages, "strategy": key.label, "baseline": baseline}
         row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": stats.sign_flip(a - b)}
         if key.metric == "rank_distance":
-            share = stats.interval_of([[a, b]], lambda mine, others: 1 - mine / others)
+            others = stats.estimate(b)
+            share = ((others - stats.estimate(a)) / others).interval()
             row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high}
         yield row | {"questions": int((~np.isnan(a)).any(axis=(1, 2)).sum()), "seeds": len(seeds)}
 
 
-def _array(units: pd.DataFrame, metric: str, questions: int) -> tuple[np.ndarray, tuple]:
+def _arrays(sizes: dict[str, int], dataset: str, ranks: pd.DataFrame) -> dict[tuple[str, str], Values]:
+    """The values of a set by setting and metric; ``sizes`` are the numbers of questions of the sets."""
+    found, units = {}, metrics.units(ranks)
+    for metric, settings in MEASURED.items():
+        for setting in settings:
+            part = units[units["setting"] == setting]
+            if metric in part and len(part):
+                found[setting, metric] = _array(part, metric, sizes[dataset])
+    return found
+
+
+def _array(units: pd.DataFrame, metric: str, questions: int) -> Values:
     pairs = pd.MultiIndex.from_frame(units[["query_language", "passage_language"]].astype(str))
     columns = sorted(pairs.unique())
     values = np.full((questions, len(columns)), np.nan)
@@ -141,7 +152,7 @@ def _array(units: pd.DataFrame, metric: str, questions: int) -> tuple[np.ndarray
     return values, tuple(columns)
 
 
-def _stacked(by_seed: dict[int | None, tuple[np.ndarray, tuple]]) -> Scores:
+def _stacked(by_seed: dict[int | None, Values]) -> Scores:
     seeds = tuple(sorted(seed for seed in by_seed if seed is not None))
     parts = [by_seed[seed] for seed in seeds] if seeds else list(by_seed.values())
     return Scores(np.stack([values for values, _ in parts], axis=2), parts[0][1], seeds)

@@ -1,19 +1,25 @@
 """Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
 
-import os
 import re
-import signal
-import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lib import artifacts, cells, evidence, figures, figures_bias, figures_evidence, findings, paths, style, tables
+from lib import (
+    artifacts,
+    cells,
+    evidence,
+    figures,
+    figures_bias,
+    figures_evidence,
+    findings,
+    paths,
+    style,
+    tables,
+    workers,
+)
 from lib.config import Run
 
 ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "top10")
@@ -22,7 +28,6 @@ ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
 }  # fmt: skip
 SEAL = "figures.json"
 RUNS = ("full", "default")  # in the order of the gallery
-WORKERS = min(4, os.cpu_count() or 1)  # processes that draw, of up to 350 MB; matplotlib keeps one core busy
 
 
 def available(run: Run) -> list[str]:
@@ -42,28 +47,11 @@ def available(run: Run) -> list[str]:
 
 def save_all(run: Run) -> list[Path]:
     """Write the run's figures to its folder ``figures``, each as SVG and PNG, light and dark; returns their paths."""
-    drawn = _drawn(partial(_save, run, style.provenance(run, tables.digest(run))), available(run))
+    drawn = workers.each(partial(_save, run, style.provenance(run, tables.digest(run))), available(run))
     found = [path for files in drawn for path in files]
     files = {path.name: artifacts.file_digest(path) for path in found}
     artifacts.write_sealed(run.folder / SEAL, {"cells": tables.digest(run), "files": files})
     return found
-
-
-def _drawn(draw: Callable[[str], list[Path]], names: list[str]) -> list[list[Path]]:
-    """The files of each figure; drawn side by side where there are cores for it."""
-    if WORKERS > 1:
-        try:
-            with ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=_ready) as pool:
-                return list(pool.map(draw, names))
-        except BrokenProcessPool:  # one was killed, as where memory is short: one after the other needs less
-            pass
-    return [draw(name) for name in names]
-
-
-def _ready() -> None:
-    """What a drawing process does first: it leaves Ctrl-C to the one that started it, and ends when that one has."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def _save(run: Run, origin: dict[str, str], name: str) -> list[Path]:

@@ -108,16 +108,11 @@ def _quantities(run: Run, found: dict[Key, Scores], key: Key) -> list[dict]:
     if mine is None or before is None:
         return []
     seeds, rows = mine[1].seeds, []
-    inside = mine[0].at(seeds) - before[0].at(seeds)
-    gained = stats.interval(inside)
+    gained = stats.estimate(mine[0].at(seeds) - before[0].at(seeds))
     for languages, units in language_groups(run, key.train, mine[1]):
-        outside = mine[1].at(seeds, units) - before[1].at(seeds, units)
-        sure = {
-            GAIN_IN: gained,
-            GAIN_OUT: stats.interval(outside),
-            LOSS: stats.interval_of([[inside], [outside]], lambda g, f: g - f),
-        }
-        rows += [_row(key, languages, "", name, value, mine, seeds) for name, value in sure.items()]
+        kept = stats.estimate(mine[1].at(seeds, units) - before[1].at(seeds, units), group=1)
+        found = {GAIN_IN: gained, GAIN_OUT: kept, LOSS: gained - kept}
+        rows += [_row(key, languages, "", name, value, mine, seeds) for name, value in found.items()]
     return rows
 
 
@@ -125,29 +120,24 @@ def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> 
     mine, others = _pair(found, key, HYBRID), _pair(found, key, baseline)
     if mine is None or others is None or not (seeds := common_seeds([*mine, *others])):
         return []
-    rows, inside = [], mine[0].at(seeds) - others[0].at(seeds)
-    at_home = stats.interval(inside)
+    rows, at_home = [], stats.estimate(mine[0].at(seeds) - others[0].at(seeds))
     for languages, units in language_groups(run, key.train, mine[1]):
-        outside = mine[1].at(seeds, units) - others[1].at(seeds, units)
-        sure = {
-            DIFFERENCE: stats.interval_of([[inside], [outside]], lambda g, f: g - f),
-            AT_HOME: at_home,
-            AWAY: stats.interval(outside),
-        }
-        rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in sure.items()]
+        away = stats.estimate(mine[1].at(seeds, units) - others[1].at(seeds, units), group=1)
+        found = {DIFFERENCE: at_home - away, AT_HOME: at_home, AWAY: away}
+        rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in found.items()]
     for unit in mine[0].units if key.setting == "multilingual" else ():
         if unit in mine[1].units:
             place_in, place_out = [mine[0].units.index(unit)], [mine[1].units.index(unit)]
-            inside = mine[0].at(seeds, place_in) - others[0].at(seeds, place_in)
-            outside = mine[1].at(seeds, place_out) - others[1].at(seeds, place_out)
-            sure = stats.interval_of([[inside], [outside]], lambda g, f: g - f)
-            rows.append(_row(key, unit[0], baseline, DIFFERENCE, sure, mine, seeds))
+            inside = stats.estimate(mine[0].at(seeds, place_in) - others[0].at(seeds, place_in))
+            outside = stats.estimate(mine[1].at(seeds, place_out) - others[1].at(seeds, place_out), group=1)
+            rows.append(_row(key, unit[0], baseline, DIFFERENCE, inside - outside, mine, seeds))
     return rows
 
 
 def _row(
-    key: Key, languages: str, baseline: str, quantity: str, sure: stats.Interval, sides: tuple, seeds: tuple
+    key: Key, languages: str, baseline: str, quantity: str, estimate: stats.Estimate, sides: tuple, seeds: tuple
 ) -> dict:
+    sure = estimate.interval()
     row = {"train": key.train, "dataset": key.dataset, "shift": kind(key.train, key.dataset), "setting": key.setting}
     row |= {"languages": languages, "strategy": key.label, "baseline": baseline, "quantity": quantity}
     row |= {"value": sure.value, "low": sure.low, "high": sure.high}

@@ -3,12 +3,14 @@
 They are a pure function of the finished cells: the same cells give the same bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lib import artifacts, bias, cells, data, grid, metrics
+from lib import artifacts, bias, cells, data, grid, metrics, workers
 from lib.config import FACTS_ONLY, Run, as_dict
 
 PROVENANCE = "provenance.json"
@@ -27,18 +29,19 @@ CELL = ["encoder", "train", "strategy", "alpha", "seed"]  # the columns of `grid
 SCORED = [*CELL, "dataset"]
 KEYS = [*SCORED, "pool", "setting"]
 NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
+MANY = 16  # cells from which on several processes are faster than one
 
 
 def write(run: Run) -> None:
     """Write all tables of a run from its finished cells, and then what they were made from."""
     macro, languages, others = [], [], []
-    for cell in cells.of(run):
-        for dataset, units in all_units(run, cell):
-            identity = {**cell.columns(), "dataset": dataset, "pool": _pool(dataset, run)}
-            means = metrics.by_language(units)
-            languages.append(means.assign(**identity))
-            macro.append(metrics.macro(means).assign(**identity))
-            others.append(variants(run, cell, dataset, units, means).assign(**identity))
+    sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
+    repeated = {name: _repeated(run, name) for name in sets}
+    for cell, dataset, (means, distinct) in by_set(run, partial(_means, repeated)):
+        identity = {**cell.columns(), "dataset": dataset, "pool": _pool(dataset, run)}
+        languages.append(means.assign(**identity))
+        macro.append(metrics.macro(means).assign(**identity))
+        others.append(variants(run, cell, dataset, means, distinct).assign(**identity))
     save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
     save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
@@ -76,13 +79,30 @@ def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
         yield dataset, metrics.units(ranks)
 
 
-def variants(run: Run, cell: grid.Cell, dataset: str, units: pd.DataFrame, languages: pd.DataFrame) -> pd.DataFrame:
-    """Macro means under other rules; ``languages`` are the means by language of all ``units``.
+def by_set(run: Run, work: Callable[[str, pd.DataFrame], Any]) -> Iterator[tuple[grid.Cell, str, Any]]:
+    """What ``work`` makes of the name and the ranks of each set, for each finished cell; see `lib.workers.each`."""
+    finished = cells.of(run)
+    for cell, found in zip(finished, workers.each(partial(_worked, run, work), finished, MANY), strict=True):
+        yield from ((cell, dataset, value) for dataset, value in found)
+
+
+def _worked(run: Run, work: Callable[[str, pd.DataFrame], Any], cell: grid.Cell) -> list[tuple[str, Any]]:
+    return [(dataset, work(dataset, ranks)) for dataset, ranks in _ranks(run, cell)]
+
+
+def _means(repeated: dict[str, pd.MultiIndex], dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means by language, over all queries of a set and over those that are not ``repeated`` ones."""
+    units = metrics.units(ranks)
+    again = pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(repeated[dataset])
+    return metrics.by_language(units), metrics.by_language(units[~again])
+
+
+def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
+    """Macro means under other rules, of the means by language over all queries and over ``distinct`` ones.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
     language's mean vector subtracted (see `lib.probe`).
     """
-    distinct = metrics.by_language(units[_first_of_text(run, dataset, units)])
     chosen = {"all queries": languages, "distinct queries": distinct}
     parts = [metrics.macro(means).assign(variant=name) for name, means in chosen.items()]
     if read := cells.record(run, cell)["vectors"].get(dataset):
@@ -118,7 +138,8 @@ def top_languages(run: Run) -> pd.DataFrame:
 def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
     """Every measure of `lib.bias` for each finished cell and parallel set; ``top`` are the `top_languages`."""
     columns = [*SCORED, "measure", "value"]
-    measured = [bias.measures(ranks).assign(**cell) for cell, ranks in parallel(run)]
+    every = by_set(run, _bias)
+    measured = [table.assign(**cell.columns(), dataset=dataset) for cell, dataset, table in every if table is not None]
     if not measured:
         return pd.DataFrame(columns=columns)
     ranked = pd.concat(measured).astype(NUMBERS)
@@ -131,12 +152,13 @@ def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ranked, *found], ignore_index=True)[columns]
 
 
-def parallel(run: Run) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Each finished cell's sets that have answers in several languages: what identifies them, and their ranks."""
-    for cell in cells.of(run):
-        for dataset, ranks in _ranks(run, cell):
-            if (ranks["query_language"] != ranks["passage_language"]).any():
-                yield {**cell.columns(), "dataset": dataset}, ranks
+def _bias(dataset: str, ranks: pd.DataFrame) -> pd.DataFrame | None:
+    return bias.measures(ranks) if parallel(ranks) else None
+
+
+def parallel(ranks: pd.DataFrame) -> bool:
+    """Whether a question has answers in other languages than its own."""
+    return bool((ranks["query_language"] != ranks["passage_language"]).any())
 
 
 def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -226,12 +248,10 @@ def _pool(dataset: str, run: Run) -> str:
     return data.evaluation_set(dataset, run.config.candidates).pool
 
 
-def _first_of_text(run: Run, dataset: str, units: pd.DataFrame) -> np.ndarray:
-    """bool [units]: whether the unit's query is the first with its text in its language."""
+def _repeated(run: Run, dataset: str) -> pd.MultiIndex:
+    """Question and language of the queries that are not the first with their text in their language."""
     queries = data.evaluation_set(dataset, run.config.candidates).queries
-    repeated = queries[queries.duplicated(["language", "text"])]
-    pairs = pd.MultiIndex.from_frame(repeated[["question", "language"]])
-    return ~pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(pairs)
+    return pd.MultiIndex.from_frame(queries.loc[queries.duplicated(["language", "text"]), ["question", "language"]])
 
 
 def save(run: Run, name: str, table: pd.DataFrame) -> None:

@@ -31,6 +31,7 @@ from lib import (
     suite,
     tables,
     training,
+    workers,
 )
 from lib.config import Run
 from lib.errors import UserError
@@ -101,7 +102,7 @@ def world(tmp_path_factory):
         patch.setitem(encoders.ENCODERS, "tiny", encoders.Encoder("tiny", "1", build=builder(words, 8)))
         patch.setitem(encoders.ENCODERS, "twin", encoders.Encoder("twin", "1", build=builder(words[::-1], 12)))
         patch.setattr(gallery, "ALL", {name: gallery.ALL[name] for name in FIGURES})
-        patch.setattr(gallery, "WORKERS", 1)  # another process would not know these encoders
+        patch.setattr(workers, "COUNT", 1)  # another process would not know these encoders
         patch.setattr(paths, "NOTEBOOKS", folder / "notebooks")
         patch.setenv("HYBRID_RESULTS", str(folder / "results"))
         patch.setenv("HYBRID_STORE", str(folder / "store"))

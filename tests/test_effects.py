@@ -109,7 +109,7 @@ def test_a_joint_interval_of_two_sets_is_wider_than_either_and_covers_the_truth(
     draw = np.random.default_rng(3)
     inside, outside = draw.normal(0.2, 1, (200, 2, 4)), draw.normal(0.1, 1, (300, 2, 4))
     one, two = stats.interval(inside), stats.interval(outside)
-    both = stats.interval_of([[inside], [outside]], lambda g, f: g - f)
+    both = (stats.estimate(inside) - stats.estimate(outside, group=1)).interval()
     assert both.value == pytest.approx(one.value - two.value)
     assert both.high - both.low > max(one.high - one.low, two.high - two.low)
     assert both.low < 0.1 < both.high
@@ -117,7 +117,7 @@ def test_a_joint_interval_of_two_sets_is_wider_than_either_and_covers_the_truth(
 
 def test_arrays_in_a_group_share_their_draws():
     values = np.random.default_rng(0).normal(size=(50, 2, 3))
-    found = stats.interval_of([[values, values + 1]], lambda a, b: b - a)
+    found = (stats.estimate(values + 1) - stats.estimate(values)).interval()
     assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
 
 

@@ -29,6 +29,7 @@ from lib import (
     style,
     tables,
     wording,
+    workers,
 )
 
 LANGUAGES = ["ar", "de", "en"]
@@ -112,7 +113,7 @@ def run(tmp_path, monkeypatch) -> config.Run:
     monkeypatch.setattr(data, "training_set", lambda name, *_: trainable_set(name))
     monkeypatch.setattr(tables, "digest", lambda run: DIGEST)
     monkeypatch.setattr(tables, "source", lambda run: f"cells {DIGEST}")
-    monkeypatch.setattr(gallery, "WORKERS", 1)  # another process would not know of what stands in for the data here
+    monkeypatch.setattr(workers, "COUNT", 1)  # another process would not know of what stands in for the data here
     return config.load("default", ["encoder=static"])
 
 

@@ -1,12 +1,9 @@
 """The report: what it says is what the tables say, and everyone can read it, in a real browser."""
 
 import html
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -33,6 +30,7 @@ from lib import (
     style,
     tables,
     wording,
+    workers,
 )
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
@@ -47,7 +45,7 @@ def made_tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with synthetic.folders(folder) as patch:
         patch.setattr(gallery, "ALL", FIGURES)
-        patch.setattr(gallery, "WORKERS", 2)
+        patch.setattr(workers, "COUNT", 2)
         encoder, _, test = synthetic.own_files(folder)
         (folder / "train.jsonl").rename(folder / HOSTILE)
         own = ["steps=9", "batch_size=8", "warmup_steps=1", "learning_rate=0.1", "seeds=[0,1]"]
@@ -158,44 +156,21 @@ def assert_exact(page: pd.DataFrame, column: str, expected: pd.Series, form: str
 
 
 def test_figures_drawn_by_several_processes_are_the_same_bytes_as_those_of_one(tiny, monkeypatch):
-    monkeypatch.setattr(gallery, "WORKERS", 1)
+    monkeypatch.setattr(workers, "COUNT", 1)
     by_one = {path: path.read_bytes() for path in gallery.save_all(tiny)}
-    monkeypatch.setattr(gallery, "WORKERS", 2)
+    monkeypatch.setattr(workers, "COUNT", 2)
     with monkeypatch.context() as here:  # others read the figures anew
         here.setattr(gallery, "ALL", {name: (heading, pytest.fail) for name, (heading, _) in FIGURES.items()})
         assert {path: path.read_bytes() for path in gallery.save_all(tiny)} == by_one
-    monkeypatch.setattr(gallery, "_ready", killed)
-    assert {path: path.read_bytes() for path in gallery.save_all(tiny)} == by_one
 
 
-def killed() -> None:
-    """What a process does that the system ends for its memory."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-DRAWING = """
-import os, sys, time
-from lib import gallery
-def slowly(name):
-    print(os.getpid(), flush=True)
-    time.sleep(600)
-if __name__ == "__main__":
-    gallery.WORKERS = 2
-    gallery._drawn(slowly, ["a", "b"])
-"""
-
-
-def test_processes_that_draw_end_with_the_one_that_started_them(tmp_path):
-    (tmp_path / "draw.py").write_text(DRAWING)
-    started = subprocess.Popen(
-        [sys.executable, tmp_path / "draw.py"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
-    )
-    assert len({started.stdout.readline() for _ in range(2)}) == 2
-    started.kill()
-    assert started.communicate(timeout=60)[0] == b""  # the output ends when no process holds it any more
+def test_tables_made_by_several_processes_are_the_same_bytes_as_those_of_one(tiny, monkeypatch):
+    wanted = {name: (tiny.folder / name).read_bytes() for name in (*tables.TABLES, *evidence.TABLES)}
+    monkeypatch.setattr(tables, "MANY", 2)
+    tables.write(tiny)
+    (tiny.folder / evidence.SEAL).unlink()
+    evidence.write(tiny)
+    assert {name: (tiny.folder / name).read_bytes() for name in wanted} == wanted
 
 
 def test_the_page_is_small_and_valid(run):

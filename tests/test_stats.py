@@ -38,13 +38,29 @@ def test_interval_of_one_language_and_seed_is_the_usual_one():
 
 def test_a_draw_is_the_macro_mean_of_the_questions_drawn_each_as_often_as_it_was():
     values = simulated(np.random.default_rng(2), questions=12, languages=4, seeds=3)
-    (counts,) = stats._drawn((12,), draws=50, seed=3)[0]
+    (counts,) = stats._drawn(12, 1, draws=50, seed=3)
     assert counts.shape == (50, 12) and (counts.sum(axis=1) == 12).all()
     found = stats._Totals(values).means(counts.astype(float))
     for times, mean in zip(counts, found, strict=True):
         drawn = np.repeat(values, times, axis=0)
         exists = ~np.isnan(drawn).all(axis=(0, 2))  # a language of which no question was drawn counts as zero
         np.testing.assert_allclose(np.nanmean(drawn[:, exists], axis=0).sum(axis=0) / 4, mean)
+
+
+def test_estimates_of_one_group_are_drawn_together_those_of_two_independently_seeds_always_together():
+    questions = np.random.default_rng(6).normal(0, 1, (200, 1, 1))
+    same, apart = stats.estimate(questions).samples, stats.estimate(questions, group=1).samples
+    np.testing.assert_allclose(same, stats.estimate(questions + 1).samples - 1, atol=1e-12)
+    assert abs(np.corrcoef(same, apart)[0, 1]) < 0.05
+    models = np.broadcast_to(np.arange(4.0), (200, 1, 4))
+    np.testing.assert_array_equal(stats.estimate(models).samples, stats.estimate(models, group=1).samples)
+
+
+def test_a_share_of_two_estimates_is_that_of_each_sample():
+    values = np.random.default_rng(7).normal(2, 0.1, (40, 2, 3))
+    one, two = stats.estimate(values, draws=600), stats.estimate(values * 4, draws=600)
+    found = (two / one).interval()
+    assert (found.value, found.low, found.high) == pytest.approx((4, 4, 4))
 
 
 def test_the_signs_that_are_kept_are_those_of_the_seed():
