@@ -3,8 +3,9 @@
 
 function key(row, column) {
   const cell = row.cells[column];
-  if (!cell.classList.contains("number")) return cell.textContent;
-  return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
+  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+  const head = cell.closest("table").tHead.rows[0].cells[column];
+  return head.classList.contains("number") ? null : cell.textContent;
 }
 
 function compare(a, b) {

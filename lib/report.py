@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 SEAL = "report.json"
 LONG = 16  # rows of a table that stands open; the main one always does
-PICTURES = 1_500_000  # characters of all figures, so that the page stays within 2 MB
+PICTURES = 1_450_000  # characters of all figures, so that the page stays within 2 MB
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 NOT_JUDGED = "Not judged yet"
 QUESTION = "RQ"

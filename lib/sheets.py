@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib import download, findings, readme, runs, style, tables
+from lib import download, findings, readme, runs, shift, style, tables
 from lib.config import Run
 
 MINUS = "\N{MINUS SIGN}"
 KEYS = ["dataset", "train", "strategy"]
+PLACES = {
+    shift.GAIN_IN: "at home", shift.GAIN_OUT: "on the other set", shift.LOSS: "loss",
+    shift.AT_HOME: "at home", shift.AWAY: "on the other set", shift.DIFFERENCE: "loss",
+}  # fmt: skip
 
 
 class Cell(NamedTuple):
@@ -118,15 +122,22 @@ def effects(run: Run) -> Sheet:
 
 
 def shifts(run: Run) -> Sheet:
-    """What each strategy gains at home and away, and what the difference of losses is made of."""
+    """What each strategy gains at home and away, and what is lost between; and how two strategies differ in these."""
     table = tables.read(run, "domain_shift.csv").astype({"baseline": object}).fillna({"baseline": ""})
-    columns = ["dataset", "train", "shift", "setting", "languages", "quantity", "strategy", "baseline"]
-    rows = _named(table, columns)
-    rows["mAP [95% interval]"] = _intervals(table, "value")
-    rows["questions at home"] = table["questions_in"].map(lambda x: number(x, ",.0f"))
-    table = table.rename(columns={"questions_out": "questions"})
-    note = "Gains are over no fine-tuning; where two strategies are compared, the first minus the second."
-    return Sheet("Domain shift", note, _counts(rows, table), "domain_shift.csv")
+    columns = ["dataset", "train", "shift", "setting", "languages", "strategy", "baseline"]
+    counts = ["questions_in", "questions_out", "seeds"]
+    table["place"], table["shown"] = table["quantity"].map(PLACES), _intervals(table, "value")
+    wide = table.set_index([*columns, *counts, "place"])["shown"].unstack(sort=False)
+    wide = wide.rename_axis(columns=None).reset_index().rename(columns={"questions_out": "questions"})
+    rows = _named(wide, columns)
+    for place in dict.fromkeys(PLACES.values()):  # by language there are losses alone
+        rows[place] = [x if isinstance(x, Cell) else Cell("") for x in wide.get(place, ())]
+    rows["questions at home"] = wide["questions_in"].map(lambda x: number(x, ",.0f"))
+    note = (
+        "Gains in mAP over no fine-tuning, with 95% intervals; where two strategies are compared, the first minus the "
+        "second. Loss: at home less on the other set."
+    )
+    return Sheet("Domain shift", note, _counts(rows, wide), "domain_shift.csv")
 
 
 def overlap(run: Run) -> Sheet:
@@ -138,16 +149,19 @@ def overlap(run: Run) -> Sheet:
 
 
 def ledger(run: Run) -> Sheet:
-    """The paper's numbers beside ours, where this run has the same quantity."""
+    """The paper's numbers beside ours, where this run has the same quantity; the strategies side by side."""
     table = tables.read(run, "ledger.csv")
     ours = table[table["ours"].notna()].astype({"note": object}).fillna({"note": ""})
-    columns = ["table", "paper_encoder", "dataset", "setting", "metric", "language", "strategy"]
-    rows = _named(ours, columns)
-    forms = [",.0f" if metric == "rank_distance" else ".3f" for metric in ours["metric"]]
-    for name in ("paper", "ours"):
-        rows[name] = [number(value, form) for value, form in zip(ours[name], forms, strict=True)]
-    signed = [number(value, f"+{form}") for value, form in zip(ours["difference"], forms, strict=True)]
-    rows = rows.assign(difference=signed, direction=ours["direction"], order=ours["order"], note=ours["note"])
+    columns = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
+    groups = ours.groupby(columns, sort=False)
+    rows = _named(groups["order"].first().reset_index(), columns)
+    forms = [",.0f" if metric == "rank_distance" else ".3f" for metric in rows["measure"]]
+    for strategy, part in ours.groupby("strategy", sort=False):
+        for name in ("paper", "ours"):
+            rows[f"{strategy}: {name}"] = [number(*each) for each in zip(part[name], forms, strict=True)]
+        rows[f"{strategy}: direction"] = part["direction"].to_numpy()
+    rows["order"] = groups["order"].first().to_numpy()
+    rows["note"] = groups["note"].agg(lambda notes: "; ".join(dict.fromkeys(filter(None, notes)))).to_numpy()
     note = (
         f"{len(ours)} of the {len(table)} cells of the paper's tables 1 to 8; the others have no counterpart here. "
         "Encoders and training data differ: what can agree is the direction from hybrid, and the order of the three."

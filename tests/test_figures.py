@@ -248,6 +248,27 @@ def test_where_one_strategy_stands_to_another_follows_from_interval_and_margin(i
     assert wording.standing(*interval) == how
 
 
+def differences(*rows: tuple[str, str, float]) -> pd.DataFrame:
+    """Effects in the multilingual setting: training set, baseline, and a difference known to within .004."""
+    table = pd.DataFrame(rows, columns=["train", "baseline", "difference"])
+    table = table.assign(dataset="mlqa-r", setting="multilingual")
+    return table.assign(low=table["difference"] - 0.004, high=table["difference"] + 0.004)
+
+
+def test_the_forest_says_how_often_hybrid_is_where_and_over_what_range():
+    table = differences(
+        ("a", "x-x-mono", 0.02), ("b", "x-x-mono", 0.031), ("c", "x-x-mono", 0.015),
+        ("a", "x-y", 0.0), ("b", "x-y", -0.005), ("c", "x-y", 0.001), ("c", "en-en", 0.3),
+    )  # fmt: skip
+    say = figures_evidence._forest_finding
+    assert say(table) == (
+        "Multilingual mAP, 3 pairs of sets: hybrid is ahead of x-x-mono in all 3 (+.015 to +.031); "
+        "level with x-y in 2 and just behind it in 1 (−.005 to +.001)"
+    )
+    assert say(table[:1]) == "Multilingual mAP: hybrid is ahead of x-x-mono (+.020)"
+    assert say(table[-1:]).startswith("Hybrid was not compared")
+
+
 def test_numbers_are_written_as_in_the_paper():
     assert [wording.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
     assert [wording.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]

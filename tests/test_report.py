@@ -314,10 +314,29 @@ def test_the_answer_of_full_is_that_of_the_readme(full):
 def test_the_ledger_shows_the_cells_that_have_a_counterpart(full):
     page, whole = table(full, "The paper beside ours"), tables.read(full, "ledger.csv")
     ours = whole[whole["ours"].notna()]
-    for name in ("paper", "ours"):
-        is_map = ours["metric"] != "rank_distance"
-        assert_exact(page[is_map.to_numpy()], name, ours.loc[is_map, name], ".3f")
-        assert_exact(page[~is_map.to_numpy()], name, ours.loc[~is_map, name], ",.0f")
+    for strategy in ("x-x-mono", "x-y", "hybrid"):
+        part = ours[ours["strategy"] == strategy]
+        is_map = part["metric"] != "rank_distance"
+        for name in ("paper", "ours"):
+            assert_exact(page[is_map.to_numpy()], f"{strategy}: {name}", part.loc[is_map, name], ".3f")
+            assert_exact(page[~is_map.to_numpy()], f"{strategy}: {name}", part.loc[~is_map, name], ",.0f")
+        assert shown(page, f"{strategy}: direction") == list(part["direction"])
+    assert shown(page, "order") == list(part["order"])
+
+
+@pytest.mark.real_data
+def test_the_table_of_shifts_has_gains_and_losses_side_by_side(full):
+    page, whole = table(full, "Domain shift"), tables.read(full, "domain_shift.csv").fillna({"baseline": ""})
+    names = {"dataset": "tested on", "train": "trained on", "setting": "setting", "languages": "languages",
+             "strategy": "strategy", "baseline": "compared with"}  # fmt: skip
+    shown_rows = page[list(names.values())].map(lambda cell: cell[0]).rename(columns={v: k for k, v in names.items()})
+    for column, quantities in {
+        "at home": (shift.GAIN_IN, shift.AT_HOME),
+        "on the other set": (shift.GAIN_OUT, shift.AWAY),
+        "loss": (shift.LOSS, shift.DIFFERENCE),
+    }.items():
+        expected = shown_rows.merge(whole[whole["quantity"].isin(quantities)], how="left", on=list(names))
+        assert_exact(page, column, expected["value"], "+.3f")
 
 
 def test_figures_stand_in_the_order_of_the_gallery_with_finding_and_description(run):
