@@ -4,7 +4,7 @@ import os.path
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import cells, data, encoders, grid, mmarco, processes, trainer
+from lib import cells, data, download, encoders, grid, processes, trainer
 from lib.config import Run
 from lib.errors import UserError
 from lib.grid import NONE, Cell
@@ -60,7 +60,7 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     if fetch and any(cell.on == data.BY_SHARD for cell in todo):
         data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training
     if any(cell.train == "mmarco" for cell in todo):
-        mmarco.package()
+        download.ir_datasets("mmarco")
     for train in dict.fromkeys(cell.train for cell in todo if cell.train not in (NONE, "mmarco")):  # not downloaded yet
         questions = data.training_set(train, run.config.eval, run.config.candidates)
         if not len(questions.questions):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from lib import artifacts, paths
 from lib.errors import UserError
@@ -127,3 +128,17 @@ def _reachable(url: str) -> bool:
     except (OSError, HTTPException):
         print(f"(no answer from {url.split('/')[2]})", file=sys.stderr)
         return False
+
+
+def ir_datasets(dataset: str) -> Any:
+    """The package that downloads a data set which is not in `files_of`.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import ir_datasets
+    except ImportError as error:
+        raise UserError(f"{dataset}: the package ir-datasets is missing; pip install '.[ir]' brings it") from error
+    ir_datasets.log.easy().logger().setLevel("ERROR")  # else it tells each failed attempt
+    return ir_datasets

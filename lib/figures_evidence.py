@@ -5,7 +5,6 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import claims, effects, findings, ledger, panels, shift, style, tables, wording
@@ -73,7 +72,7 @@ def forest(run: Run) -> Figure:
     for row, task in zip(grid, found, strict=True):
         for axes, setting in zip(row, SETTINGS, strict=True):
             part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
-            intervals(axes, part.set_index("baseline"), baselines, "difference")
+            panels.intervals(axes, part.set_index("baseline"), baselines, "difference")
             axes.set_visible(len(part) > 0)  # MIRACL has one language a question
         seeds = wording.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
         row[0].set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
@@ -102,11 +101,11 @@ def shift_slopes(run: Run) -> Figure:
     figure = style.new(run, 1.0 + 2.7 * len(found))
     for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
-        _slopes(row[0], part[part["quantity"].isin([shift.GAIN_IN, shift.GAIN_OUT])])
+        panels.slopes(row[0], part[part["quantity"].isin([shift.GAIN_IN, shift.GAIN_OUT])])
         row[0].set_title(f"{style.name(task[0])} → {style.name(task[1])} ({task[2]})")
         judged = shift.answer(part, task[1])[1]
         chosen = judged.set_index("baseline")
-        intervals(row[1], chosen, [name for name in style.STRATEGIES if name in chosen.index], "value")
+        panels.intervals(row[1], chosen, [name for name in style.STRATEGIES if name in chosen.index], "value")
         what = "D: shift loss of hybrid minus that of the baseline, mAP"
         row[1].set_xlabel(f"{what}\n(negative: hybrid keeps more of its gain)")
         said = f"{style.capital(wording.robust(judged))} ({wording.counted_seeds(chosen['seeds'])})"
@@ -191,26 +190,6 @@ def paper_and_ours(run: Run) -> Figure:
     return figure
 
 
-def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
-    """One row a baseline: the value and its interval, filled where the interval excludes 0."""
-    axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
-    axes.axvline(0, color=style.GREY, linewidth=0.8)
-    for y, name in enumerate(names):
-        if name in table.index:
-            row = table.loc[name]
-            colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
-            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
-            face = colour if sure else "white"
-            axes.scatter(row[column], y, s=34, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
-            text = wording.number(row[column], sign=True)
-            axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
-    axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0)
-    axes.margins(x=0.08)
-    axes.locator_params(axis="x", nbins=5)
-    axes.grid(axis="x")
-
-
 def _drawn(table: pd.DataFrame) -> str:
     """What the intervals of a table are drawn over: one seed says nothing of other seeds."""
     single = table["seeds"] == 1
@@ -242,26 +221,6 @@ def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:
             who = " hybrid is" if not parts else ""
             parts.append(f"from {style.name(train)} to {style.name(dataset)}{who} {wording.robust(rows)}")
     return style.capital("; ".join(parts))
-
-
-def _slopes(axes: Axes, part: pd.DataFrame) -> None:
-    """A line a strategy, from the gain in domain (left) to the gain on the other set (right)."""
-    names = [name for name in style.STRATEGIES if name in {label.split("-0")[0] for label in part["strategy"]}]
-    for place, name in enumerate(names):
-        label = effects.HYBRID if name == "hybrid" else name
-        rows = part[part["strategy"] == label].set_index("quantity")
-        ends = [rows.loc[quantity] for quantity in (shift.GAIN_IN, shift.GAIN_OUT)]
-        x = np.array([0, 1]) + 0.03 * (place - len(names) / 2)
-        bars = np.array([[end["value"] - end["low"], end["high"] - end["value"]] for end in ends]).T
-        axes.errorbar(x, [end["value"] for end in ends], bars, color=style.COLOURS[name], marker=style.MARKERS[name],
-                      linestyle=style.LINES[name], linewidth=1.4, elinewidth=0.8, label=name)  # fmt: skip
-    axes.axhline(0, color=style.GREY, linewidth=0.8)
-    axes.set(
-        xticks=[0, 1], xticklabels=["held-out questions\nof the training set", "the other set"], xlim=(-0.25, 1.25)
-    )
-    axes.set_ylabel("gain over no fine-tuning, mAP")
-    axes.legend(fontsize=8, handlelength=2.6, ncols=5, columnspacing=1, loc="upper left", bbox_to_anchor=(-0.1, -0.2))
-    axes.grid(axis="y")
 
 
 def _forest_finding(table: pd.DataFrame) -> str:

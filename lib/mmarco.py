@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lib import artifacts, progress
+from lib import artifacts, download, progress
 from lib.errors import UserError
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ru", "zh")  # those of table 9
@@ -103,19 +103,6 @@ def rows(
             yield {"id": f"{query}#{positive}-{negative}", "split": "train", **sides}
 
 
-def package() -> Any:
-    """The package that downloads mMARCO.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import ir_datasets
-    except ImportError as error:
-        raise UserError("mMARCO needs a package that is not here: pip install ir-datasets==0.6.3") from error
-    return ir_datasets
-
-
 def released(language: str, part: str) -> Path:
     """The local path of a released file, downloaded if need be.
 
@@ -128,7 +115,7 @@ def released(language: str, part: str) -> Path:
     """
     if not sys.stderr.isatty():
         os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
-    name, source = SOURCES[language], package()
+    name, source = SOURCES[language], download.ir_datasets("mmarco")
     try:
         return Path(getattr(source.load(name), f"{part}_path")())
     except Exception as error:  # of requests, of the MD5 check, of a full disk: the remedy is the same

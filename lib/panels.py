@@ -1,4 +1,4 @@
-"""The panels that figures are made of: bars, heat maps, and rows of marks with their values."""
+"""The panels that figures are made of: bars, heat maps, rows of marks or intervals with their values, slopes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from lib import findings, style, wording
+from lib import effects, findings, shift, style, wording
 from lib.config import Run
 from lib.findings import Task
 from lib.parallel import ParallelSet
@@ -41,10 +41,10 @@ def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:
     languages = chosen.languages
     place = np.arange(len(languages))
     kinds = [("questions", chosen.queries, DARK, ""), ("passages", chosen.passages, LIGHT, "////")]
-    for (kind, texts, colour, hatch), shift in zip(kinds, (-0.2, 0.2), strict=True):
+    for (kind, texts, colour, hatch), aside in zip(kinds, (-0.2, 0.2), strict=True):
         counts = texts["language"].value_counts().reindex(languages, fill_value=0)
         style_of = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
-        bars = axes.barh(place + shift, counts, height=0.38, label=f"{kind}, {counts.sum():,} in all", **style_of)
+        bars = axes.barh(place + aside, counts, height=0.38, label=f"{kind}, {counts.sum():,} in all", **style_of)
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
     axes.set(yticks=place, yticklabels=languages, ylim=(len(languages) - 0.4, -0.6), xlabel="texts")
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -137,7 +137,7 @@ def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
     labels = [*languages, "mean", *(f"{PAPER[encoder]}, mean" for encoder in encoders)]
     place = np.arange(len(labels)) + 0.6 * (np.arange(len(labels)) >= len(languages))
     names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
-    for shift, name in zip(0.16 * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
+    for aside, name in zip(0.16 * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
         rows = table[table["strategy"] == name]
         own = [rows.loc[rows["query_language"] == language, "value"] for language in languages]
         own.append(rows.groupby("seed", dropna=False)["value"].mean())
@@ -145,7 +145,7 @@ def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
         others = [printed.loc[printed["encoder"] == encoder, "value"] for encoder in encoders]
         for number, each in enumerate([*own, *others]):
             if len(each):
-                mark(axes, name, each, place[number] + shift, own=number < len(own))
+                mark(axes, name, each, place[number] + aside, own=number < len(own))
     axes.set(yticks=place, yticklabels=labels, ylim=(max(place) + 0.7, -0.7), xlabel="rank distance (ranks)")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="both")
@@ -201,3 +201,43 @@ def test(task: Task) -> str:
     train, test = task
     part = "its other part" if train == test else style.name(train)
     return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")
+
+
+def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
+    """One row a baseline: the value and its interval, filled where the interval excludes 0."""
+    axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    for y, name in enumerate(names):
+        if name in table.index:
+            row = table.loc[name]
+            colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
+            face = colour if sure else "white"
+            axes.scatter(row[column], y, s=34, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
+            text = wording.number(row[column], sign=True)
+            axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+    axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(axis="x")
+
+
+def slopes(axes: Axes, part: pd.DataFrame) -> None:
+    """A line a strategy, from the gain in domain (left) to the gain on the other set (right)."""
+    names = [name for name in style.STRATEGIES if name in {label.split("-0")[0] for label in part["strategy"]}]
+    for place, name in enumerate(names):
+        label = effects.HYBRID if name == "hybrid" else name
+        rows = part[part["strategy"] == label].set_index("quantity")
+        ends = [rows.loc[quantity] for quantity in (shift.GAIN_IN, shift.GAIN_OUT)]
+        x = np.array([0, 1]) + 0.03 * (place - len(names) / 2)
+        bars = np.array([[end["value"] - end["low"], end["high"] - end["value"]] for end in ends]).T
+        axes.errorbar(x, [end["value"] for end in ends], bars, color=style.COLOURS[name], marker=style.MARKERS[name],
+                      linestyle=style.LINES[name], linewidth=1.4, elinewidth=0.8, label=name)  # fmt: skip
+    axes.axhline(0, color=style.GREY, linewidth=0.8)
+    axes.set(
+        xticks=[0, 1], xticklabels=["held-out questions\nof the training set", "the other set"], xlim=(-0.25, 1.25)
+    )
+    axes.set_ylabel("gain over no fine-tuning, mAP")
+    axes.legend(fontsize=8, handlelength=2.6, ncols=5, columnspacing=1, loc="upper left", bbox_to_anchor=(-0.1, -0.2))
+    axes.grid(axis="y")

@@ -183,10 +183,10 @@ def test_a_collection_without_the_texts_is_named(home):
 
 def test_without_ir_datasets_the_package_is_named(own_folders, monkeypatch):
     monkeypatch.setitem(sys.modules, PACKAGE, None)
-    with pytest.raises(UserError, match="pip install ir-datasets"):
+    with pytest.raises(UserError, match=r"mmarco: the package ir-datasets is missing; pip install"):
         mmarco.fetch()
     run = config.load("smoke", ["train=mmarco"])
-    with pytest.raises(UserError, match="pip install ir-datasets"):
+    with pytest.raises(UserError, match=r"mmarco: the package ir-datasets is missing; pip install"):
         checks.work(run, grid.plan(run.config), fetch=False)
 
 
