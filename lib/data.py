@@ -78,23 +78,20 @@ def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sent
         from lib import mmarco
 
         return artifacts.digest(mmarco.identity())[:16]
-    return _training(name, evaluated, candidates)["digest"]
+    known = _released_training(name, evaluated, candidates)
+    return known["digest"] if known else training_set(name, evaluated, candidates).digest
 
 
 def training_languages(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> list[str]:
     """The languages of a training set; of released files without reading them again."""
-    return _training(name, evaluated, candidates)["languages"]
+    known = _released_training(name, evaluated, candidates)
+    return known["languages"] if known else training_set(name, evaluated, candidates).languages
 
 
-def _training(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any]:
-    """Digest and languages of a training set."""
-    if name in TRAINED and download.files_of(name):
-        return _released(name, frozenset(evaluated) & set(LAREQA), candidates)
-    return _identity(training_set(name, evaluated, candidates))
-
-
-def _identity(found: ParallelSet) -> dict[str, Any]:
-    return {"digest": found.digest, "languages": found.languages}
+def _released_training(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any] | None:
+    """Digest and languages of a training set of released files; None of any other, which has to be read for each."""
+    released = name in TRAINED and download.files_of(name)
+    return _released(name, frozenset(evaluated) & set(LAREQA), candidates) if released else None
 
 
 @cache
@@ -105,9 +102,8 @@ def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
     """
 
     def find() -> dict[str, Any]:
-        return _identity(
-            evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
-        )
+        found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
+        return {"digest": found.digest, "languages": found.languages}
 
     datasets = {name.removesuffix("-heldout"), *(evaluated or ())}
     for dataset in datasets:

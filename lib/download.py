@@ -140,5 +140,4 @@ def ir_datasets(dataset: str) -> Any:
         import ir_datasets
     except ImportError as error:
         raise UserError(f"{dataset}: the package ir-datasets is missing; pip install '.[ir]' brings it") from error
-    ir_datasets.log.easy().logger().setLevel("ERROR")  # else it tells each failed attempt
     return ir_datasets

@@ -65,19 +65,24 @@ def forest(run: Run) -> Figure:
     table = table[~table["dataset"].str.endswith(findings.PARTS) & (table["baseline"] != "none")]
     found = list(dict.fromkeys(zip(table["train"], table["dataset"], strict=True)))
     baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
+    if not found:
+        why = "Hybrid was compared with others on held-out questions of its own training set alone"
+        return style.empty(run, tables.source(run), why)
+    settings = [name for name in SETTINGS if name in set(table["setting"])]
     figure = style.new(run, 1.3 + len(found) * (0.55 + 0.26 * len(baselines)))
-    grid = figure.subplots(len(found), len(SETTINGS), squeeze=False, sharex="col", sharey=True)
-    for axes, setting in zip(grid[0], SETTINGS, strict=True):
-        axes.set_title(setting)
+    grid = figure.subplots(len(found), len(settings), squeeze=False, sharex="col", sharey=True)
     for row, task in zip(grid, found, strict=True):
-        for axes, setting in zip(row, SETTINGS, strict=True):
+        for axes, setting in zip(row, settings, strict=True):
             part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
             panels.intervals(axes, part.set_index("baseline"), baselines, "difference")
-            axes.set_visible(len(part) > 0)  # MIRACL has one language a question
+            axes.set_visible(len(part) > 0)  # sets that are not parallel lack settings
         seeds = wording.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
-        row[0].set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
-    for column in grid.T:
-        lowest = [axes for axes in column if axes.get_visible()][-1]
+        first = next(axes for axes in row if axes.get_visible())
+        first.tick_params(labelleft=True)
+        first.set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
+    for column, setting in zip(grid.T, settings, strict=True):
+        highest, *_, lowest = [axes for axes in column if axes.get_visible()] * 2
+        highest.set_title(setting)
         lowest.set_xlabel("hybrid minus it, mAP")
         lowest.tick_params(labelbottom=True)
     note = (

@@ -53,7 +53,7 @@ def identity() -> dict[str, str]:
 
 def count(languages: Iterable[str]) -> int:
     """Passages of the languages' full corpora; nothing is fetched to tell."""
-    return sum(download.ir_datasets(NAME).load(f"miracl/{language}").docs_count() for language in languages)
+    return sum(_ir_datasets().load(f"miracl/{language}").docs_count() for language in languages)
 
 
 def topics(language: str, split: str = "dev") -> pd.DataFrame:
@@ -126,5 +126,11 @@ def _file(key: str) -> Path:
 
 def _listed() -> Any:
     """ir_datasets' list of MIRACL's files, each with its MD5."""
-    ir_datasets = download.ir_datasets(NAME)
+    ir_datasets = _ir_datasets()
     return ir_datasets.util.DownloadConfig.context("miracl", ir_datasets.util.home_path() / "miracl")
+
+
+def _ir_datasets() -> Any:
+    found = download.ir_datasets(NAME)
+    found.log.easy().logger().setLevel("ERROR")  # else it tells each failed attempt
+    return found

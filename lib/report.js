@@ -2,10 +2,9 @@
 "use strict";
 
 function key(row, column) {
-  const cell = row.cells[column];
-  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
-  const head = cell.closest("table").tHead.rows[0].cells[column];
-  return head.classList.contains("number") ? null : cell.textContent;
+  const { textContent: text, dataset: { value } } = row.cells[column];
+  if (value === undefined) return text;
+  return value === "" ? null : Number(value);
 }
 
 function compare(a, b) {

@@ -153,15 +153,17 @@ def ledger(run: Run) -> Sheet:
     table = tables.read(run, "ledger.csv")
     ours = table[table["ours"].notna()].astype({"note": object}).fillna({"note": ""})
     columns = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
-    groups = ours.groupby(columns, sort=False)
-    rows = _named(groups["order"].first().reset_index(), columns)
+    alike = ours.groupby(columns, sort=False).agg(
+        order=("order", "first"), note=("note", lambda notes: "; ".join(filter(None, dict.fromkeys(notes))))
+    )
+    rows = _named(alike.reset_index(), columns)
     forms = [",.0f" if metric == "rank_distance" else ".3f" for metric in rows["measure"]]
     for strategy, part in ours.groupby("strategy", sort=False):
+        part = part.set_index(columns).reindex(alike.index)
         for name in ("paper", "ours"):
             rows[f"{strategy}: {name}"] = [number(*each) for each in zip(part[name], forms, strict=True)]
-        rows[f"{strategy}: direction"] = part["direction"].to_numpy()
-    rows["order"] = groups["order"].first().to_numpy()
-    rows["note"] = groups["note"].agg(lambda notes: "; ".join(dict.fromkeys(filter(None, notes)))).to_numpy()
+        rows[f"{strategy}: direction"] = part["direction"].fillna("").to_list()
+    rows = rows.assign(**{name: alike[name].to_list() for name in alike})
     note = (
         f"{len(ours)} of the {len(table)} cells of the paper's tables 1 to 8; the others have no counterpart here. "
         "Encoders and training data differ: what can agree is the direction from hybrid, and the order of the three."

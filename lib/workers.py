@@ -20,11 +20,11 @@ def each(work: Callable[[Any], Any], things: Sequence[Any], worth: int = 2) -> l
         things: what it takes, one at a time.
         worth: of fewer things than that it is done here: to start a process takes a second.
     """
-    if COUNT > 1 and len(things) >= worth:
+    if COUNT > 1 and len(things) >= worth and parent_process() is None:  # not within one of these processes
         try:
             with ProcessPoolExecutor(COUNT, get_context("spawn"), initializer=_ready) as pool:
                 return list(pool.map(work, things))
-        except BrokenProcessPool:  # one was killed, as where memory is short: one after the other needs less
+        except (BrokenProcessPool, OSError):  # killed or not started, as where memory is short: here it needs less
             pass
     return [work(thing) for thing in things]
 

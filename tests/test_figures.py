@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
@@ -31,6 +32,7 @@ from lib import (
     wording,
     workers,
 )
+from lib.metrics import SETTINGS
 
 LANGUAGES = ["ar", "de", "en"]
 DIGEST = "0123456789abcdef"
@@ -267,6 +269,32 @@ def test_the_forest_says_how_often_hybrid_is_where_and_over_what_range():
     )
     assert say(table[:1]) == "Multilingual mAP: hybrid is ahead of x-x-mono (+.020)"
     assert say(table[-1:]).startswith("Hybrid was not compared")
+
+
+@pytest.mark.parametrize("first", ["mlqa-r", "miracl-mini"])
+def test_the_forest_names_settings_and_sets_beside_panels_that_are_there(run, first):
+    """Of three sets one has no pool of all languages, and one is held out."""
+    rows = [
+        {"train": "xquad-r", "dataset": dataset, "setting": setting, "metric": "map", "languages": "all",
+         "strategy": "hybrid-0.5", "baseline": "x-y", "difference": 0.02, "low": 0.01, "high": 0.03, "seeds": 5}
+        for dataset in sorted(("mlqa-r", "miracl-mini", "xquad-r-heldout"), key=lambda name: name != first)
+        for setting in SETTINGS[: 1 if dataset == "miracl-mini" else 3]
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+
+    def drawn(part: pd.DataFrame) -> Figure:
+        tables.save(run, "effects.csv", part)
+        return figures_evidence.forest(run)
+
+    shown = [axes for axes in drawn(table).axes if axes.get_visible()]
+    assert len(shown) == 4
+    assert sorted(filter(None, (axes.get_title(loc="left") or axes.get_title() for axes in shown))) == sorted(SETTINGS)
+    named = [axes.get_ylabel().splitlines()[0] for axes in shown if axes.get_ylabel()]
+    assert sorted(named) == ["MIRACL-mini", "MLQA-R"]
+    for axes in shown:
+        assert not axes.get_ylabel() or any(label.get_visible() for label in axes.get_yticklabels())
+    assert len(drawn(table[table["dataset"] == "miracl-mini"]).axes) == 1
+    assert "of its own training set alone" in style.title(drawn(table[table["dataset"] == "xquad-r-heldout"]))
 
 
 def test_numbers_are_written_as_in_the_paper():

@@ -26,6 +26,7 @@ from lib import (
     readme,
     report,
     runs,
+    sheets,
     shift,
     style,
     tables,
@@ -133,7 +134,7 @@ def table(run: config.Run, title: str) -> pd.DataFrame:
     """A table of the page as it shows it, with the exact numbers where there are some."""
     found = next(t for t in parsed(run).iter("table") if words(t.find("caption")) == title)
     head = [words(cell) for cell in found.find("thead").iter("th")]
-    rows = [[(words(cell), cell.get("data-value")) for cell in row] for row in found.find("tbody")]
+    rows = [[(words(cell), cell.get("data-value") or None) for cell in row] for row in found.find("tbody")]
     return pd.DataFrame(rows, columns=head)
 
 
@@ -322,6 +323,24 @@ def test_the_ledger_shows_the_cells_that_have_a_counterpart(full):
             assert_exact(page[~is_map.to_numpy()], f"{strategy}: {name}", part.loc[~is_map, name], ",.0f")
         assert shown(page, f"{strategy}: direction") == list(part["direction"])
     assert shown(page, "order") == list(part["order"])
+
+
+def test_the_ledger_shows_the_strategies_that_were_run(tiny, monkeypatch):
+    rows = [
+        {"table": 3, "paper_encoder": "xlm-r", "dataset": dataset, "setting": "multilingual", "metric": metric,
+         "language": "de", "strategy": strategy, "paper": 0.5, "ours": ours, "difference": 0.0,
+         "direction": "agrees", "order": "agrees", "note": note}
+        for dataset, metric, strategy, ours, note in [
+            ("xquad-r", "map", "x-y", 0.4, "a"), ("xquad-r", "map", "hybrid", 0.6, "a"),
+            ("mlqa-r", "rank_distance", "x-y", 70.2, None), ("mlqa-r", "rank_distance", "hybrid", None, None),
+        ]
+    ]  # fmt: skip
+    monkeypatch.setattr(tables, "read", lambda *_: pd.DataFrame(rows))
+    found = sheets.ledger(tiny).rows
+    assert list(found["tested on"]) == ["xquad-r", "mlqa-r"] and list(found["note"]) == ["a", ""]
+    assert [cell.text for cell in found["x-y: ours"]] == ["0.400", "70"]
+    assert [cell.text for cell in found["hybrid: ours"]] == ["0.600", ""]
+    assert list(found["hybrid: direction"]) == ["agrees", ""]
 
 
 @pytest.mark.real_data

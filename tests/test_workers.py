@@ -1,5 +1,6 @@
 """Work shared by several processes: the same results, in order, whatever becomes of one of them."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -44,6 +45,23 @@ def test_a_few_things_are_done_here():
 def test_work_is_done_here_when_a_process_is_killed(monkeypatch):
     monkeypatch.setattr(workers, "_ready", killed)
     assert workers.each(where, [1, 2]) == [(1, os.getpid()), (2, os.getpid())]
+
+
+def test_work_is_done_here_when_no_process_can_be_started(monkeypatch):
+    def refused(*_, **__):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", refused)
+    assert workers.each(where, [1, 2]) == [(1, os.getpid()), (2, os.getpid())]
+
+
+def within(things: list[int]) -> tuple[int, list[tuple[int, int]]]:
+    return os.getpid(), workers.each(where, things)
+
+
+def test_a_process_that_shares_work_starts_no_others():
+    for process, found in workers.each(within, [[1, 2], [3, 4]]):
+        assert {by for _, by in found} == {process} != {os.getpid()}
 
 
 def killed() -> None:
