@@ -13,7 +13,7 @@ SPEED = (
 )  # fmt: skip
 OTHERS = (
     ["scale"], ["kill"], ["kill", "--profile", "default", "--set", "steps=10", "--kills", "5", "--one-run"],
-    ["dropout_on_development"], ["checkpoint_choice"],
+    ["dropout_on_development"], ["checkpoint_choice"], ["machines"],
 )  # fmt: skip
 
 

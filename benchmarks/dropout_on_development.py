@@ -3,10 +3,11 @@
 Trains x-x-mono and hybrid on XQuAD-R with the encoder's own dropout and without, seed 0, and scores the held-back
 development questions against the full pool. No test of what was trained on XQuAD-R asks them; that of what was trained
 on MLQA-R asks all of XQuAD-R, and so these as well. About 20 minutes on two cores.
+
+    .venv/bin/python -m benchmarks.dropout_on_development
 """
 
-import pandas as pd
-
+from benchmarks import measured
 from lib import cells, config, data, device, embedding, encoders, grid, metrics, search, training
 
 WAYS = {"without": "dropout=0.0", "its own (.1)": "dropout=null"}
@@ -27,8 +28,9 @@ def main() -> None:
             passages = embedding.encode(model, chosen.passages["text"].tolist(), "document", precision)
             ranks = search.rank(queries, passages, chosen).ranks
             means = metrics.macro(metrics.by_language(metrics.units(ranks))).set_index(["setting", "metric"])["value"]
-            rows.append({"strategy": label, "dropout": way, **means.xs("map", level="metric").round(4)})
-    print(pd.DataFrame(rows).to_string(index=False))
+            rows.append({"strategy": label, "dropout": way, **means.xs("map", level="metric").to_dict()})
+            print(rows[-1], flush=True)
+    measured.write("dropout_on_development", {"rows": rows})
 
 
 if __name__ == "__main__":

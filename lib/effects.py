@@ -17,6 +17,7 @@ from lib.grid import NONE
 
 MARGIN, RELATIVE_MARGIN = 0.01, 0.05
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
+AT_HOME, AWAY = 0, 1  # groups of questions in `lib.stats.estimate`: held-out ones of the training set, and others
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 HYBRID = "hybrid-0.5"
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"
@@ -120,15 +121,16 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
     against = other(found, key, baseline)
     if against is None or not (seeds := common_seeds([one, against])):
         return
+    group = AT_HOME if key.dataset.endswith("-heldout") else AWAY  # as in `lib.shift`: equal differences, equal ends
     for languages, units in language_groups(run, key.train, one):
         a, b = one.at(seeds, units), against.at(seeds, units)
-        sure = stats.interval(a - b)
+        sure = stats.interval(a - b, group)
         row = {"train": key.train, "dataset": key.dataset, "setting": key.setting, "metric": key.metric}
         row |= {"languages": languages, "strategy": key.label, "baseline": baseline}
         row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": stats.sign_flip(a - b)}
         if key.metric == "rank_distance":
-            others = stats.estimate(b)
-            share = ((others - stats.estimate(a)) / others).interval()
+            others = stats.estimate(b, group)
+            share = ((others - stats.estimate(a, group)) / others).interval()
             row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high}
         yield row | {"questions": int((~np.isnan(a)).any(axis=(1, 2)).sum()), "seeds": len(seeds)}
 

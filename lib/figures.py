@@ -102,7 +102,7 @@ def loss_curves(run: Run) -> Figure:
     figure.axes[-1].legend(handles=lines, handlelength=3)
     window = findings.few(int(log["step"].max()))
     note = (
-        f"Strong lines: mean of the last {window} steps, as in the title. To tell passages of one language apart is "
+        f"Strong lines: mean of the last {window} steps, over seeds. To tell passages of one language apart is "
         "another task than across languages: compare a curve with its own start, not with the others."
     )
     style.frame(figure, run, tables.source(run), findings.losses(log), note)

@@ -80,19 +80,27 @@ def who_is_hurt(run: Run) -> Figure:
 
 
 def least_biased(found: dict[Task, pd.DataFrame]) -> str:
-    """The finding of the panel: of how many measures each strategy is the best, or about equal to it."""
-    parts = []
-    for task, rows in found.items():
-        best = [name for measure in SHOWN for name in _leaders(rows[rows["measure"] == measure], measure)]
-        counts = pd.Series(best).value_counts(sort=False).reindex(style.STRATEGIES).dropna().astype(int)
-        wins = wording.joined(f"{style.name(name)} in {count}" for name, count in counts.items())
-        parts.append(f"on {findings.place(task, found)} {wins}")
-    return f"Least biased, ties included, by {len(SHOWN)} measures: {'; '.join(parts)}"
+    """The finding of the panel: by how many measures each strategy is the best, or about equal to it."""
+    best = {
+        task: [name for measure in SHOWN for name in _leaders(rows[rows["measure"] == measure], measure)]
+        for task, rows in found.items()
+    }
+    said = f"Least biased, ties included, by {len(SHOWN)} measures"
+    if len(best) > findings.FEW:
+        together = [name for names in best.values() for name in names]
+        return f"{said} in {len(best)} pairs of sets: {_times(together)} of {len(SHOWN) * len(best)}"
+    return f"{said}: {'; '.join(f'on {findings.place(task, found)} {_times(names)}' for task, names in best.items())}"
+
+
+def _times(names: list[str]) -> str:
+    """How often each strategy is named."""
+    counts = pd.Series(names).value_counts(sort=False).reindex(style.STRATEGIES).dropna().astype(int)
+    return wording.joined(f"{style.name(name)} in {count}" for name, count in counts.items())
 
 
 def hardest(found: dict[Task, pd.DataFrame]) -> str:
     """The finding on who is hurt: the language pair with the worst median rank, before and after fine-tuning."""
-    parts = []
+    parts, ranks = [], {}
     for task, rows in found.items():
         present = set(rows["strategy"])
         after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in present), None)
@@ -102,7 +110,11 @@ def hardest(found: dict[Task, pd.DataFrame]) -> str:
             query, passage = matrix.stack().idxmax()
             how = "without fine-tuning" if name == "none" else f"with {name} batches"
             worst.append(f"{matrix.loc[query, passage]:,.0f} {how} ({passage} for {query} queries)")
+            ranks.setdefault(how, []).append(matrix.loc[query, passage])
         parts.append(f"on {findings.place(task, found)} {', '.join(worst)}")
+    if len(found) > findings.FEW:
+        spans = {how: dict.fromkeys((f"{min(each):,.0f}", f"{max(each):,.0f}")) for how, each in ranks.items()}
+        parts = [", ".join(f"{' to '.join(ends)} {how}" for how, ends in spans.items())]
     return f"Worst median rank of a passage language: {'; '.join(parts)}"
 
 

@@ -1,6 +1,5 @@
 """The figures that argue: the price of alpha, paired differences, domain shift, verdicts, the paper beside ours."""
 
-import textwrap
 from collections import Counter
 
 import numpy as np
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 
 from lib import claims, effects, findings, ledger, panels, shift, style, tables, wording
 from lib.config import Run
+from lib.findings import Task
 from lib.metrics import SETTINGS
 
 VERDICTS = {
@@ -25,7 +25,7 @@ def alpha_curve(run: Run) -> Figure:
     table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
     found = findings.tasks(table[table["setting"] == "multilingual"])
     figure, grid = panels.tiles(run, len(found), 2, 1.1, 3.1)
-    best: dict[str, dict[str, list[str]]] = {"monolingual": {}, "multilingual": {}}
+    best: dict[str, dict[Task, list[str]]] = {"monolingual": {}, "multilingual": {}}
     for axes, task in zip(grid.flat, found, strict=False):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
         wide = part.pivot_table(index=["alpha", "seed"], columns="setting", values="value")
@@ -37,21 +37,24 @@ def alpha_curve(run: Run) -> Figure:
             colour, marker = style.COLOURS[name], style.MARKERS[name]
             bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
             axes.errorbar(x[alpha], y[alpha], **bars, fmt=marker, color=colour, elinewidth=1, markersize=6)
-            place = {"xytext": (7, -12 if number % 2 else 5), "textcoords": "offset points"}  # neighbours may lie close
+            rises = y.iloc[number] < y.iloc[min(number + 1, len(y) - 1)]  # the label goes to the other side of the line
+            place = {"xytext": (6, -11 if rises else 5), "textcoords": "offset points"}
             axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
-        axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
+        for setting in best:
+            best[setting][task] = _highest(means[setting])
+        where = f"{style.name(task[1])}, trained on {style.name(task[0])}"
+        axes.set(title=f"{where}:\nmultilingual highest at {_alphas(best['multilingual'][task])}")
+        axes.set_xlabel("monolingual mAP")
         axes.margins(0.15)
         middle, reach = np.mean(axes.get_ylim()), max(np.ptp(axes.get_ylim()) / 2, effects.MARGIN)
         axes.set_ylim(middle - reach, middle + reach)  # at least the margin to both sides, lest noise look like a curve
         axes.grid()
-        for setting in best:
-            best[setting].setdefault(_highest(means[setting]), []).append(findings.place(task, found))
     for axes in grid[:, 0]:
         axes.set_ylabel("multilingual mAP")
-    said = [f"{setting} mAP is highest at {_at(places)}" for setting, places in best.items()]
+    said = f"monolingual mAP is highest at {_at(best['monolingual'])}, multilingual mAP at {_at(best['multilingual'])}"
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
     note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
-    style.frame(figure, run, tables.source(run), f"The price of α: {'; '.join(said)}", note)
+    style.frame(figure, run, tables.source(run), f"The price of α: {said}", note)
     return figure
 
 
@@ -70,16 +73,18 @@ def forest(run: Run) -> Figure:
         return style.empty(run, tables.source(run), why)
     settings = [name for name in SETTINGS if name in set(table["setting"])]
     figure = style.new(run, 1.3 + len(found) * (0.55 + 0.26 * len(baselines)))
-    grid = figure.subplots(len(found), len(settings), squeeze=False, sharex="col", sharey=True)
+    grid = figure.subplots(len(found), len(settings), squeeze=False, sharex=True, sharey=True)
+    reach = _reach(table)
     for row, task in zip(grid, found, strict=True):
         for axes, setting in zip(row, settings, strict=True):
             part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
-            panels.intervals(axes, part.set_index("baseline"), baselines, "difference")
+            panels.intervals(axes, part.set_index("baseline"), baselines, "difference", reach)
             axes.set_visible(len(part) > 0)  # sets that are not parallel lack settings
         seeds = wording.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
         first = next(axes for axes in row if axes.get_visible())
         first.tick_params(labelleft=True)
         first.set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
+    grid[0, 0].set_xlim(reach)  # of all panels, which share it
     for column, setting in zip(grid.T, settings, strict=True):
         highest, *_, lowest = [axes for axes in column if axes.get_visible()] * 2
         highest.set_title(setting)
@@ -87,7 +92,7 @@ def forest(run: Run) -> Figure:
         lowest.tick_params(labelbottom=True)
     note = (
         f"95% intervals over {_drawn(table)}; filled where they exclude 0. Grey band: within .01 mAP, which was called "
-        "equivalent before the runs; each setting has a scale of its own."
+        "equivalent before the runs. Arrow: beyond the axis."
     )
     style.frame(figure, run, tables.source(run), _forest_finding(table), note)
     return figure
@@ -114,7 +119,7 @@ def shift_slopes(run: Run) -> Figure:
         what = "D: shift loss of hybrid minus that of the baseline, mAP"
         row[1].set_xlabel(f"{what}\n(negative: hybrid keeps more of its gain)")
         said = f"{style.capital(wording.robust(judged))} ({wording.counted_seeds(chosen['seeds'])})"
-        row[1].set_title(textwrap.fill(said, 50))
+        row[1].set_title("\n".join(style.wrapped(said, 50)))
     note = (
         f"Multilingual mAP less that of no fine-tuning. 95% intervals over {_drawn(table)}; filled where they exclude "
         "0; grey band: within .01."
@@ -127,8 +132,8 @@ def shift_slopes(run: Run) -> Figure:
 def scoreboard(run: Run) -> Figure:
     """The verdict on each claim, with its reason."""
     table = tables.read(run, "claims.csv")
-    lines = [textwrap.wrap(f"{row.claim}", 62) for row in table.itertuples()]
-    reasons = [textwrap.wrap(f"{row.reason}", 44) for row in table.itertuples()]
+    lines = [style.wrapped(f"{row.claim}", 62) for row in table.itertuples()]
+    reasons = [style.wrapped(f"{row.reason}", 44) for row in table.itertuples()]
     heights = [max(len(a), len(b)) for a, b in zip(lines, reasons, strict=True)]
     figure = style.new(run, 1.0 + 0.17 * sum(heights) + 0.11 * len(heights))
     axes = figure.subplots()
@@ -195,6 +200,14 @@ def paper_and_ours(run: Run) -> Figure:
     return figure
 
 
+def _reach(table: pd.DataFrame) -> tuple[float, float]:
+    """The ends of the forest's axis: room for the intervals against the two strategies that hybrid is made of."""
+    parts = table[table["baseline"].isin(["x-x-mono", "x-y"])]
+    shown = parts if len(parts) else table
+    low, high = min(shown["low"].min(), -effects.MARGIN), max(shown["high"].max(), effects.MARGIN)
+    return low - 0.2 * (high - low), high + 0.2 * (high - low)
+
+
 def _drawn(table: pd.DataFrame) -> str:
     """What the intervals of a table are drawn over: one seed says nothing of other seeds."""
     single = table["seeds"] == 1
@@ -203,17 +216,27 @@ def _drawn(table: pd.DataFrame) -> str:
     return "questions alone" if single.all() else "questions and seeds (of 1 seed: questions alone)"
 
 
-def _highest(values: pd.Series) -> str:
+def _highest(values: pd.Series) -> list[str]:
     """The alphas with the highest mAP, and those about equal to it."""
-    best = findings.leaders({f"{alpha:g}": value for alpha, value in values.items()})
-    return wording.joined(best) + (" (about equal)" if len(best) > 1 else "")
+    return findings.leaders({f"{alpha:g}": value for alpha, value in values.items()})
 
 
-def _at(places: dict[str, list[str]]) -> str:
-    """``α = 1 everywhere``, or each alpha with the tests where it is the best."""
+def _alphas(highest: list[str]) -> str:
+    return f"α = {wording.joined(highest)}" + (" (about equal)" if len(highest) > 1 else "")
+
+
+def _at(highest: dict[Task, list[str]]) -> str:
+    """``α = 1 everywhere``, or each alpha with the tests where it is the best; of many tests with their number."""
+    places: dict[str, list[str]] = {}
+    for task, best in highest.items():
+        places.setdefault(_alphas(best), []).append(findings.place(task, highest))
     if len(places) == 1:
-        return f"α = {next(iter(places))} everywhere"
-    return ", ".join(f"α = {alpha} on {wording.joined(those)}" for alpha, those in places.items())
+        return f"{next(iter(places))} everywhere"
+    if len(highest) <= findings.FEW:
+        return ", ".join(f"{alphas} on {wording.joined(those)}" for alphas, those in places.items())
+    times = sorted(Counter(alpha for best in highest.values() for alpha in best).items())
+    counted = wording.joined(f"{alpha} in {count}" for alpha, count in times)
+    return f"α = {counted} of {len(highest)} pairs of sets, ties included"
 
 
 def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:

@@ -13,6 +13,7 @@ from lib.parallel import LANGUAGES, ParallelSet
 
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value
+FEW = 2  # tasks that a sentence names one by one; of more it says in how many
 PARTS = ("-heldout", "-new")
 Task = tuple[str, str]  # trained on, scored on
 Values = Mapping[str, float]  # by strategy
@@ -70,13 +71,20 @@ def leaders(values: Values, lowest: bool = False, equal: Callable[[float], float
 
 
 def leading(what: str, found: Mapping[Task, Values], show: Callable[[float], str], lowest: bool = False) -> str:
-    """Which strategies are best in each task: ``What is highest with hybrid batches on A (.56) and B (.47)``."""
+    """Which strategies are best in each task: ``What is highest with hybrid batches on A (.56) and B (.47)``.
+
+    Of many tasks, in how many: ``What is highest with hybrid batches in 3 and with x-y batches in 1 of 4 pairs of
+    sets``.
+    """
     groups: dict[tuple[str, ...], list[str]] = {}
     for task, values in found.items():
         best = leaders(values, lowest, equal_rank if lowest else equal_map)
         numbers = ", ".join(show(values[name]) for name in best)
         groups.setdefault(tuple(best), []).append(f"{place(task, found)} ({numbers})")
     extreme = "lowest" if lowest else "highest"
+    if len(found) > FEW:
+        counts = wording.joined(f"{_with(names)} in {len(places)}" for names, places in groups.items())
+        return f"{what} is {extreme} {counts} of {len(found)} pairs of sets"
     parts = [f"{_with(names)} on {wording.joined(places)}" for names, places in groups.items()]
     return f"{what} is {extreme} {'; '.join(parts)}"
 
@@ -112,14 +120,20 @@ def rank_distance(table: pd.DataFrame) -> str:
 
 def language_pairs(table: pd.DataFrame) -> str:
     """The finding on hybrid minus x-x-mono by language pair, from ``metrics_by_language.csv.gz``."""
-    sentences = []
-    matrices = language_matrices(table)
-    for task, (mono, hybrid) in matrices.items():
+    across, within = {}, {}
+    for task, (mono, hybrid) in language_matrices(table).items():
         difference = (hybrid - mono).to_numpy()
         same, known = np.eye(len(difference), dtype=bool), ~np.isnan(difference)
-        words = ("", "") if sentences else (" cross-lingual pairs", " single languages")
-        cross, single = _wins(difference[~same & known], words[0]), _wins(difference[same & known], words[1])
-        sentences.append(f"on {place(task, matrices)} in {cross} and {single}")
+        across[task], within[task] = difference[~same & known], difference[same & known]
+    what = (" cross-lingual pairs", " single languages")
+    if len(across) > FEW:
+        sides = [_wins(list(side.values()), words) for side, words in zip((across, within), what, strict=True)]
+        return f"Hybrid batches beat x-x-mono in {wording.joined(sides)}, over {len(across)} pairs of sets"
+    sentences = []
+    for task in across:
+        pairs, single = what if not sentences else ("", "")
+        sides = f"{_wins([across[task]], pairs)} and {_wins([within[task]], single)}"
+        sentences.append(f"on {place(task, across)} in {sides}")
     return f"Hybrid batches beat x-x-mono {'; '.join(sentences)}"
 
 
@@ -173,7 +187,7 @@ def own_pool_share(top: pd.DataFrame) -> float:
 
 
 def losses(log: pd.DataFrame) -> str:
-    """The finding on the loss, from ``training_log.csv``: first and last ten steps."""
+    """The finding on the loss, from ``training_log.csv``: first and last ten steps; of few sets also where it ends."""
     ends: dict[str, dict[str, list[float]]] = {}
     fell = trainings = 0
     for (train, strategy, _), part in chosen(log).groupby(["train", "strategy", "seed"], sort=False):
@@ -185,7 +199,8 @@ def losses(log: pd.DataFrame) -> str:
         f"on {style.name(train)} at {wording.joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
         for train, by in ends.items()
     ]
-    return f"The loss falls in {fell} of {trainings} trainings; it ends {'; '.join(shown)}"
+    said = f"The loss falls in {fell} of {trainings} trainings"
+    return f"{said}; it ends {'; '.join(shown)}" if len(ends) <= FEW else f"{said}, on each of {len(ends)} sets"
 
 
 def few(steps: int) -> int:
@@ -258,8 +273,12 @@ def _with(names: Iterable[str]) -> str:
     return wording.joined(without + ([f"with {wording.joined(trained)} batches"] if trained else [])) + equal
 
 
-def _wins(differences: np.ndarray, what: str) -> str:
-    return f"{(differences > 0).sum()} of {len(differences)}{what} ({wording.number(differences.mean(), sign=True)})"
+def _wins(differences: list[np.ndarray], what: str) -> str:
+    """How many differences are above 0, and their mean; of several tasks from the lowest mean to the highest."""
+    means = sorted(each.mean() for each in differences)
+    whole = np.concatenate(differences)
+    ends = dict.fromkeys(wording.number(mean, sign=True) for mean in (means[0], means[-1]))
+    return f"{(whole > 0).sum()} of {len(whole)}{what} ({' to '.join(ends)})"
 
 
 def _change(before: float, after: list[float]) -> str:

@@ -1,7 +1,7 @@
 """The grid of a run: which encoder is trained on what, how and from which seed, and what each is scored on."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -66,6 +66,15 @@ def plan(config: Config) -> list[Cell]:
     for name in large:
         found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
     return found
+
+
+def trainings(cells: Iterable[Cell]) -> list[Cell]:
+    """One cell of each training: a cell on a large set alone has the model of another one."""
+    found: dict[Cell, Cell] = {}
+    for cell in cells:
+        if cell.train != NONE:
+            found.setdefault(replace(cell, on=""), cell)
+    return list(found.values())
 
 
 def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:

@@ -203,19 +203,22 @@ def test(task: Task) -> str:
     return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")
 
 
-def intervals(axes: Axes, table: pd.DataFrame, names: list[str], column: str) -> None:
-    """One row a baseline: the value and its interval, filled where the interval excludes 0."""
+def intervals(
+    axes: Axes, table: pd.DataFrame, names: list[str], column: str, reach: tuple[float, float] = (-np.inf, np.inf)
+) -> None:
+    """One row a baseline: the value and its interval, filled where it excludes 0; beyond ``reach`` an arrow."""
     axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
     axes.axvline(0, color=style.GREY, linewidth=0.8)
     for y, name in enumerate(names):
         if name in table.index:
             row = table.loc[name]
             colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
-            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
-            face = colour if sure else "white"
-            axes.scatter(row[column], y, s=34, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
+            axes.plot(np.clip([row["low"], row["high"]], *reach), [y, y], color=colour, linewidth=1.6)
+            marker = ">" if row[column] > reach[1] else "<" if row[column] < reach[0] else style.MARKERS[name]
+            look = {"marker": marker, "facecolor": colour if sure else "white", "edgecolor": colour, "clip_on": False}
+            axes.scatter(np.clip(row[column], *reach), y, s=34, zorder=3, **look)
             text = wording.number(row[column], sign=True)
-            axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+            axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
     axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.08)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from lib import artifacts, effects, grid, paths, runs, shift, style, tables, wording
+from lib import artifacts, effects, figures_bias, findings, grid, paths, runs, shift, style, tables, wording
 from lib.config import Run
 
 Text = Callable[[Run, str], str]
@@ -53,23 +53,27 @@ def results(run: Run, digest: str) -> str:
 
 
 def answer(run: Run, digest: str) -> str:
-    """The answer to the research question in Markdown, with its intervals, and how many claims came out how."""
+    """The answer to the research question in Markdown, with its intervals, and the verdict on each claim."""
     table = tables.read(run, "domain_shift.csv")
     verdict, rows = compared(table)
     lines = [
         f"**{style.capital(verdict)}.** {outcome(rows)} {MEANING}",
         "",
-        "| shift | trained on | against | at home | on MLQA-R | D [95% interval] | that is | seeds |",
-        "|---|---|---|---:|---:|---|---|---:|",
+        "| shift | trained on | against | at home | on MLQA-R [95% interval] | D [95% interval] | that is | seeds |",
+        "|---|---|---|---:|---|---|---|---:|",
     ]
     for row in rows.itertuples():
-        numbers = f"{row.home:+.3f} | {row.away:+.3f} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        away = f"{row.away:+.3f} [{row.away_low:+.3f}, {row.away_high:+.3f}]"
+        numbers = f"{row.home:+.3f} | {away} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
-    claims = f"{wording.verdicts(tables.read(run, 'claims.csv'))}."
+    claims = tables.read(run, "claims.csv").fillna("")
+    judged = [f"{wording.verdicts(claims)}.", "", "| | claim | verdict | why |", "|---|---|---|---|"]
+    judged += [f"| {row.id} | {row.claim} | {row.verdict} | {row.reason} |" for row in claims.itertuples()]
     made, planned = len(tables.made_cells(run)), len(grid.plan(run.config))
     rest = f", {made} of {planned} planned" if made < planned else ""
     source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`{rest}."
-    return "\n".join([*lines, "", f"{near_and_far(rows)} {claims} {source}"])
+    told = [near_and_far(rows), *beside(run)]
+    return "\n".join([*lines, "", *(f"- {text}" for text in told), "", *judged, "", source])
 
 
 def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -83,7 +87,8 @@ def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     keys = list(zip(rows["train"], rows["baseline"], strict=True))
     home, away = ([parts[name, *key] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
     stands = [wording.standing(row.low, row.high) for row in away]
-    return verdict, rows.assign(home=[row.value for row in home], away=[row.value for row in away], stands=stands)
+    rows = rows.assign(away_low=[row.low for row in away], away_high=[row.high for row in away], stands=stands)
+    return verdict, rows.assign(home=[row.value for row in home], away=[row.value for row in away])
 
 
 def outcome(rows: pd.DataFrame) -> str:
@@ -101,6 +106,57 @@ def outcome(rows: pd.DataFrame) -> str:
             f"on MLQA-R itself it is {stands}."
         )
     return " ".join(said)
+
+
+def beside(run: Run) -> list[str]:
+    """What a reader of the answer has to know with it: who has nothing to lose, who is least biased, and how far one
+    gets without any training; a text each."""
+    return [text for text in (nothing_to_lose(run), least_biased(run), without_training(run)) if text]
+
+
+def nothing_to_lose(run: Run) -> str:
+    """Baselines that are below no fine-tuning on held-out questions of their own training set already."""
+    table = tables.read(run, "domain_shift.csv")
+    gains = table[(table["quantity"] == shift.GAIN_IN) & (table["languages"] == effects.ALL) & (table["high"] < 0)]
+    gains = gains[(gains["setting"] == "multilingual") & (gains["dataset"] == "mlqa-r")]
+    said = []
+    for strategy, rows in gains.groupby("strategy", sort=False):
+        where = wording.joined(
+            f"{wording.number(r.value, True)} after {style.name(r.train)}" for r in rows.itertuples()
+        )
+        said.append(
+            f"{strategy} has no gain to lose: on held-out questions of its own training set it is below no fine-tuning "
+            f"({where}). That hybrid loses more than it says little against hybrid."
+        )
+    return " ".join(said)
+
+
+def least_biased(run: Run) -> str:
+    """The finding on language bias (see `lib.figures_bias`)."""
+    table = findings.chosen(tables.read(run, "bias.csv.gz"))
+    found = {task: findings.of_task(table, task) for task in findings.tasks(table)}
+    return f"{figures_bias.least_biased(found)}." if found else ""
+
+
+def without_training(run: Run) -> str:
+    """Multilingual mAP of the encoder as it is, centred, and fine-tuned with hybrid batches on the other benchmark."""
+    table = tables.read(run, "metrics_variants.csv")
+    table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
+    table = table[table["strategy"].eq("none") | (tables.labels(table) == "hybrid 0.5")]
+    means = table.groupby(["dataset", "train", "variant"])["value"].mean()
+    said = []
+    for dataset, train in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+        wanted = [(grid.NONE, "all queries"), (grid.NONE, "centred"), (train, "all queries")]
+        if all((dataset, *key) in means.index for key in wanted):
+            before, centred, hybrid = (wording.number(means[dataset, *key]) for key in wanted)
+            said.append(f"from {before} to {centred} on {style.name(dataset)} (hybrid: {hybrid})")
+    if not said:
+        return ""
+    return (
+        "Without any training: subtracting each language's mean vector lifts multilingual mAP of the encoder as it is "
+        f"{wording.joined(said)}. The means are those of the test's own texts, and the language of each text has to be "
+        "known; notebook 04 shows it for every strategy."
+    )
 
 
 def near_and_far(rows: pd.DataFrame) -> str:

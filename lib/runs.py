@@ -79,9 +79,7 @@ def banner(run: Run) -> str:
 def train(run: Run) -> pd.DataFrame:
     """Train the models of all cells that are not finished; returns one row a training, and writes the log."""
     rows = []
-    for cell in cells.of(run):
-        if cell.train == grid.NONE:
-            continue
+    for cell in grid.trainings(cells.of(run)):
         log = pd.DataFrame(cells.training_log(run, cell)["steps"])
         losses = log["loss"]
         row = {"train": cell.train, "strategy": cell.label, "seed": cell.seed, "steps": len(log)}

@@ -5,9 +5,11 @@ another set, and the shift loss L = G - F. The answer is D = L(hybrid) - L(basel
 lose less. No fine-tuning cancels out of D. Wikipedia to Wikipedia is *near*, documentation to Wikipedia *far*.
 """
 
+from typing import Any
+
 import pandas as pd
 
-from lib import stats, wording
+from lib import effects, stats, wording
 from lib.config import Run
 from lib.effects import HYBRID, Key, Scores, common_seeds, language_groups
 from lib.grid import NONE
@@ -73,15 +75,31 @@ def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
         f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {wording.seeds(row.seeds)})"
         for row in rows.itertuples()
     ]
-    nearest = rows.loc[rows[["low", "high"]].abs().min(axis=1).idxmin()]
-    distance = nearest[["low", "high"]].abs().min()
     absent = "" if "far" in set(rows["shift"]) or dataset not in WIKIPEDIA else " The far shift has not been run."
     return (
         f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? "
-        f"{said.capitalize()}. {'; '.join(parts)}. The comparison nearest to turning is that with "
-        f"{nearest['baseline']} ({nearest['shift']}), whose interval ends {distance:.3f} mAP from zero; other seeds, "
-        f"another encoder or other data could turn it.{absent}"
+        f"{said.capitalize()}. {'; '.join(parts)}. {turning(said, rows)} Other seeds, another encoder or other data "
+        f"could do that.{absent}"
     )
+
+
+def turning(said: str, rows: pd.DataFrame) -> str:
+    """What would overturn an answer; ``rows`` are those that it rests on (see `answer`)."""
+    below = rows[rows["verdict"] == "more robust"]
+    others = rows.drop(below.index)
+    if said == "mixed":
+        ends = wording.joined(_end(row) for row in below.itertuples())
+        each = "each of those below it" if len(below) > 1 else "the one below it"
+        return f"It would be mixed no longer if {each} reached 0 ({ends}), or if the other {len(others)} came below 0."
+    if said == "yes":
+        nearest = below.loc[[below["high"].idxmax()]]
+        return f"It would be yes no longer if one interval reached 0; {_end(next(nearest.itertuples()))}, the nearest."
+    nearest = others.loc[[others["high"].idxmin()]]
+    return f"It would be mixed if one interval came below 0; {_end(next(nearest.itertuples()))}, the nearest."
+
+
+def _end(row: Any) -> str:
+    return f"that against {row.baseline} ({row.shift}) ends at {row.high:+.3f}"
 
 
 def verdict(difference: stats.Interval, margin: float = 0.01) -> str:
@@ -110,7 +128,7 @@ def _quantities(run: Run, found: dict[Key, Scores], key: Key) -> list[dict]:
     seeds, rows = mine[1].seeds, []
     gained = stats.estimate(mine[0].at(seeds) - before[0].at(seeds))
     for languages, units in language_groups(run, key.train, mine[1]):
-        kept = stats.estimate(mine[1].at(seeds, units) - before[1].at(seeds, units), group=1)
+        kept = stats.estimate(mine[1].at(seeds, units) - before[1].at(seeds, units), effects.AWAY)
         found = {GAIN_IN: gained, GAIN_OUT: kept, LOSS: gained - kept}
         rows += [_row(key, languages, "", name, value, mine, seeds) for name, value in found.items()]
     return rows
@@ -122,14 +140,14 @@ def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> 
         return []
     rows, at_home = [], stats.estimate(mine[0].at(seeds) - others[0].at(seeds))
     for languages, units in language_groups(run, key.train, mine[1]):
-        away = stats.estimate(mine[1].at(seeds, units) - others[1].at(seeds, units), group=1)
+        away = stats.estimate(mine[1].at(seeds, units) - others[1].at(seeds, units), effects.AWAY)
         found = {DIFFERENCE: at_home - away, AT_HOME: at_home, AWAY: away}
         rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in found.items()]
     for unit in mine[0].units if key.setting == "multilingual" else ():
         if unit in mine[1].units:
             place_in, place_out = [mine[0].units.index(unit)], [mine[1].units.index(unit)]
             inside = stats.estimate(mine[0].at(seeds, place_in) - others[0].at(seeds, place_in))
-            outside = stats.estimate(mine[1].at(seeds, place_out) - others[1].at(seeds, place_out), group=1)
+            outside = stats.estimate(mine[1].at(seeds, place_out) - others[1].at(seeds, place_out), effects.AWAY)
             rows.append(_row(key, unit[0], baseline, DIFFERENCE, inside - outside, mine, seeds))
     return rows
 

@@ -82,9 +82,9 @@ def estimate(values: np.ndarray, group: int = 0, draws: int = DRAWS, seed: int =
     return Estimate(macro_mean(values), np.concatenate(found))
 
 
-def interval(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Interval:
+def interval(values: np.ndarray, group: int = 0, draws: int = DRAWS, seed: int = 0) -> Interval:
     """The 95% interval of one macro mean; see `estimate`."""
-    return estimate(values, draws=draws, seed=seed).interval()
+    return estimate(values, group, draws, seed).interval()
 
 
 @lru_cache(maxsize=8)

@@ -218,6 +218,11 @@ def _dark(colour: Any) -> Any:
     return rgba if len(rgba) > 1 else tuple(rgba[0])
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters; names such as x-x-mono stay whole."""
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 def finding(picture: Path) -> str:
     """The finding that a saved PNG carries as its title."""
     from PIL import Image
@@ -242,7 +247,7 @@ def render(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any] | None 
 
 def _balanced(text: str, width: int) -> str:
     """The text in as few lines as ``width`` characters allow, all about equally long."""
-    lines = textwrap.wrap(text, width)
-    while len(closer := textwrap.wrap(text, width - 1)) == len(lines) > 1:
+    lines = wrapped(text, width)
+    while len(closer := wrapped(text, width - 1)) == len(lines) > 1:
         width, lines = width - 1, closer
     return "\n".join(lines)

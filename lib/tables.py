@@ -57,9 +57,8 @@ def write(run: Run) -> None:
 def write_training_log(run: Run) -> None:
     """Write ``training_log.csv``: one row a training step, with the loss, and the batch's kind and languages."""
     found = []
-    for cell in cells.of(run):
-        if cell.train != grid.NONE:
-            found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
+    for cell in grid.trainings(cells.of(run)):
+        found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
     columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
     table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
     save(run, "training_log.csv", table)

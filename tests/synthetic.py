@@ -76,6 +76,16 @@ def unigram_tokenizer():
     return backend
 
 
+def write_labse(folder):
+    """A tiny random encoder laid out as LaBSE's folder: BERT, its first token, a dense layer with tanh, length 1."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+
+    write_transformer("bert", folder / "bert")
+    layers = [Transformer(str(folder / "bert")), Pooling(8, "cls"), Dense(8, 8), Normalize()]
+    SentenceTransformer(modules=layers, device="cpu").save(str(folder), create_model_card=False)
+
+
 def write_transformer(kind: str, folder):
     """A tiny random BERT or XLM-R over `unigram_tokenizer`, with spare rows of vectors, as a plain folder."""
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel

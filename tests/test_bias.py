@@ -320,11 +320,27 @@ def test_the_findings_follow_the_numbers(run):
     rows = findings.of_task(tables.read(run, "bias.csv.gz"), ("mlqa-r", "xquad-r"))
     swapped = rows.replace({"strategy": {"x-y": "hybrid", "hybrid": "x-y"}})
     assert "hybrid in 7" in figures_bias.least_biased({("mlqa-r", "xquad-r"): swapped})
+    # by one measure the two are about equal
+    three = {("mlqa-r", "xquad-r"): rows, ("xquad-r", "mlqa-r"): rows, ("parallel-docs", "xquad-r"): swapped}
+    assert figures_bias.least_biased(three) == (
+        "Least biased, ties included, by 7 measures in 3 pairs of sets: x-y in 15 and hybrid in 9 of 21"
+    )
     worst = bias.who_is_hurt(synthetic_rankings.ranking(Kind(GOOD, STRENGTH["none"])).ranks)
     query, passage = worst.stack().idxmax()
     assert style.title(figures_bias.who_is_hurt(run)).startswith(
         "Worst median rank of a passage language: on XQuAD-R "
         f"{worst.max(axis=None):,.0f} without fine-tuning ({passage} for {query} queries), "
+    )
+
+
+def test_of_many_pairs_of_sets_the_worst_ranks_are_ranges():
+    def ranks(worst: dict[str, float]) -> pd.DataFrame:
+        rows = [(name, "de", "en", rank) for name, rank in worst.items()]
+        return pd.DataFrame(rows, columns=["strategy", "query_language", "passage_language", "rank"])
+
+    found = {(train, "mlqa-r"): ranks({"none": 1500, "hybrid": 20 + n}) for n, train in enumerate("abc")}
+    assert figures_bias.hardest(found) == (
+        "Worst median rank of a passage language: 1,500 without fine-tuning, 20 to 22 with hybrid batches"
     )
 
 

@@ -45,7 +45,7 @@ def test_shift_by_hand(run):
     assert value["hybrid-0.5", shift.AT_HOME] == -0.02 and value["hybrid-0.5", shift.AWAY] == 0.05
     said = shift.sentence(table, "facts-new")
     assert "Yes. near, trained on facts, against x-x-mono: D = -0.070 [-0.070, -0.070] (more robust" in said
-    assert "nearest to turning is that with x-x-mono (near), whose interval ends 0.070 mAP from zero" in said
+    assert "yes no longer if one interval reached 0; that against x-x-mono (near) ends at -0.070, the nearest." in said
     verdict, rows = shift.answer(table, "facts-new")
     assert verdict == "yes" and rows["baseline"].tolist() == ["x-x-mono"] and rows["shift"].tolist() == ["near"]
     assert set(table["languages"]) == {"all", "ar", "de"}
@@ -65,6 +65,41 @@ def test_the_answer_is_yes_no_mixed_or_inconclusive_by_its_rule(run, outside, no
     inside = {"none": 0.5, **dict.fromkeys(outside, 0.7)}
     found = made({"facts-heldout": inside, "facts-new": {"none": 0.3, **outside}}, noise=noise)
     assert shift.answer(shift.table(run, found), "facts-new")[0] == verdict
+
+
+def judged(**intervals: tuple[float, float]) -> tuple[str, pd.DataFrame]:
+    """The answer from the intervals of D by baseline, and its rows."""
+    rows = [
+        {"quantity": shift.DIFFERENCE, "dataset": "mlqa-r", "setting": "multilingual", "languages": "all",
+         "baseline": name.replace("_", "-"), "shift": "near", "value": (low + high) / 2, "low": low, "high": high}
+        for name, (low, high) in intervals.items()
+    ]  # fmt: skip
+    return shift.answer(pd.DataFrame(rows))
+
+
+def test_what_would_overturn_the_answer_is_what_changes_its_word():
+    below, far_below, above, wide = (-0.02, -0.01), (-0.2, -0.1), (0.01, 0.02), (-0.05, 0.03)
+    said = shift.turning(*judged(x_y=below, en_en=far_below, x_x=above, x_x_mono=wide))
+    assert said == (
+        "It would be mixed no longer if each of those below it reached 0 (that against x-y (near) ends at -0.010 and "
+        "that against en-en (near) ends at -0.100), or if the other 2 came below 0."
+    )
+    one = judged(x_y=(-0.02, 0.001), en_en=far_below, x_x=above, x_x_mono=wide)
+    assert one[0] == "mixed" and "if the one below it reached 0 (that against en-en" in shift.turning(*one)
+    none = judged(x_y=(-0.02, 0.001), en_en=(-0.2, 0.1), x_x=above, x_x_mono=wide)
+    assert none[0] == "inconclusive"
+    assert shift.turning(*none).endswith("came below 0; that against x-y (near) ends at +0.001, the nearest.")
+    every = judged(x_y=below, en_en=far_below)
+    assert every[0] == "yes" and "that against x-y (near) ends at -0.010, the nearest" in shift.turning(*every)
+
+
+def test_a_difference_on_the_other_set_has_the_same_interval_in_both_tables(run):
+    found = made({"facts-heldout": INSIDE, "facts-new": OUTSIDE}, noise=0.1)
+    one = effects.table(run, found).query("dataset == 'facts-new' and baseline == 'x-x-mono' and languages == 'all'")
+    two = shift.table(run, found).query("quantity == @shift.AWAY and languages == 'all'")
+    assert len(one) == len(two) == 1
+    assert one[["low", "high"]].to_numpy().tolist() == two[["low", "high"]].to_numpy().tolist()
+    assert one["low"].item() < one["high"].item()
 
 
 def test_without_runs_there_is_no_answer(run):

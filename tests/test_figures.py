@@ -24,6 +24,7 @@ from lib import (
     figures_evidence,
     findings,
     gallery,
+    grid,
     parallel,
     paths,
     shift,
@@ -174,6 +175,52 @@ def test_the_other_findings_are_those_of_the_tables(run):
     )
 
 
+def train_elsewhere(run: config.Run) -> None:
+    """Give the run a third training set, with the scores that those on the other two have, and x-y ahead on MLQA-R."""
+    for name in ("metrics.csv", "metrics_by_language.csv.gz", "training_log.csv"):
+        table = tables.read(run, name)
+        tables.save(run, name, pd.concat([table, table[table["train"] != "none"].assign(train="parallel-docs")]))
+    change(run, "x-y", "mlqa-r", 0.57)
+
+
+def test_of_many_pairs_of_sets_titles_say_in_how_many(run):
+    write(run)
+    train_elsewhere(run)
+    assert finding(run) == (
+        "Multilingual mAP is highest with hybrid batches in 2 and with x-y batches in 2 of 4 pairs of sets; "
+        "every fine-tuning lifts it"
+    )
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    better = table["train"].eq("parallel-docs") & table["strategy"].eq("x-x-mono") & table["dataset"].eq("mlqa-r")
+    table.loc[better, "value"] += 0.05
+    tables.save(run, "metrics_by_language.csv.gz", table)
+    assert finding(run, "languages") == (
+        "Hybrid batches beat x-x-mono in 18 of 24 cross-lingual pairs (−.020 to +.030) and "
+        "9 of 12 single languages (−.020 to +.030), over 4 pairs of sets"
+    )
+    assert finding(run, "loss") == "The loss falls in 9 of 9 trainings, on each of 3 sets"
+
+
+def test_the_price_of_alpha_is_said_by_place_and_of_many_by_number():
+    say = figures_evidence._at
+    found = {("xquad-r", "mlqa-r"): ["0", "0.5"], ("mlqa-r", "xquad-r"): ["0.5"]}
+    assert say(found) == "α = 0 and 0.5 (about equal) on MLQA-R, α = 0.5 on XQuAD-R"
+    found[("parallel-docs", "mlqa-r")] = ["0.5"]
+    assert say(found) == "α = 0 in 1 and 0.5 in 3 of 3 pairs of sets, ties included"
+    assert say(dict.fromkeys(found, ["1"])) == "α = 1 everywhere"
+
+
+def test_a_training_that_two_cells_share_is_in_the_log_once(run):
+    """Cells on a large set alone have the models of others."""
+    whole = config.load("full").config
+    trained = [cell for cell in grid.plan(whole) if cell.train != grid.NONE]
+    found = grid.trainings(grid.plan(whole))
+    assert len(found) == len({tuple(cell.columns().values()) for cell in trained}) < len(trained)
+    assert not any(cell.on for cell in found)
+    alone = [cell for cell in trained if cell.on]
+    assert grid.trainings(alone) == alone
+
+
 def test_shares_after_several_trainings_of_the_same_test_are_a_range():
     languages = ["de", "en"]
 
@@ -294,12 +341,18 @@ def test_the_forest_names_settings_and_sets_beside_panels_that_are_there(run, fi
     for axes in shown:
         assert not axes.get_ylabel() or any(label.get_visible() for label in axes.get_yticklabels())
     assert len(drawn(table[table["dataset"] == "miracl-mini"]).axes) == 1
+    far = table[table["dataset"] == "mlqa-r"].assign(baseline="en-en", difference=0.5, low=0.4, high=0.6)
+    axes = next(axes for axes in drawn(pd.concat([table, far])).axes if "+.500" in texts(axes))
+    ends = axes.get_xlim()
+    assert -0.02 < ends[0] < 0 and 0.03 < ends[1] < 0.05  # the scale is that of the strategies hybrid is made of
+    assert [float(mark.get_offsets()[0, 0]) for mark in axes.collections] == pytest.approx([ends[1], 0.02])
     assert "of its own training set alone" in style.title(drawn(table[table["dataset"] == "xquad-r-heldout"]))
 
 
 def test_numbers_are_written_as_in_the_paper():
     assert [wording.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
     assert [wording.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
+    assert [wording.number(value, sign=True) for value in (0.0004, -0.0004, 0.0006)] == [".000", ".000", "+.001"]
 
 
 def test_every_strategy_has_a_colour_and_a_marker_of_its_own():

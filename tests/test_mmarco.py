@@ -14,9 +14,25 @@ import pytest
 import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import write_transformer
+from synthetic import write_labse, write_transformer
 
-from lib import checks, config, data, encoders, grid, jsonl, mmarco, parallel, training, validation
+from lib import __main__ as main
+from lib import (
+    cells,
+    checks,
+    claims,
+    config,
+    data,
+    encoders,
+    grid,
+    jsonl,
+    mmarco,
+    parallel,
+    runs,
+    tables,
+    training,
+    validation,
+)
 from lib.errors import UserError
 from lib.sampling import LanguageBatchSampler, Pairs, Strategy
 
@@ -284,6 +300,51 @@ def test_from_the_released_files_to_a_trained_xlm_r(home, real_data, tmp_path, m
     assert len(after.tokenizer) == len(before.tokenizer)
     moved = [not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
     assert any(moved)
+
+
+@pytest.fixture
+def tiny_paper(home, tmp_path, monkeypatch):
+    """How to make a run of the profile with an encoder of tiny size and a few steps: its overrides."""
+    for name in ("_mmarco", "_trainable"):
+        monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
+    monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
+    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=32", "precision=float32", "seeds=[0]"]
+    return [*changes, f"encoder={tmp_path / 'encoder'}"]
+
+
+def make_cells(changes: list[str]) -> config.Run:
+    arguments = [part for change in changes for part in ("--set", change)]
+    assert main.main(["--profile", "paper", *arguments, "--cells", "*"]) == 0
+    return config.load("paper", changes)
+
+
+@pytest.mark.real_data
+def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, real_data, tmp_path, capsys):
+    """Released files, small; an XLM-R, tiny; XQuAD-R and MLQA-R as they are."""
+    write_transformer("xlm-r", tmp_path / "encoder")
+    run = make_cells(tiny_paper)
+    said = capsys.readouterr().out
+    assert 0 < said.index("GPU hours") < said.index("GPU memory") < said.index("mmarco_hybrid-0.5_seed0")
+    verdicts = runs.judge(run).set_index("id")
+    table = tables.read(run, "metrics.csv")
+    assert set(zip(table["train"], table["strategy"], strict=True)) == {
+        ("none", "none"), ("mmarco", "x-x-mono"), ("mmarco", "x-y"), ("mmarco", "hybrid")
+    }  # fmt: skip
+    by_set = table[table["metric"] == "map"].groupby(["dataset", "train"])["setting"].nunique()
+    assert by_set.to_dict() == {(name, train): 3 for name in ("xquad-r", "mlqa-r") for train in ("none", "mmarco")}
+    assert "of 4 comparisons: " in verdicts.loc["8", "reason"] and "of 12 comparisons: " in verdicts.loc["11", "reason"]
+    assert set(verdicts.loc[["1", "6", "7"], "verdict"]) == {claims.REPRODUCED}
+
+
+@pytest.mark.real_data
+def test_the_paper_profile_trains_and_scores_an_encoder_laid_out_as_labse(tiny_paper, real_data, tmp_path):
+    write_labse(tmp_path / "encoder")
+    run = make_cells([*tiny_paper, "strategies=[hybrid]", "eval=[mlqa-r]"])
+    (cell,) = grid.plan(run.config)
+    assert cells.record(run, cell)["training"]["kept"] == 3
+    model = encoders.load(cells.model(run, cell), "cpu")
+    assert [type(part).__name__ for part in model] == ["Transformer", "Pooling", "Dense", "Normalize"]
+    assert model[1].pooling_mode == "cls"
 
 
 def test_the_sample_is_as_large_as_what_the_profile_looks_at_and_planning_downloads_nothing(monkeypatch):
