@@ -70,7 +70,7 @@ def answer(rows: pd.DataFrame) -> Sheet:
             "trained on": rows["train"],
             "strategy": rows["baseline"],
             "at home": rows["home"].map(lambda x: number(x, "+.3f")),
-            "on MLQA-R": rows["away"].map(lambda x: number(x, "+.3f")),
+            "on MLQA-R [95% interval]": [interval(*x) for x in rows[["away", "away_low", "away_high"]].to_numpy()],
             "D [95% interval]": _intervals(rows, "value"),
             "that is": rows["verdict"],
             "seeds": rows["seeds"].map(lambda x: number(x, ",.0f")),

@@ -31,6 +31,15 @@ def picture(figure: "Figure") -> Any:
     return Image(style.render(figure, "png", dpi=100))
 
 
+def published() -> Any:
+    """What the README says of the published run of `full`: the answer, and the verdict on each claim."""
+    from IPython.display import Markdown
+
+    from lib import readme
+
+    return Markdown(readme.quoted("answer"))
+
+
 def evaluation_sets(run: Run) -> pd.DataFrame:
     """One row an evaluated set: how many questions, queries and candidates, and how parallel it is."""
     rows = []
