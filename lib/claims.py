@@ -327,6 +327,8 @@ def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
     )
     if not len(found):
         return REPRODUCED, f"no overlap found{without}", numbers
+    worst = exact if len(exact) else found
+    between = wording.joined(dict.fromkeys(f"{r.train} and {r.dataset}" for r in worst.itertuples()))
     if not len(exact):
-        return PARTLY, f"near copies only{without}", numbers
-    return NOT, f"exact copies{without}", numbers
+        return PARTLY, f"no exact copy; near copies between {between}{without}", numbers
+    return NOT, f"exact copies between {between}{without}", numbers

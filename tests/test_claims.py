@@ -119,7 +119,8 @@ def test_zero_shot_is_judged_for_languages_absent_from_training_too():
 )
 def test_leaks(found, match, verdict):
     rows = [("xquad-r", "mlqa-r", "question", match, found, 100, "")]
-    assert claims.separate(evidence(overlap=rows))[0] == verdict
+    judged, reason, _ = claims.separate(evidence(overlap=rows))
+    assert judged == verdict and ("copies between xquad-r and mlqa-r" in reason) == (found > 0)
     assert claims.unseen(evidence(overlap=[("a", "b", "paragraph", match, found, 100, "")]))[0] == verdict
 
 
