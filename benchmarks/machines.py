@@ -22,6 +22,8 @@ def main() -> None:
     run = config.load("full")
     cells.adopt_published(run)
     made = [Cell(run.config.encoder, "mlqa-r", strategy, alpha, 0) for strategy, alpha in STRATEGIES]
+    if own := [cell.id for cell in made if not cells.is_published(run, cell)]:
+        raise SystemExit(f"not as published: {', '.join(own)}; remove results/full/cells first")
     before = {cell: (cells.record(run, cell)["made"]["device"], scores(run, cell)) for cell in made}
     own = {"HYBRID_RESULTS": paths.results() / AGAIN, "HYBRID_STORE": paths.store() / AGAIN}
     os.environ.update({name: str(folder) for name, folder in own.items()})

@@ -81,21 +81,27 @@ def who_is_hurt(run: Run) -> Figure:
 
 def least_biased(found: dict[Task, pd.DataFrame]) -> str:
     """The finding of the panel: by how many measures each strategy is the best, or about equal to it."""
-    best = {
-        task: [name for measure in SHOWN for name in _leaders(rows[rows["measure"] == measure], measure)]
-        for task, rows in found.items()
-    }
+    best = best_by_measure(found)
     said = f"Least biased, ties included, by {len(SHOWN)} measures"
     if len(best) > findings.FEW:
-        together = [name for names in best.values() for name in names]
-        return f"{said} in {len(best)} pairs of sets: {_times(together)} of {len(SHOWN) * len(best)}"
-    return f"{said}: {'; '.join(f'on {findings.place(task, found)} {_times(names)}' for task, names in best.items())}"
+        together = [names for each in best.values() for names in each]
+        return f"{said} in {findings.counted(found)}: {_times(together)} of {len(together)}"
+    return f"{said}: {'; '.join(f'on {findings.place(task, found)} {_times(each)}' for task, each in best.items())}"
 
 
-def _times(names: list[str]) -> str:
-    """How often each strategy is named."""
-    counts = pd.Series(names).value_counts(sort=False).reindex(style.STRATEGIES).dropna().astype(int)
-    return wording.joined(f"{style.name(name)} in {count}" for name, count in counts.items())
+def best_by_measure(found: dict[Task, pd.DataFrame]) -> dict[Task, list[list[str]]]:
+    """Of each task, and each measure that it has, the strategies that are the least biased or about equal to that."""
+    parts = {task: [rows[rows["measure"] == measure] for measure in SHOWN] for task, rows in found.items()}
+    return {
+        task: [_leaders(part, measure) for part, measure in zip(each, SHOWN, strict=True) if len(part)]
+        for task, each in parts.items()
+    }
+
+
+def _times(best: list[list[str]]) -> str:
+    """How often each strategy is among the best."""
+    names = [name for each in best for name in each]
+    return wording.joined(f"{style.name(n)} in {names.count(n)}" for n in style.STRATEGIES if n in names)
 
 
 def hardest(found: dict[Task, pd.DataFrame]) -> str:

@@ -43,7 +43,7 @@ def alpha_curve(run: Run) -> Figure:
         for setting in best:
             best[setting][task] = _highest(means[setting])
         where = f"{style.name(task[1])}, trained on {style.name(task[0])}"
-        axes.set(title=f"{where}:\nmultilingual highest at {_alphas(best['multilingual'][task])}")
+        axes.set(title=f"{where}\nhighest multilingual mAP: α = {', '.join(best['multilingual'][task])}")
         axes.set_xlabel("monolingual mAP")
         axes.margins(0.15)
         middle, reach = np.mean(axes.get_ylim()), max(np.ptp(axes.get_ylim()) / 2, effects.MARGIN)
@@ -51,7 +51,7 @@ def alpha_curve(run: Run) -> Figure:
         axes.grid()
     for axes in grid[:, 0]:
         axes.set_ylabel("multilingual mAP")
-    said = f"monolingual mAP is highest at {_at(best['monolingual'])}, multilingual mAP at {_at(best['multilingual'])}"
+    said = f"monolingual mAP is highest at {_at(best['monolingual'])}; multilingual mAP at {_at(best['multilingual'])}"
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
     note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
     style.frame(figure, run, tables.source(run), f"The price of α: {said}", note)
@@ -92,8 +92,10 @@ def forest(run: Run) -> Figure:
         lowest.tick_params(labelbottom=True)
     note = (
         f"95% intervals over {_drawn(table)}; filled where they exclude 0. Grey band: within .01 mAP, which was called "
-        "equivalent before the runs. Arrow: beyond the axis."
+        "equivalent before the runs."
     )
+    if table["low"].min() < reach[0] or table["high"].max() > reach[1]:
+        note += " Arrow: beyond the axis."
     style.frame(figure, run, tables.source(run), _forest_finding(table), note)
     return figure
 
@@ -236,7 +238,7 @@ def _at(highest: dict[Task, list[str]]) -> str:
         return ", ".join(f"{alphas} on {wording.joined(those)}" for alphas, those in places.items())
     times = sorted(Counter(alpha for best in highest.values() for alpha in best).items())
     counted = wording.joined(f"{alpha} in {count}" for alpha, count in times)
-    return f"α = {counted} of {len(highest)} pairs of sets, ties included"
+    return f"α = {counted} of {findings.counted(highest)}, ties included"
 
 
 def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:
@@ -263,7 +265,7 @@ def _forest_finding(table: pd.DataFrame) -> str:
             first, *others = (f"{how} {{}} in {count}" for how, count in times.items())
             said.append(wording.joined([first.format(baseline), *(part.format("it") for part in others)]))
         if times:
-            ends = dict.fromkeys(wording.number(value, sign=True) for value in rows["difference"].iloc[[0, -1]])
+            ends = dict.fromkeys(wording.difference(value) for value in rows["difference"].iloc[[0, -1]])
             said[-1] += f" ({' to '.join(ends)})"
     if not said:
         return "Hybrid was not compared in the pool of all languages with the two strategies that it is made of"

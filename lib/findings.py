@@ -3,7 +3,7 @@
 Values within a tolerance of each other are called about equal: .002 mAP, 1% of a rank distance.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -70,6 +70,11 @@ def leaders(values: Values, lowest: bool = False, equal: Callable[[float], float
     return [name for name, value in values.items() if abs(value - best) <= equal(best) + 1e-12]
 
 
+def counted(found: Collection[Task]) -> str:
+    """``4 pairs of sets``; ``4 sets`` where nothing was trained."""
+    return f"{len(found)} {'pairs of ' * any(train != 'none' for train, _ in found)}sets"
+
+
 def leading(what: str, found: Mapping[Task, Values], show: Callable[[float], str], lowest: bool = False) -> str:
     """Which strategies are best in each task: ``What is highest with hybrid batches on A (.56) and B (.47)``.
 
@@ -84,7 +89,7 @@ def leading(what: str, found: Mapping[Task, Values], show: Callable[[float], str
     extreme = "lowest" if lowest else "highest"
     if len(found) > FEW:
         counts = wording.joined(f"{_with(names)} in {len(places)}" for names, places in groups.items())
-        return f"{what} is {extreme} {counts} of {len(found)} pairs of sets"
+        return f"{what} is {extreme} {counts} of {counted(found)}"
     parts = [f"{_with(names)} on {wording.joined(places)}" for names, places in groups.items()]
     return f"{what} is {extreme} {'; '.join(parts)}"
 
@@ -128,7 +133,7 @@ def language_pairs(table: pd.DataFrame) -> str:
     what = (" cross-lingual pairs", " single languages")
     if len(across) > FEW:
         sides = [_wins(list(side.values()), words) for side, words in zip((across, within), what, strict=True)]
-        return f"Hybrid batches beat x-x-mono in {wording.joined(sides)}, over {len(across)} pairs of sets"
+        return f"Hybrid batches beat x-x-mono in {wording.joined(sides)}, over {counted(across)}"
     sentences = []
     for task in across:
         pairs, single = what if not sentences else ("", "")
@@ -200,7 +205,7 @@ def losses(log: pd.DataFrame) -> str:
         for train, by in ends.items()
     ]
     said = f"The loss falls in {fell} of {trainings} trainings"
-    return f"{said}; it ends {'; '.join(shown)}" if len(ends) <= FEW else f"{said}, on each of {len(ends)} sets"
+    return f"{said}; it ends {'; '.join(shown)}" if len(ends) <= FEW else f"{said} on {len(ends)} sets"
 
 
 def few(steps: int) -> int:
@@ -277,8 +282,9 @@ def _wins(differences: list[np.ndarray], what: str) -> str:
     """How many differences are above 0, and their mean; of several tasks from the lowest mean to the highest."""
     means = sorted(each.mean() for each in differences)
     whole = np.concatenate(differences)
-    ends = dict.fromkeys(wording.number(mean, sign=True) for mean in (means[0], means[-1]))
-    return f"{(whole > 0).sum()} of {len(whole)}{what} ({' to '.join(ends)})"
+    ends = dict.fromkeys(wording.difference(mean) for mean in (means[0], means[-1]))
+    said = f"means {' to '.join(ends)}" if len(means) > 1 else next(iter(ends))
+    return f"{(whole > 0).sum()} of {len(whole)}{what} ({said})"
 
 
 def _change(before: float, after: list[float]) -> str:

@@ -215,9 +215,13 @@ def intervals(
             colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
             axes.plot(np.clip([row["low"], row["high"]], *reach), [y, y], color=colour, linewidth=1.6)
             marker = ">" if row[column] > reach[1] else "<" if row[column] < reach[0] else style.MARKERS[name]
-            look = {"marker": marker, "facecolor": colour if sure else "white", "edgecolor": colour, "clip_on": False}
-            axes.scatter(np.clip(row[column], *reach), y, s=34, zorder=3, **look)
-            text = wording.number(row[column], sign=True)
+            look = {"edgecolor": colour, "clip_on": False, "zorder": 3}
+            face = colour if sure else "white"
+            axes.scatter(np.clip(row[column], *reach), y, s=34, marker=marker, facecolor=face, **look)
+            for cut, end, arrow in ((row["low"] < reach[0], reach[0], "<"), (row["high"] > reach[1], reach[1], ">")):
+                if cut and marker != arrow:  # the interval goes on, though its middle is inside
+                    axes.scatter(end, y, s=12, marker=arrow, facecolor=colour, **look)
+            text = wording.difference(row[column])
             axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
     axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)

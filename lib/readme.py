@@ -1,13 +1,17 @@
 """What the project's README quotes from published runs: the answer, from `full`, and the main table, from `default`."""
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from lib import artifacts, effects, figures_bias, findings, grid, paths, runs, shift, style, tables, wording
+from lib import artifacts, bias, effects, figures_bias, findings, grid, paths, runs, shift, style, tables, wording
 from lib.config import Run
 
 Text = Callable[[Run, str], str]
+CLOSE = 0.001  # mAP: an interval that ends nearer to 0 is named
+signed = partial(wording.number, sign=True)
 BEGIN, END = "<!-- {}: written by run_all.sh --publish -->", "<!-- end of {} -->"
 MEANING = (
     "D is how much more hybrid batches lose than a baseline does, in multilingual mAP, from held-out questions of "
@@ -63,16 +67,21 @@ def answer(run: Run, digest: str) -> str:
         "|---|---|---|---:|---|---|---|---:|",
     ]
     for row in rows.itertuples():
-        away = f"{row.away:+.3f} [{row.away_low:+.3f}, {row.away_high:+.3f}]"
-        numbers = f"{row.home:+.3f} | {away} | {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        away = f"{signed(row.away)} [{signed(row.away_low)}, {signed(row.away_high)}]"
+        numbers = f"{signed(row.home)} | {away} | {signed(row.value)} [{signed(row.low)}, {signed(row.high)}]"
         lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
     claims = tables.read(run, "claims.csv").fillna("")
-    judged = [f"{wording.verdicts(claims)}.", "", "| | claim | verdict | why |", "|---|---|---|---|"]
+    judged = [
+        f"{wording.verdicts(claims)}. S is ours, RQ the question above.",
+        "",
+        "| | claim | verdict | why |",
+        "|---|---|---|---|",
+    ]
     judged += [f"| {row.id} | {row.claim} | {row.verdict} | {row.reason} |" for row in claims.itertuples()]
     made, planned = len(tables.made_cells(run)), len(grid.plan(run.config))
     rest = f", {made} of {planned} planned" if made < planned else ""
     source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`{rest}."
-    told = [near_and_far(rows), *beside(run)]
+    told = [near_and_far(rows), *beside(run, rows)]
     return "\n".join([*lines, "", *(f"- {text}" for text in told), "", *judged, "", source])
 
 
@@ -108,10 +117,26 @@ def outcome(rows: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-def beside(run: Run) -> list[str]:
-    """What a reader of the answer has to know with it: who has nothing to lose, who is least biased, and how far one
-    gets without any training; a text each."""
-    return [text for text in (nothing_to_lose(run), least_biased(run), without_training(run)) if text]
+def beside(run: Run, rows: pd.DataFrame) -> list[str]:
+    """What a reader of the answer has to know with it, a text each; ``rows`` are those of `compared`."""
+    found = (close_calls(rows), nothing_to_lose(run), least_biased(run), without_training(run))
+    return [text for text in found if text]
+
+
+def close_calls(rows: pd.DataFrame) -> str:
+    """The comparisons on MLQA-R whose interval ends next to 0."""
+    ends = []
+    for row in rows.itertuples():
+        end = min(row.away_low, row.away_high, key=abs)
+        if abs(end) < CLOSE:
+            shown = f"{end:+.4f}".replace("0.", ".", 1).replace("-", "−")
+            ends.append(f"that against {row.baseline} after training on {style.name(row.train)} ends at {shown}")
+    if not ends:
+        return ""
+    them = "them" if len(ends) > 1 else "it"
+    return (
+        f"By a hair: of the intervals on MLQA-R itself {wording.joined(ends)}; other seeds could take {them} across 0."
+    )
 
 
 def nothing_to_lose(run: Run) -> str:
@@ -120,22 +145,34 @@ def nothing_to_lose(run: Run) -> str:
     gains = table[(table["quantity"] == shift.GAIN_IN) & (table["languages"] == effects.ALL) & (table["high"] < 0)]
     gains = gains[(gains["setting"] == "multilingual") & (gains["dataset"] == "mlqa-r")]
     said = []
-    for strategy, rows in gains.groupby("strategy", sort=False):
-        where = wording.joined(
-            f"{wording.number(r.value, True)} after {style.name(r.train)}" for r in rows.itertuples()
-        )
+    for strategy, rows in gains[gains["strategy"].isin(shift.BASELINES)].groupby("strategy", sort=False):
+        where = wording.joined(f"{wording.difference(r.value)} on {style.name(r.train)}" for r in rows.itertuples())
         said.append(
-            f"{strategy} has no gain to lose: on held-out questions of its own training set it is below no fine-tuning "
-            f"({where}). That hybrid loses more than it says little against hybrid."
+            f"{strategy} has no gain to lose, so D against it says little: it is below no fine-tuning on held-out "
+            f"questions of its own training set already (multilingual mAP {where})."
         )
     return " ".join(said)
 
 
 def least_biased(run: Run) -> str:
-    """The finding on language bias (see `lib.figures_bias`)."""
+    """How often hybrid is the least biased, and how often less biased than x-x-mono (see `lib.figures_bias`)."""
     table = findings.chosen(tables.read(run, "bias.csv.gz"))
     found = {task: findings.of_task(table, task) for task in findings.tasks(table)}
-    return f"{figures_bias.least_biased(found)}." if found else ""
+    best = [names for each in figures_bias.best_by_measure(found).values() for names in each]
+    if not best or not {"hybrid", "x-x-mono"} <= set(table["strategy"]):
+        return ""
+    shown = pd.concat(found.values())
+    shown = shown[shown["measure"].isin(figures_bias.SHOWN)]
+    means = shown.groupby(["measure", "train", "dataset", "strategy"])["value"].mean().unstack()
+    means = means[["hybrid", "x-x-mono"]].dropna()
+    lower = means.index.get_level_values("measure").isin(bias.LOWER_IS_BETTER)
+    less = (means["hybrid"] - means["x-x-mono"]) * np.where(lower, -1, 1) > 0
+    often = {name: sum(name in names for names in best) for name in style.STRATEGIES}
+    counts = wording.joined(f"{style.name(name)} in {count}" for name, count in often.items() if count)
+    return (
+        f"Language bias, by {len(figures_bias.SHOWN)} measures after each training, {len(best)} cases: least biased, "
+        f"or about equal to that, is {counts}; hybrid is less biased than x-x-mono in {less.sum()} of {len(less)}."
+    )
 
 
 def without_training(run: Run) -> str:
@@ -149,11 +186,12 @@ def without_training(run: Run) -> str:
         wanted = [(grid.NONE, "all queries"), (grid.NONE, "centred"), (train, "all queries")]
         if all((dataset, *key) in means.index for key in wanted):
             before, centred, hybrid = (wording.number(means[dataset, *key]) for key in wanted)
-            said.append(f"from {before} to {centred} on {style.name(dataset)} (hybrid: {hybrid})")
+            beside = f"hybrid, trained on {style.name(train)}: {hybrid}"
+            said.append(f"from {before} to {centred} on {style.name(dataset)} ({beside})")
     if not said:
         return ""
     return (
-        "Without any training: subtracting each language's mean vector lifts multilingual mAP of the encoder as it is "
+        "Without any training: subtracting each language's mean vector takes multilingual mAP of the encoder as it is "
         f"{wording.joined(said)}. The means are those of the test's own texts, and the language of each text has to be "
         "known; notebook 04 shows it for every strategy."
     )

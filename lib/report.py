@@ -151,7 +151,7 @@ def _judged(run: Run) -> dict[str, Any]:
         "said": style.capital(verdict),
         "meaning": f"{readme.outcome(rows)} {readme.MEANING}" if len(rows) else _elsewhere(run),
         "answer": sheets.answer(rows) if len(rows) else None,
-        "beside": readme.beside(run),
+        "told": readme.beside(run, rows),
         "rests": f"{asked['reason']}; {asked['caveat']}",
         "counted": f"{wording.verdicts(claims)}.",
         "claims": [claim | {"mark": VERDICTS[claim["verdict"]][1]} for claim in claims.to_dict("records")],

@@ -77,7 +77,10 @@ def banner(run: Run) -> str:
 
 
 def train(run: Run) -> pd.DataFrame:
-    """Train the models of all cells that are not finished; returns one row a training, and writes the log."""
+    """Train the models of all cells that are not finished; returns one row a training, and writes the log.
+
+    Of cells that share a training the first one; if that one is finished, the others train when they are evaluated.
+    """
     rows = []
     for cell in grid.trainings(cells.of(run)):
         log = pd.DataFrame(cells.training_log(run, cell)["steps"])

@@ -89,13 +89,20 @@ def turning(said: str, rows: pd.DataFrame) -> str:
     others = rows.drop(below.index)
     if said == "mixed":
         ends = wording.joined(_end(row) for row in below.itertuples())
-        each = "each of those below it" if len(below) > 1 else "the one below it"
-        return f"It would be mixed no longer if {each} reached 0 ({ends}), or if the other {len(others)} came below 0."
+        every = "every interval that is now below 0" if len(below) > 1 else "the one interval that is now below 0"
+        rest = f"the other {len(others)} came" if len(others) > 1 else "the other one came"
+        return f"It would be mixed no longer if {every} reached 0 ({ends}), or if {rest} below 0."
     if said == "yes":
         nearest = below.loc[[below["high"].idxmax()]]
         return f"It would be yes no longer if one interval reached 0; {_end(next(nearest.itertuples()))}, the nearest."
     nearest = others.loc[[others["high"].idxmin()]]
-    return f"It would be mixed if one interval came below 0; {_end(next(nearest.itertuples()))}, the nearest."
+    word = "mixed" if len(rows) > 1 else "yes"
+    text = f"It would be {word} if one interval came below 0; {_end(next(nearest.itertuples()))}, the nearest."
+    return (
+        text
+        if said == "no"
+        else f"{text} It would be no if those that are inconclusive came inside the margin or above 0."
+    )
 
 
 def _end(row: Any) -> str:

@@ -17,10 +17,13 @@ ROBUST = {
 
 def number(value: float, sign: bool = False) -> str:
     """A share of 1 with three decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
-    if abs(value) < 0.0005:
-        return ".000"  # neither sign would say anything
     text = f"{value:+.3f}" if sign else f"{value:.3f}"
     return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
+
+
+def difference(value: float) -> str:
+    """A difference, with its sign unless it is 0 to three decimals; the ends of intervals keep theirs, which counts."""
+    return number(value, sign=abs(value) >= 0.0005).removeprefix("−" if abs(value) < 0.0005 else "")
 
 
 def standing(low: float, high: float) -> str:

@@ -81,14 +81,28 @@ def test_what_would_overturn_the_answer_is_what_changes_its_word():
     below, far_below, above, wide = (-0.02, -0.01), (-0.2, -0.1), (0.01, 0.02), (-0.05, 0.03)
     said = shift.turning(*judged(x_y=below, en_en=far_below, x_x=above, x_x_mono=wide))
     assert said == (
-        "It would be mixed no longer if each of those below it reached 0 (that against x-y (near) ends at -0.010 and "
-        "that against en-en (near) ends at -0.100), or if the other 2 came below 0."
+        "It would be mixed no longer if every interval that is now below 0 reached 0 (that against x-y (near) ends at "
+        "-0.010 and that against en-en (near) ends at -0.100), or if the other 2 came below 0."
     )
     one = judged(x_y=(-0.02, 0.001), en_en=far_below, x_x=above, x_x_mono=wide)
-    assert one[0] == "mixed" and "if the one below it reached 0 (that against en-en" in shift.turning(*one)
+    assert one[
+        0
+    ] == "mixed" and "if the one interval that is now below 0 reached 0 (that against en-en" in shift.turning(*one)
     none = judged(x_y=(-0.02, 0.001), en_en=(-0.2, 0.1), x_x=above, x_x_mono=wide)
     assert none[0] == "inconclusive"
-    assert shift.turning(*none).endswith("came below 0; that against x-y (near) ends at +0.001, the nearest.")
+    assert "mixed if one interval came below 0; that against x-y (near) ends at +0.001, the nearest." in shift.turning(
+        *none
+    )
+    assert shift.turning(*none).endswith(
+        "It would be no if those that are inconclusive came inside the margin or above 0."
+    )
+    two = judged(x_y=below, x_x=above)
+    assert two[0] == "mixed" and shift.turning(*two).endswith(", or if the other one came below 0.")
+    alone = judged(x_x=above)
+    assert alone[0] == "no"
+    assert shift.turning(*alone) == (
+        "It would be yes if one interval came below 0; that against x-x (near) ends at +0.020, the nearest."
+    )
     every = judged(x_y=below, en_en=far_below)
     assert every[0] == "yes" and "that against x-y (near) ends at -0.010, the nearest" in shift.turning(*every)
 

@@ -12,12 +12,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
 from matplotlib.text import Text
 from PIL import Image
 
 from lib import (
+    cells,
     config,
     data,
     figures,
@@ -27,6 +30,7 @@ from lib import (
     grid,
     parallel,
     paths,
+    runs,
     shift,
     style,
     tables,
@@ -195,10 +199,10 @@ def test_of_many_pairs_of_sets_titles_say_in_how_many(run):
     table.loc[better, "value"] += 0.05
     tables.save(run, "metrics_by_language.csv.gz", table)
     assert finding(run, "languages") == (
-        "Hybrid batches beat x-x-mono in 18 of 24 cross-lingual pairs (−.020 to +.030) and "
-        "9 of 12 single languages (−.020 to +.030), over 4 pairs of sets"
+        "Hybrid batches beat x-x-mono in 18 of 24 cross-lingual pairs (means −.020 to +.030) and "
+        "9 of 12 single languages (means −.020 to +.030), over 4 pairs of sets"
     )
-    assert finding(run, "loss") == "The loss falls in 9 of 9 trainings, on each of 3 sets"
+    assert finding(run, "loss") == "The loss falls in 9 of 9 trainings on 3 sets"
 
 
 def test_the_price_of_alpha_is_said_by_place_and_of_many_by_number():
@@ -210,7 +214,12 @@ def test_the_price_of_alpha_is_said_by_place_and_of_many_by_number():
     assert say(dict.fromkeys(found, ["1"])) == "α = 1 everywhere"
 
 
-def test_a_training_that_two_cells_share_is_in_the_log_once(run):
+def test_sets_are_not_pairs_where_nothing_was_trained():
+    assert findings.counted([("none", "a"), ("none", "b"), ("none", "c")]) == "3 sets"
+    assert findings.counted([("a", "b"), ("b", "a")]) == "2 pairs of sets"
+
+
+def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
     """Cells on a large set alone have the models of others."""
     whole = config.load("full").config
     trained = [cell for cell in grid.plan(whole) if cell.train != grid.NONE]
@@ -219,6 +228,11 @@ def test_a_training_that_two_cells_share_is_in_the_log_once(run):
     assert not any(cell.on for cell in found)
     alone = [cell for cell in trained if cell.on]
     assert grid.trainings(alone) == alone
+    one, twin = next(cell for cell in trained if replace(cell, on="") == replace(alone[0], on="")), alone[0]
+    step = {"step": 1, "epoch": 0, "loss": 1.0, "kind": "", "avoided": 0, "languages": "en>en:4"}
+    monkeypatch.setattr(cells, "of", lambda run: [grid.Cell("e5-small-q4"), one, twin])
+    monkeypatch.setattr(cells, "training_log", lambda run, cell: {"steps": [step]})
+    assert len(runs.train(run)) == len(tables.read(run, "training_log.csv")) == 1
 
 
 def test_shares_after_several_trainings_of_the_same_test_are_a_range():
@@ -297,6 +311,13 @@ def test_where_one_strategy_stands_to_another_follows_from_interval_and_margin(i
     assert wording.standing(*interval) == how
 
 
+def shape(marker: MarkerStyle | PathCollection) -> list[list[float]]:
+    """The corners of a marker, as it is or as it was drawn."""
+    if isinstance(marker, PathCollection):
+        return marker.get_paths()[0].vertices.round(6).tolist()
+    return marker.get_path().transformed(marker.get_transform()).vertices.round(6).tolist()
+
+
 def differences(*rows: tuple[str, str, float]) -> pd.DataFrame:
     """Effects in the multilingual setting: training set, baseline, and a difference known to within .004."""
     table = pd.DataFrame(rows, columns=["train", "baseline", "difference"])
@@ -345,14 +366,22 @@ def test_the_forest_names_settings_and_sets_beside_panels_that_are_there(run, fi
     axes = next(axes for axes in drawn(pd.concat([table, far])).axes if "+.500" in texts(axes))
     ends = axes.get_xlim()
     assert -0.02 < ends[0] < 0 and 0.03 < ends[1] < 0.05  # the scale is that of the strategies hybrid is made of
-    assert [float(mark.get_offsets()[0, 0]) for mark in axes.collections] == pytest.approx([ends[1], 0.02])
+    far_away, near = axes.collections
+    assert [float(mark.get_offsets()[0, 0]) for mark in (far_away, near)] == pytest.approx([ends[1], 0.02])
+    assert shape(far_away) == shape(MarkerStyle(">")) and shape(near) == shape(MarkerStyle(style.MARKERS["x-y"]))
+    long = table[table["dataset"] == "mlqa-r"].assign(baseline="en-en", high=0.6)
+    axes = next(axes for axes in drawn(pd.concat([table, long])).axes if len(axes.collections) == 3)
+    assert [shape(mark) for mark in axes.collections[:2]] == [
+        shape(MarkerStyle(m)) for m in (style.MARKERS["en-en"], ">")
+    ]
     assert "of its own training set alone" in style.title(drawn(table[table["dataset"] == "xquad-r-heldout"]))
 
 
 def test_numbers_are_written_as_in_the_paper():
     assert [wording.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
     assert [wording.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
-    assert [wording.number(value, sign=True) for value in (0.0004, -0.0004, 0.0006)] == [".000", ".000", "+.001"]
+    values = (0.0004, -0.0004, 0.0006, -0.0006, 0.012)
+    assert [wording.difference(value) for value in values] == [".000", ".000", "+.001", "−.001", "+.012"]
 
 
 def test_every_strategy_has_a_colour_and_a_marker_of_its_own():

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import browser
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic
@@ -33,6 +34,7 @@ from lib import (
     wording,
     workers,
 )
+from lib.sampling import ALPHA
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000
@@ -295,6 +297,81 @@ def test_a_shift_of_few_seeds_and_baselines_says_so():
     assert readme.near_and_far(found).endswith("Not run yet: far against en-en, x-x and x-x-mono.")
 
 
+def test_intervals_that_end_next_to_0_are_named():
+    _, found = readme.compared(pd.DataFrame(shifted("xquad-r", NEAR, 5)))
+    assert readme.close_calls(found) == ""
+    close = [("x-y", (-0.2, -0.1), (-0.02, -0.0004)), ("x-x-mono", (0.1, 0.2), (0.0005, 0.02))]
+    _, found = readme.compared(pd.DataFrame(shifted("xquad-r", close, 5)))
+    assert readme.close_calls(found) == (
+        "By a hair: of the intervals on MLQA-R itself that against x-y after training on XQuAD-R ends at −.0004 and "
+        "that against x-x-mono after training on XQuAD-R ends at +.0005; other seeds could take them across 0."
+    )
+
+
+def test_a_baseline_without_a_gain_is_named_and_hybrid_is_not(own_folders):
+    run = config.load("full")
+    gains = [
+        ("x-x", "xquad-r", -0.1),
+        ("x-x", "parallel-docs", 0.1),
+        ("x-y", "xquad-r", 0.2),
+        ("hybrid-0.5", "xquad-r", -0.1),
+    ]
+    rows = [
+        {"train": train, "dataset": "mlqa-r", "setting": setting, "languages": "all", "strategy": strategy,
+         "quantity": shift.GAIN_IN, "value": value, "low": value - 0.01, "high": value + 0.01}
+        for strategy, train, value in gains for setting in ("monolingual", "multilingual")
+    ]  # fmt: skip
+    tables.save(run, "domain_shift.csv", pd.DataFrame(rows, columns=shift.COLUMNS))
+    assert readme.nothing_to_lose(run) == (
+        "x-x has no gain to lose, so D against it says little: it is below no fine-tuning on held-out questions of its "
+        "own training set already (multilingual mAP −.100 on XQuAD-R)."
+    )
+    tables.save(run, "domain_shift.csv", pd.DataFrame(rows[2:6], columns=shift.COLUMNS))
+    assert readme.nothing_to_lose(run) == ""
+
+
+def test_what_centring_does_without_training_stands_beside_hybrid(own_folders):
+    run = config.load("full")
+    cell = {"encoder": "e5-small-q4", "metric": "map", "setting": "multilingual", "n": 9}
+    rows = [
+        cell | {"variant": variant, "train": train, "strategy": strategy, "alpha": alpha, "seed": 0, "value": value,
+                "dataset": dataset, "pool": dataset}
+        for dataset, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
+        for variant, train, strategy, alpha, value in (
+            ("all queries", "none", "none", np.nan, 0.3), ("centred", "none", "none", np.nan, 0.2),
+            ("all queries", other, "hybrid", 0.5, 0.45), ("all queries", other, "hybrid", 0.25, 0.9),
+            ("all queries", "parallel-docs", "hybrid", 0.5, 0.9),
+        )
+    ]  # fmt: skip
+    tables.save(run, "metrics_variants.csv", pd.DataFrame(rows)[["variant", *tables.KEYS, *tables.VALUES]])
+    assert (
+        "takes multilingual mAP of the encoder as it is from .300 to .200 on MLQA-R (hybrid, trained on XQuAD-R: .450) "
+        "and from .300 to .200 on XQuAD-R (hybrid, trained on MLQA-R: .450)." in readme.without_training(run)
+    )
+    tables.save(run, "metrics_variants.csv", pd.DataFrame(rows[2:5])[["variant", *tables.KEYS, *tables.VALUES]])
+    assert readme.without_training(run) == ""
+
+
+def test_the_readme_counts_by_how_many_measures_hybrid_is_less_biased(own_folders):
+    run = config.load("full")
+    values = {"x-x-mono": {"rank_distance": 400, "awrf": 0.90}, "x-y": {"rank_distance": 300, "awrf": 0.95},
+              "hybrid": {"rank_distance": 302, "awrf": 0.89}}  # fmt: skip
+    rows = [
+        {"encoder": "e5-small-q4", "train": train, "strategy": strategy, "alpha": ALPHA.get(strategy, 0.5), "seed": 0,
+         "dataset": "mlqa-r", "measure": measure, "value": value}
+        for train in ("xquad-r", "parallel-docs")
+        for strategy, found in values.items()
+        for measure, value in found.items()
+    ]  # fmt: skip
+    tables.save(run, "bias.csv.gz", pd.DataFrame(rows))
+    assert readme.least_biased(run) == (
+        "Language bias, by 7 measures after each training, 4 cases: least biased, or about equal to that, is x-y in 4 "
+        "and hybrid in 2; hybrid is less biased than x-x-mono in 2 of 4."
+    )
+    tables.save(run, "bias.csv.gz", pd.DataFrame(rows).query("strategy == 'x-y'"))
+    assert readme.least_biased(run) == ""
+
+
 @pytest.mark.real_data
 def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")
@@ -307,7 +384,7 @@ def test_the_answer_of_full_is_that_of_the_readme(full):
     assert_exact(page, "D [95% interval]", rows["value"], "+.3f")
     lines = [line for line in readme.answer(full, "").splitlines() if line.startswith(("| near", "| far"))]
     for row, line in zip(page.itertuples(index=False), lines, strict=True):
-        cells = [text.replace("−", "-") for text, _ in row]
+        cells = [text.replace("0.", ".") for text, _ in row]
         assert f"| {' | '.join(cells)} |" == line
 
 
