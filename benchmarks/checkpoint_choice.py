@@ -39,8 +39,8 @@ def main() -> None:
 
 
 def scores(run: Run, cell: Cell) -> dict[str, Any]:
-    """mAP in each setting and multilingual rank distance, by test set."""
-    found = {}
+    """mAP in each setting and multilingual rank distance, by test set; and on which device the cell was made."""
+    found: dict[str, Any] = {"device": cells.record(run, cell)["made"]["device"]}
     for dataset, ranks in cells.ranks(run, cell).groupby("dataset", observed=True):
         table = metrics.macro(metrics.by_language(metrics.units(ranks))).set_index(["metric", "setting"])["value"]
         found[str(dataset)] = table["map"].to_dict() | {"rank distance": table["rank_distance", "multilingual"]}
