@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from lib import artifacts, claims, effects, leaks, ledger, shift, tables
+from lib import artifacts, claims, effects, leaks, ledger, shift, tables, verdicts
 from lib.config import Run
 
 TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
-RULES = ("tables", "metrics", "effects", "shift", "stats", "leaks", "ledger", "claims")
+RULES = ("tables", "metrics", "effects", "shift", "stats", "leaks", "ledger", "verdicts", "claims")
 SEAL = "evidence.json"
 
 
@@ -25,7 +25,7 @@ def write(run: Run) -> None:
     }
     metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv")
     made["claims.csv"] = claims.table(
-        claims.Evidence(run, metrics, log, made["effects.csv"], made["domain_shift.csv"], made["overlap.csv"])
+        verdicts.Evidence(run, metrics, log, made["effects.csv"], made["domain_shift.csv"], made["overlap.csv"])
     )
     for name, table in made.items():
         tables.save(run, name, table)

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import claims, effects, findings, ledger, panels, shift, style, tables, wording
+from lib import effects, findings, ledger, panels, shift, style, tables, verdicts, wording
 from lib.config import Run
 from lib.findings import Task
 from lib.metrics import SETTINGS
 
 VERDICTS = {
-    claims.REPRODUCED: ("#0072B2", "●"), "yes": ("#0072B2", "●"),
-    claims.PARTLY: ("#E69F00", "◐"), "mixed": ("#E69F00", "◐"), "inconclusive": ("#E69F00", "◐"),
-    claims.NOT: ("#B00000", "○"), "no": ("#B00000", "○"),
-    claims.NOT_RUN: (style.GREY, "–"),
+    verdicts.REPRODUCED: ("#0072B2", "●"), "yes": ("#0072B2", "●"),
+    verdicts.PARTLY: ("#E69F00", "◐"), "mixed": ("#E69F00", "◐"), "inconclusive": ("#E69F00", "◐"),
+    verdicts.NOT: ("#B00000", "○"), "no": ("#B00000", "○"),
+    verdicts.NOT_RUN: (style.GREY, "–"),
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def alpha_curve(run: Run) -> Figure:
             place = {"xytext": (6, -11 if rises else 5), "textcoords": "offset points"}
             axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
         for setting in best:
-            best[setting][task] = _highest(means[setting])
+            best[setting][task] = findings.leaders({f"{alpha:g}": value for alpha, value in means[setting].items()})
         where = f"{style.name(task[1])}, trained on {style.name(task[0])}"
         axes.set(title=f"{where}\nhighest multilingual mAP: α = {', '.join(best['multilingual'][task])}")
         axes.set_xlabel("monolingual mAP")
@@ -216,11 +216,6 @@ def _drawn(table: pd.DataFrame) -> str:
     if not single.any():
         return "questions and seeds"
     return "questions alone" if single.all() else "questions and seeds (of 1 seed: questions alone)"
-
-
-def _highest(values: pd.Series) -> list[str]:
-    """The alphas with the highest mAP, and those about equal to it."""
-    return findings.leaders({f"{alpha:g}": value for alpha, value in values.items()})
 
 
 def _alphas(highest: list[str]) -> str:

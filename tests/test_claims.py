@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import claims, config, data, effects, ledger, paths, shift, tables
-from lib.claims import NOT, NOT_RUN, PARTLY, REPRODUCED
+from lib import claims, config, data, effects, ledger, paths, shift, tables, verdicts
+from lib.verdicts import NOT, NOT_RUN, PARTLY, REPRODUCED
 
 TASKS = (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
 
@@ -18,8 +18,8 @@ def effect(train, dataset, baseline, difference, width=0.004, setting="multiling
     return row | {"low": difference - width, "high": difference + width} | more
 
 
-def evidence(rows=(), shifts=(), overlap=(), metrics=None, log=None, profile="full") -> claims.Evidence:
-    return claims.Evidence(
+def evidence(rows=(), shifts=(), overlap=(), metrics=None, log=None, profile="full") -> verdicts.Evidence:
+    return verdicts.Evidence(
         config.load(profile),
         pd.DataFrame(columns=["dataset", "metric", "setting"]) if metrics is None else metrics,
         pd.DataFrame(columns=["strategy", "alpha", "kind", "languages"]) if log is None else log,
@@ -44,7 +44,7 @@ def evidence(rows=(), shifts=(), overlap=(), metrics=None, log=None, profile="fu
 def test_best_means_better_than_both_on_both(differences, verdict):
     pairs = [(task, b) for task in TASKS for b in ("x-x-mono", "x-y")]
     rows = [effect(*task, b, d) for (task, b), d in zip(pairs, differences, strict=False)]
-    found, _, numbers = claims.best_multilingual(evidence(rows))
+    found, _, numbers = verdicts.best_multilingual(evidence(rows))
     assert found == verdict
     assert not rows or "[" in numbers
 
@@ -52,16 +52,16 @@ def test_best_means_better_than_both_on_both(differences, verdict):
 def test_after_training_on_the_papers_data_the_claims_are_judged_on_that():
     rows = [effect("mmarco", dataset, b, 0.02) for _, dataset in TASKS for b in ("x-x-mono", "x-y")]
     other = [effect(*task, b, -0.02) for task in TASKS for b in ("x-x-mono", "x-y")]
-    assert claims.best_multilingual(evidence(rows))[:2] == (REPRODUCED, "of 4 comparisons: 4 better")
-    assert claims.best_multilingual(evidence(rows + other))[0] == REPRODUCED
-    assert claims.best_multilingual(evidence(other))[0] == NOT
+    assert verdicts.best_multilingual(evidence(rows))[:2] == (REPRODUCED, "of 4 comparisons: 4 better")
+    assert verdicts.best_multilingual(evidence(rows + other))[0] == REPRODUCED
+    assert verdicts.best_multilingual(evidence(other))[0] == NOT
     parted = [
         effect("mmarco", dataset, b, 0.2) | {"languages": languages}
         for _, dataset in TASKS
         for b in ("none", "x-x-mono", "x-y")
         for languages in (effects.ALL, effects.SEEN, effects.UNSEEN)
     ]
-    assert claims.zero_shot(evidence(parted))[:2] == (REPRODUCED, "of 12 comparisons: 12 better")
+    assert verdicts.zero_shot(evidence(parted))[:2] == (REPRODUCED, "of 12 comparisons: 12 better")
 
 
 def test_best_and_no_worse_are_two_tests():
@@ -69,10 +69,10 @@ def test_best_and_no_worse_are_two_tests():
     rows = [effect(*task, "x-x-mono", 0.0, setting="monolingual") for task in TASKS]
     rows += [effect(*task, "x-y", -0.002, setting="cross-lingual") for task in TASKS]
     rows += [effect(*task, b, 0.0) for task in TASKS for b in ("x-x-mono", "x-y")]
-    assert claims.best_multilingual(evidence(rows))[0] == NOT
-    assert claims.no_worse_than_the_specialist(evidence(rows))[0] == REPRODUCED
+    assert verdicts.best_multilingual(evidence(rows))[0] == NOT
+    assert verdicts.no_worse_than_the_specialist(evidence(rows))[0] == REPRODUCED
     rows[0]["low"] = -0.02
-    assert claims.no_worse_than_the_specialist(evidence(rows))[0] == PARTLY
+    assert verdicts.no_worse_than_the_specialist(evidence(rows))[0] == PARTLY
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def test_substantially_is_above_ten_percent_with_the_lower_end(lows, verdict):
         effect(*task, "x-x-mono", -50, metric="rank_distance", relative=low + 0.05, relative_low=low, relative_high=0.4)
         for task, low in zip(TASKS, lows, strict=True)
     ]
-    assert claims.less_bias(evidence(rows))[0] == verdict
+    assert verdicts.less_bias(evidence(rows))[0] == verdict
 
 
 def test_claims_on_encoders_that_did_not_run_say_so_and_name_the_one_that_did():
     settings = ("monolingual", "cross-lingual", "multilingual")
     rows = [effect(*task, b, 0.02, setting=s) for task in TASKS for b in ("x-x-mono", "x-y") for s in settings]
-    verdict, reason, _ = claims.best_with_both_encoders(evidence(rows))
+    verdict, reason, _ = verdicts.best_with_both_encoders(evidence(rows))
     assert verdict == NOT_RUN and "e5-small-q4 did: reproduced" in reason
-    assert claims.best_with_both_encoders(evidence())[1] == "XLM-R and LaBSE did not run"
+    assert verdicts.best_with_both_encoders(evidence())[1] == "XLM-R and LaBSE did not run"
 
 
 def test_zero_shot_is_judged_for_languages_absent_from_training_too():
@@ -103,15 +103,15 @@ def test_zero_shot_is_judged_for_languages_absent_from_training_too():
         for baseline in ("none", "x-x-mono", "x-y")
     ]
     rows.append(effect(*TASKS[1], "none", -0.03, setting="monolingual"))
-    verdict, reason, numbers = claims.zero_shot(evidence(rows))
+    verdict, reason, numbers = verdicts.zero_shot(evidence(rows))
     assert (verdict, reason) == (
         REPRODUCED,
         "of 9 comparisons: 9 better",
     )  # those over all languages do not count twice
     assert numbers.endswith("xquad-r -> mlqa-r, monolingual, against none: -0.030 [-0.034, -0.026], 5 seeds")
     rows[-2] = effect(*TASKS[0], "x-y", 0.0) | {"languages": effects.UNSEEN}
-    assert claims.zero_shot(evidence(rows))[:2] == (PARTLY, "of 9 comparisons: 8 better, 1 equivalent")
-    assert claims.zero_shot(evidence(rows[:3]))[:2] == (PARTLY, "of 9 comparisons: 3 better, 6 not run")
+    assert verdicts.zero_shot(evidence(rows))[:2] == (PARTLY, "of 9 comparisons: 8 better, 1 equivalent")
+    assert verdicts.zero_shot(evidence(rows[:3]))[:2] == (PARTLY, "of 9 comparisons: 3 better, 6 not run")
 
 
 @pytest.mark.parametrize(
@@ -119,19 +119,19 @@ def test_zero_shot_is_judged_for_languages_absent_from_training_too():
 )
 def test_leaks(found, match, verdict):
     rows = [("xquad-r", "mlqa-r", "question", match, found, 100, "")]
-    judged, reason, _ = claims.separate(evidence(overlap=rows))
+    judged, reason, _ = verdicts.separate(evidence(overlap=rows))
     assert judged == verdict and ("copies between xquad-r and mlqa-r" in reason) == (found > 0)
     within = [("a", "a-heldout", "question", match, found, 100, "")]
-    assert ("copies within a" in claims.separate(evidence(overlap=within))[1]) == (found > 0)
-    assert claims.unseen(evidence(overlap=[("a", "b", "paragraph", match, found, 100, "")]))[0] == verdict
+    assert ("copies within a" in verdicts.separate(evidence(overlap=within))[1]) == (found > 0)
+    assert verdicts.unseen(evidence(overlap=[("a", "b", "paragraph", match, found, 100, "")]))[0] == verdict
 
 
 @pytest.mark.parametrize(("of", "said"), [("miracl-mini", ""), ("mlqa-r", "; miracl-mini not checked")])
 def test_a_set_of_miracl_that_was_not_compared_is_named(of, said):
     rows = [("xquad-r", of, "question", "exact", 0, 100, "")]
     with_miracl = evidence(overlap=rows, metrics=pd.DataFrame({"dataset": ["xquad-r", "miracl-mini"]}))
-    assert claims.separate(with_miracl)[1] == f"no overlap found{said}"
-    assert claims.separate(evidence())[0] == NOT_RUN
+    assert verdicts.separate(with_miracl)[1] == f"no overlap found{said}"
+    assert verdicts.separate(evidence())[0] == NOT_RUN
 
 
 @pytest.mark.parametrize(
@@ -145,24 +145,24 @@ def test_a_set_of_miracl_that_was_not_compared_is_named(of, said):
 )
 def test_batches_are_judged_by_their_log(kinds, languages, verdict):
     log = pd.DataFrame({"strategy": "hybrid", "alpha": 0.5, "kind": kinds, "languages": languages})
-    assert claims.batches(evidence(log=log))[0] == verdict
+    assert verdicts.batches(evidence(log=log))[0] == verdict
 
 
 def test_coverage_names_a_small_pool():
     def scored(*names: str) -> pd.DataFrame:
         return pd.DataFrame({"dataset": names, "metric": "map", "setting": "monolingual"})
 
-    assert claims.coverage(evidence(metrics=scored("xquad-r", "mlqa-r", "miracl-mini")))[0] == PARTLY
-    assert claims.coverage(evidence(metrics=scored("xquad-r", "mlqa-r", "miracl-dev")))[0] == REPRODUCED
-    assert claims.coverage(evidence(metrics=scored("xquad-r")))[0] == NOT_RUN
+    assert verdicts.coverage(evidence(metrics=scored("xquad-r", "mlqa-r", "miracl-mini")))[0] == PARTLY
+    assert verdicts.coverage(evidence(metrics=scored("xquad-r", "mlqa-r", "miracl-dev")))[0] == REPRODUCED
+    assert verdicts.coverage(evidence(metrics=scored("xquad-r")))[0] == NOT_RUN
 
 
 @pytest.mark.parametrize(
     ("counts", "judge", "verdict"),
     [
-        ({"xquad-r": 3, "mlqa-r": 3}, claims.reported, REPRODUCED),
-        ({"xquad-r": 3, "mlqa-r": 2}, claims.reported, NOT_RUN),
-        ({"xquad-r": 3}, claims.reported, NOT_RUN),
+        ({"xquad-r": 3, "mlqa-r": 3}, verdicts.reported, REPRODUCED),
+        ({"xquad-r": 3, "mlqa-r": 2}, verdicts.reported, NOT_RUN),
+        ({"xquad-r": 3}, verdicts.reported, NOT_RUN),
     ],
 )
 def test_what_is_reported_is_counted_in_the_tables(counts, judge, verdict):
@@ -187,13 +187,13 @@ def test_retrieval_settings_are_counted_in_the_table(own_folders, languages, ver
                 ] * 2
     columns = [*tables.KEYS, "query_language", "passage_language", *tables.VALUES]
     tables.save(run, "metrics_by_language.csv.gz", pd.DataFrame(rows, columns=columns))
-    assert claims.settings(evidence())[0] == verdict
+    assert verdicts.settings(evidence())[0] == verdict
 
 
 @pytest.mark.real_data
 def test_the_languages_of_both_sets_are_counted_in_their_files(real_data, monkeypatch):
     scored = evidence(metrics=pd.DataFrame({"dataset": ["xquad-r", "mlqa-r"]}))
-    verdict, _, numbers = claims.parallel_data(scored)
+    verdict, _, numbers = verdicts.parallel_data(scored)
     assert verdict == REPRODUCED
     assert numbers == (
         "xquad-r: 11 languages, questions in 11: 1190; mlqa-r: 7 languages, questions in 2: 65, 3: 263, 4: 820"
@@ -203,8 +203,8 @@ def test_the_languages_of_both_sets_are_counted_in_their_files(real_data, monkey
     for part in short.values():
         part.query_rows[0, 1:] = -1  # a question in one language alone
     monkeypatch.setattr(data, "evaluation_set", lambda name, *_: short[name])
-    assert claims.parallel_data(scored)[0] == NOT
-    assert claims.parallel_data(evidence())[0] == NOT_RUN
+    assert verdicts.parallel_data(scored)[0] == NOT
+    assert verdicts.parallel_data(evidence())[0] == NOT_RUN
 
 
 @pytest.mark.real_data
@@ -218,10 +218,10 @@ def test_one_number_changed_in_the_published_tables_changes_the_verdict_that_res
     names = ("effects", "domain_shift", "overlap", "metrics", "training_log")
     read = {name: tables.read(run, f"{name}.csv") for name in names}
 
-    def verdicts(**changed: pd.DataFrame) -> dict[str, str]:
+    def judged(**changed: pd.DataFrame) -> dict[str, str]:
         found = read | changed
         parts = (found[name] for name in ("metrics", "training_log", "effects", "domain_shift", "overlap"))
-        return claims.table(claims.Evidence(run, *parts)).set_index("id")["verdict"].to_dict()
+        return claims.table(verdicts.Evidence(run, *parts)).set_index("id")["verdict"].to_dict()
 
     def moved(name: str, rows: str, column: str, value: float) -> set[str]:
         """The claims whose verdict another number in one place changes."""
@@ -229,10 +229,10 @@ def test_one_number_changed_in_the_published_tables_changes_the_verdict_that_res
         place = table.query(rows).index
         assert len(place) == 1
         table.loc[place, column] = value
-        after = verdicts(**{name: table})
+        after = judged(**{name: table})
         return {id_ for id_, verdict in before.items() if after[id_] != verdict}
 
-    before = verdicts()
+    before = judged()
     published = tables.read(run, "claims.csv").set_index("id")["verdict"].to_dict()
     assert before == published
     near = "train == 'xquad-r' and dataset == 'mlqa-r' and baseline == 'x-x-mono' and strategy == 'hybrid-0.5' and "
@@ -240,19 +240,19 @@ def test_one_number_changed_in_the_published_tables_changes_the_verdict_that_res
     assert moved("effects", f"{near} and metric == 'rank_distance'", "relative_low", -0.01) == {"10"}
     better = read["effects"].copy()
     against = better.query(
-        "baseline in ['none', 'x-x-mono', 'x-y'] and train in @claims.BENCHMARKS and strategy == 'hybrid-0.5'"
+        "baseline in ['none', 'x-x-mono', 'x-y'] and train in @verdicts.BENCHMARKS and strategy == 'hybrid-0.5'"
     )
     better.loc[against.index, "low"] = 0.001
-    assert verdicts(effects=better) == before | dict.fromkeys(["8", "11", "S"], REPRODUCED)
+    assert judged(effects=better) == before | dict.fromkeys(["8", "11", "S"], REPRODUCED)
     log = read["training_log"].copy()
     log.loc[log.query("strategy == 'hybrid' and kind == 'mono'").index[0], "languages"] = "ar>de:32"
-    assert verdicts(training_log=log)["1"] == NOT
+    assert judged(training_log=log)["1"] == NOT
     first = read["overlap"].query("unit == 'question' and match == 'exact'").index[0]
     assert {*moved("overlap", f"index == {first}", "found", 3)} == {"4", "5"}
     shifted = read["domain_shift"].copy()
     asked = shifted.query("quantity == @shift.DIFFERENCE and dataset == 'mlqa-r' and setting == 'multilingual'")
     shifted.loc[asked.index, ["low", "high"]] = [-0.02, -0.01]
-    assert verdicts(domain_shift=shifted) == before | {"RQ": "yes"}
+    assert judged(domain_shift=shifted) == before | {"RQ": "yes"}
 
 
 def test_every_claim_of_the_list_has_a_judge_and_every_judge_a_rule():

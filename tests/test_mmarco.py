@@ -20,7 +20,6 @@ from lib import __main__ as main
 from lib import (
     cells,
     checks,
-    claims,
     config,
     data,
     encoders,
@@ -32,6 +31,7 @@ from lib import (
     tables,
     training,
     validation,
+    verdicts,
 )
 from lib.errors import UserError
 from lib.sampling import LanguageBatchSampler, Pairs, Strategy
@@ -325,15 +325,15 @@ def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, re
     run = make_cells(tiny_paper)
     said = capsys.readouterr().out
     assert 0 < said.index("GPU hours") < said.index("GPU memory") < said.index("mmarco_hybrid-0.5_seed0")
-    verdicts = runs.judge(run).set_index("id")
+    judged = runs.judge(run).set_index("id")
     table = tables.read(run, "metrics.csv")
     assert set(zip(table["train"], table["strategy"], strict=True)) == {
         ("none", "none"), ("mmarco", "x-x-mono"), ("mmarco", "x-y"), ("mmarco", "hybrid")
     }  # fmt: skip
     by_set = table[table["metric"] == "map"].groupby(["dataset", "train"])["setting"].nunique()
     assert by_set.to_dict() == {(name, train): 3 for name in ("xquad-r", "mlqa-r") for train in ("none", "mmarco")}
-    assert "of 4 comparisons: " in verdicts.loc["8", "reason"] and "of 12 comparisons: " in verdicts.loc["11", "reason"]
-    assert set(verdicts.loc[["1", "6", "7"], "verdict"]) == {claims.REPRODUCED}
+    assert "of 4 comparisons: " in judged.loc["8", "reason"] and "of 12 comparisons: " in judged.loc["11", "reason"]
+    assert set(judged.loc[["1", "6", "7"], "verdict"]) == {verdicts.REPRODUCED}
 
 
 @pytest.mark.real_data

@@ -19,7 +19,6 @@ import synthetic
 from lib import (
     artifacts,
     cells,
-    claims,
     config,
     evidence,
     gallery,
@@ -31,6 +30,7 @@ from lib import (
     shift,
     style,
     tables,
+    verdicts,
     wording,
     workers,
 )
@@ -219,7 +219,7 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(run):
     assert said in " ".join(words(e) for e in parsed(run).iter("p"))
     results, method = said.split("; of its ")
     for part, found in ((results, own[-4:]), (method, own[:-4])):
-        for verdict in (claims.REPRODUCED, claims.PARTLY, claims.NOT_RUN):
+        for verdict in (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT_RUN):
             count = (found["verdict"] == verdict).sum()
             assert (f"{count} {verdict}" in part) == (count > 0)
         assert ("(provisional)" in part) == found["reason"].str.contains("provisional").any()
