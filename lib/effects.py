@@ -17,7 +17,7 @@ from lib.grid import NONE
 
 MARGIN, RELATIVE_MARGIN = 0.01, 0.05
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
-AT_HOME, AWAY = 0, 1  # groups of questions in `lib.stats.estimate`: held-out ones of the training set, and others
+OWN, OTHERS = 0, 1  # groups of questions in `lib.stats.estimate`: held-out ones of the training set, or other sets'
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 HYBRID = "hybrid-0.5"
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"
@@ -121,7 +121,7 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
     against = other(found, key, baseline)
     if against is None or not (seeds := common_seeds([one, against])):
         return
-    group = AT_HOME if key.dataset.endswith("-heldout") else AWAY  # as in `lib.shift`: equal differences, equal ends
+    group = OWN if key.dataset.endswith("-heldout") else OTHERS  # as in `lib.shift`: equal differences, equal ends
     for languages, units in language_groups(run, key.train, one):
         a, b = one.at(seeds, units), against.at(seeds, units)
         sure = stats.interval(a - b, group)

@@ -129,7 +129,7 @@ def close_calls(rows: pd.DataFrame) -> str:
     for row in rows.itertuples():
         end = min(row.away_low, row.away_high, key=abs)
         if abs(end) < CLOSE:
-            shown = f"{end:+.4f}".replace("0.", ".", 1).replace("-", "−")
+            shown = wording.number(end, sign=True, places=4)
             ends.append(f"that against {row.baseline} after training on {style.name(row.train)} ends at {shown}")
     if not ends:
         return ""
@@ -167,11 +167,10 @@ def least_biased(run: Run) -> str:
     means = means[["hybrid", "x-x-mono"]].dropna()
     lower = means.index.get_level_values("measure").isin(bias.LOWER_IS_BETTER)
     less = (means["hybrid"] - means["x-x-mono"]) * np.where(lower, -1, 1) > 0
-    often = {name: sum(name in names for names in best) for name in style.STRATEGIES}
-    counts = wording.joined(f"{style.name(name)} in {count}" for name, count in often.items() if count)
     return (
         f"Language bias, by {len(figures_bias.SHOWN)} measures after each training, {len(best)} cases: least biased, "
-        f"or about equal to that, is {counts}; hybrid is less biased than x-x-mono in {less.sum()} of {len(less)}."
+        f"or about equal to that, is {figures_bias.times(best)}; hybrid is less biased than x-x-mono in {less.sum()} "
+        f"of {len(less)}."
     )
 
 

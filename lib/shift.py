@@ -135,7 +135,7 @@ def _quantities(run: Run, found: dict[Key, Scores], key: Key) -> list[dict]:
     seeds, rows = mine[1].seeds, []
     gained = stats.estimate(mine[0].at(seeds) - before[0].at(seeds))
     for languages, units in language_groups(run, key.train, mine[1]):
-        kept = stats.estimate(mine[1].at(seeds, units) - before[1].at(seeds, units), effects.AWAY)
+        kept = stats.estimate(mine[1].at(seeds, units) - before[1].at(seeds, units), effects.OTHERS)
         found = {GAIN_IN: gained, GAIN_OUT: kept, LOSS: gained - kept}
         rows += [_row(key, languages, "", name, value, mine, seeds) for name, value in found.items()]
     return rows
@@ -147,14 +147,14 @@ def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> 
         return []
     rows, at_home = [], stats.estimate(mine[0].at(seeds) - others[0].at(seeds))
     for languages, units in language_groups(run, key.train, mine[1]):
-        away = stats.estimate(mine[1].at(seeds, units) - others[1].at(seeds, units), effects.AWAY)
+        away = stats.estimate(mine[1].at(seeds, units) - others[1].at(seeds, units), effects.OTHERS)
         found = {DIFFERENCE: at_home - away, AT_HOME: at_home, AWAY: away}
         rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in found.items()]
     for unit in mine[0].units if key.setting == "multilingual" else ():
         if unit in mine[1].units:
             place_in, place_out = [mine[0].units.index(unit)], [mine[1].units.index(unit)]
             inside = stats.estimate(mine[0].at(seeds, place_in) - others[0].at(seeds, place_in))
-            outside = stats.estimate(mine[1].at(seeds, place_out) - others[1].at(seeds, place_out), effects.AWAY)
+            outside = stats.estimate(mine[1].at(seeds, place_out) - others[1].at(seeds, place_out), effects.OTHERS)
             rows.append(_row(key, unit[0], baseline, DIFFERENCE, inside - outside, mine, seeds))
     return rows
 

@@ -15,9 +15,9 @@ ROBUST = {
 }
 
 
-def number(value: float, sign: bool = False) -> str:
-    """A share of 1 with three decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
-    text = f"{value:+.3f}" if sign else f"{value:.3f}"
+def number(value: float, sign: bool = False, places: int = 3) -> str:
+    """A share of 1 with ``places`` decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
+    text = f"{value:{'+' if sign else ''}.{places}f}"
     return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
 
 
