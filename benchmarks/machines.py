@@ -13,11 +13,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import measured
-from benchmarks.checkpoint_choice import scores
+from benchmarks.checkpoint_choice import STRATEGIES, scores
 from lib import cells, config, paths
 from lib.grid import Cell
 
-STRATEGIES = (("x-x-mono", None), ("x-y", None), ("hybrid", 0.5))
 AGAIN = "again"
 
 
@@ -25,8 +24,8 @@ def main() -> None:
     run = config.load("full")
     cells.adopt_published(run)
     made = [Cell(run.config.encoder, "mlqa-r", strategy, alpha, 0) for strategy, alpha in STRATEGIES]
-    if own := [cell.id for cell in made if not cells.is_published(run, cell)]:
-        raise SystemExit(f"not as published: {', '.join(own)}; remove results/full/cells first")
+    if other := [cell.id for cell in made if not cells.is_published(run, cell)]:
+        raise SystemExit(f"not as published: {', '.join(other)}; remove results/full/cells first")
     before = {cell: scores(run, cell) for cell in made}
     own = {"HYBRID_RESULTS": paths.results() / AGAIN, "HYBRID_STORE": paths.store() / AGAIN}
     os.environ.update({name: str(folder) for name, folder in own.items()})

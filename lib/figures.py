@@ -17,7 +17,6 @@ from lib.config import Run
 from lib.grid import LARGE, evaluated
 
 FIRST_BATCHES = 24
-COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no fine-tuning
 ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
 
 
@@ -115,7 +114,7 @@ def map_by_setting(run: Run) -> Figure:
     table = tables.read(run, "metrics.csv")
     shown = findings.chosen(table[table["metric"] == "map"])
     settings = [name for name in metrics.SETTINGS if name in set(shown["setting"])]
-    groups = {task: (findings.of_task(shown, task), _paper("map", task[1])) for task in findings.tasks(shown)}
+    groups = {task: (own, _paper("map", task[1])) for task, own in findings.by_task(shown).items()}
     rows = {task: panels.marks(own, paper) for task, (own, paper) in groups.items()}
     heights = [0.9 + 0.185 * len(r) for r in rows.values()]
     figure = style.new(run, 0.9 + sum(heights))
@@ -189,8 +188,8 @@ def top10_languages(run: Run) -> Figure:
     """Which languages fill the top 10 of each query language; the last row is the pool's own share."""
     table = findings.chosen(tables.read(run, "top10_languages.csv"))
     present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
-    names = [name for name in present if name in COMPARED] or present[: len(COMPARED)]
-    parts = {task: findings.of_task(table, task) for task in findings.tasks(table)}
+    names = [name for name in present if name in findings.COMPARED] or present[: len(findings.COMPARED)]
+    parts = findings.by_task(table)
     heights = [0.85 + 0.17 * (part["query_language"].nunique() + 1) for part in parts.values()]
     figure = style.new(run, 1.0 + sum(heights))
     for part, rows in zip(panels.parts(figure, list(parts), heights), parts.values(), strict=True):

@@ -22,14 +22,13 @@ SHOWN = {
     "share_distance": "top 10\nfrom pool ↓",
 }
 RANKS = ("rank_distance",)  # the others lie between 0 and 1, or -1 and 1
-COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # those of the paper, and no fine-tuning
 
 
 @style.house()
 def bias_panel(run: Run) -> Figure:
     """Each measure's value for each strategy, on the same rankings."""
     table = findings.chosen(tables.read(run, "bias.csv.gz"))
-    found = {task: findings.of_task(table, task) for task in findings.tasks(table)}
+    found = findings.by_task(table)
     names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
     heights = [1.0 + 0.2 * len(names)] * len(found)
     figure = style.new(run, 0.9 + sum(heights))
@@ -53,8 +52,8 @@ def bias_panel(run: Run) -> Figure:
 def who_is_hurt(run: Run) -> Figure:
     """The median rank at which queries of a language (rows) find the right answer in another (columns)."""
     table = findings.chosen(bias_views.who_is_hurt(run))
-    names = [name for name in COMPARED if name in set(table["strategy"])]
-    found = {task: findings.of_task(table, task) for task in findings.tasks(table)}
+    names = [name for name in findings.COMPARED if name in set(table["strategy"])]
+    found = findings.by_task(table)
     heights = [1.0 + 0.17 * rows["query_language"].nunique() for rows in found.values()]
     figure = style.new(run, 0.9 + sum(heights))
     scale = LogNorm(1, max(10, table["rank"].max()))
@@ -106,22 +105,31 @@ def times(best: list[list[str]]) -> str:
 
 def hardest(found: dict[Task, pd.DataFrame]) -> str:
     """The finding on who is hurt: the language pair with the worst median rank, before and after fine-tuning."""
-    parts, ranks = [], {}
-    for task, rows in found.items():
-        present = set(rows["strategy"])
-        after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in present), None)
-        worst = []
-        for name in [name for name in ("none", after) if name in present]:
-            matrix = _matrix(rows[rows["strategy"] == name])
-            query, passage = matrix.stack().idxmax()
-            how = "without fine-tuning" if name == "none" else f"with {name} batches"
-            worst.append(f"{matrix.loc[query, passage]:,.0f} {how} ({passage} for {query} queries)")
-            ranks.setdefault(how, []).append(matrix.loc[query, passage])
-        parts.append(f"on {findings.place(task, found)} {', '.join(worst)}")
+    worst = {task: _worst(rows) for task, rows in found.items()}
     if len(found) > findings.FEW:
-        spans = {how: dict.fromkeys((f"{min(each):,.0f}", f"{max(each):,.0f}")) for how, each in ranks.items()}
-        parts = [", ".join(f"{' to '.join(ends)} {how}" for how, ends in spans.items())]
-    return f"Worst median rank of a passage language: {'; '.join(parts)}"
+        ranks = pd.DataFrame([{how: rank for how, (rank, _) in each.items()} for each in worst.values()])
+        ends = {how: dict.fromkeys((f"{each.min():,.0f}", f"{each.max():,.0f}")) for how, each in ranks.items()}
+        said = ", ".join(f"{' to '.join(both)} {how}" for how, both in ends.items())
+    else:
+        each = {
+            task: ", ".join(f"{rank:,.0f} {how} ({who})" for how, (rank, who) in by_how.items())
+            for task, by_how in worst.items()
+        }
+        said = "; ".join(f"on {findings.place(task, found)} {text}" for task, text in each.items())
+    return f"Worst median rank of a passage language: {said}"
+
+
+def _worst(rows: pd.DataFrame) -> dict[str, tuple[float, str]]:
+    """The worst median rank without fine-tuning and with the strategy that follows it here, each with its languages."""
+    present = set(rows["strategy"])
+    after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in present), None)
+    found = {}
+    for name in [name for name in ("none", after) if name in present]:
+        ranks = _matrix(rows[rows["strategy"] == name]).stack()
+        query, passage = ranks.idxmax()
+        how = "without fine-tuning" if name == "none" else f"with {name} batches"
+        found[how] = (ranks.max(), f"{passage} for {query} queries")
+    return found
 
 
 def _strategies(axes: Axes, measure: str, rows: pd.DataFrame, names: list[str]) -> None:

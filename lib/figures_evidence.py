@@ -218,15 +218,12 @@ def _drawn(table: pd.DataFrame) -> str:
     return "questions alone" if single.all() else "questions and seeds (of 1 seed: questions alone)"
 
 
-def _alphas(highest: list[str]) -> str:
-    return f"α = {wording.joined(highest)}" + (" (about equal)" if len(highest) > 1 else "")
-
-
 def _at(highest: dict[Task, list[str]]) -> str:
     """``α = 1 everywhere``, or each alpha with the tests where it is the best; of many tests with their number."""
     places: dict[str, list[str]] = {}
     for task, best in highest.items():
-        places.setdefault(_alphas(best), []).append(findings.place(task, highest))
+        equal = " (about equal)" if len(best) > 1 else ""
+        places.setdefault(f"α = {wording.joined(best)}{equal}", []).append(findings.place(task, highest))
     if len(places) == 1:
         return f"{next(iter(places))} everywhere"
     if len(highest) <= findings.FEW:

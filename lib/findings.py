@@ -14,6 +14,7 @@ from lib.parallel import LANGUAGES, ParallelSet
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value
 FEW = 2  # tasks that a sentence names one by one; of more it says in how many
+COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # strategies of the paper, and no fine-tuning
 PARTS = ("-heldout", "-new")
 Task = tuple[str, str]  # trained on, scored on
 Values = Mapping[str, float]  # by strategy
@@ -40,6 +41,11 @@ def tasks(table: pd.DataFrame) -> list[Task]:
 def of_task(table: pd.DataFrame, task: Task) -> pd.DataFrame:
     """The rows of a task, and those of no fine-tuning on the same test."""
     return table[(table["dataset"] == task[1]) & table["train"].isin([task[0], "none"])]
+
+
+def by_task(table: pd.DataFrame) -> dict[Task, pd.DataFrame]:
+    """The rows of each task (see `of_task`)."""
+    return {task: of_task(table, task) for task in tasks(table)}
 
 
 def by_strategy(table: pd.DataFrame, value: str = "value") -> dict[str, float]:
@@ -99,7 +105,7 @@ def effectiveness(table: pd.DataFrame) -> str:
     maps = chosen(table[table["metric"] == "map"])
     setting = "multilingual" if "multilingual" in set(maps["setting"]) else "monolingual"
     maps = maps[maps["setting"] == setting]
-    found = {task: by_strategy(of_task(maps, task)) for task in tasks(maps)}
+    found = {task: by_strategy(rows) for task, rows in by_task(maps).items()}
     sentence = leading(f"{setting.capitalize()} mAP", found, wording.number)
     gains = [v - values["none"] for values in found.values() if "none" in values for v in values.values()]
     trained = len(gains) - sum("none" in values for values in found.values())
@@ -113,7 +119,7 @@ def effectiveness(table: pd.DataFrame) -> str:
 def rank_distance(table: pd.DataFrame) -> str:
     """The finding on rank distance, from ``metrics.csv``."""
     ranks = chosen(table[table["metric"] == "rank_distance"])
-    found = {task: by_strategy(of_task(ranks, task)) for task in tasks(ranks)}
+    found = {task: by_strategy(rows) for task, rows in by_task(ranks).items()}
     before = dict.fromkeys(
         f"{values['none']:,.0f} on {style.name(task[1])}"
         for task, values in found.items()

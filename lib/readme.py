@@ -157,7 +157,7 @@ def nothing_to_lose(run: Run) -> str:
 def least_biased(run: Run) -> str:
     """How often hybrid is the least biased, and how often less biased than x-x-mono (see `lib.figures_bias`)."""
     table = findings.chosen(tables.read(run, "bias.csv.gz"))
-    found = {task: findings.of_task(table, task) for task in findings.tasks(table)}
+    found = findings.by_task(table)
     best = [names for each in figures_bias.best_by_measure(found).values() for names in each]
     if not best or not {"hybrid", "x-x-mono"} <= set(table["strategy"]):
         return ""

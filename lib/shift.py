@@ -93,16 +93,14 @@ def turning(said: str, rows: pd.DataFrame) -> str:
         rest = f"the other {len(others)} came" if len(others) > 1 else "the other one came"
         return f"It would be mixed no longer if {every} reached 0 ({ends}), or if {rest} below 0."
     if said == "yes":
-        nearest = below.loc[[below["high"].idxmax()]]
-        return f"It would be yes no longer if one interval reached 0; {_end(next(nearest.itertuples()))}, the nearest."
-    nearest = others.loc[[others["high"].idxmin()]]
+        nearest = max(below.itertuples(), key=lambda row: row.high)
+        return f"It would be yes no longer if one interval reached 0; {_end(nearest)}, the nearest."
+    nearest = min(others.itertuples(), key=lambda row: row.high)
     word = "mixed" if len(rows) > 1 else "yes"
-    text = f"It would be {word} if one interval came below 0; {_end(next(nearest.itertuples()))}, the nearest."
-    return (
-        text
-        if said == "no"
-        else f"{text} It would be no if those that are inconclusive came inside the margin or above 0."
-    )
+    text = f"It would be {word} if one interval came below 0; {_end(nearest)}, the nearest."
+    if said == "inconclusive":
+        text += " It would be no if those that are inconclusive came inside the margin or above 0."
+    return text
 
 
 def _end(row: Any) -> str:

@@ -23,7 +23,7 @@ def number(value: float, sign: bool = False, places: int = 3) -> str:
 
 def difference(value: float) -> str:
     """A difference, with its sign unless it is 0 to three decimals; the ends of intervals keep theirs, which counts."""
-    return number(value, sign=abs(value) >= 0.0005).removeprefix("−" if abs(value) < 0.0005 else "")
+    return number(value, sign=True) if abs(value) >= 0.0005 else number(0)
 
 
 def standing(low: float, high: float) -> str:

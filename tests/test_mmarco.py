@@ -8,7 +8,6 @@ import random
 import shutil
 import sys
 import tarfile
-from dataclasses import replace
 
 import pytest
 import synthetic
@@ -261,16 +260,23 @@ def test_a_negative_never_meets_the_question_that_it_answers():
     assert sum(batch.avoided for batch in batches) > 0
 
 
+@pytest.fixture
+def tiny_paper(home, tmp_path, monkeypatch):
+    """How to make a run of the profile with an encoder of tiny size and a few steps: its overrides."""
+    for name in ("_mmarco", "_trainable"):
+        monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
+    monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
+    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=32", "precision=float32", "seeds=[0]"]
+    return [*changes, f"encoder={tmp_path / 'encoder'}"]
+
+
 @pytest.mark.real_data
-def test_from_the_released_files_to_a_trained_xlm_r(home, real_data, tmp_path, monkeypatch):
+def test_from_the_released_files_to_a_trained_xlm_r(tiny_paper, real_data, tmp_path, monkeypatch):
     import torch
     from sentence_transformers.sentence_transformer import losses
 
-    for name in ("_mmarco", "_trainable"):
-        monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
-    write_transformer("xlm-r", tmp_path / "xlm-r")
-    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=32", "precision=float32"]
-    chosen = replace(config.load("paper", changes).config, encoder=str(tmp_path / "xlm-r"))
+    write_transformer("xlm-r", tmp_path / "encoder")
+    chosen = config.load("paper", tiny_paper).config
     questions = data.training_set("mmarco", chosen.eval)
     assert len(questions.questions) == 72 and questions.languages == list(mmarco.LANGUAGES)
     recipe = training.Recipe(
@@ -290,26 +296,15 @@ def test_from_the_released_files_to_a_trained_xlm_r(home, real_data, tmp_path, m
         return forward(self, features, labels)
 
     monkeypatch.setattr(losses.MultipleNegativesRankingLoss, "forward", record)
-    monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
-    folder = training.train(recipe, tmp_path / "xlm-r", questions)
+    folder = training.train(recipe, tmp_path / "encoder", questions)
     assert seen == [[8, 8, 8]] * 3 + [[8, 8]]  # queries, right and wrong passages; then validation, as in the paper
     log = training.log_of(folder)
     assert log["kept"] == 3
     assert [step["loss"] > 0 for step in log["steps"]] == [True] * 3
-    before, after = encoders.load(tmp_path / "xlm-r", "cpu"), encoders.load(folder / training.MODEL, "cpu")
+    before, after = encoders.load(tmp_path / "encoder", "cpu"), encoders.load(folder / training.MODEL, "cpu")
     assert len(after.tokenizer) == len(before.tokenizer)
     moved = [not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
     assert any(moved)
-
-
-@pytest.fixture
-def tiny_paper(home, tmp_path, monkeypatch):
-    """How to make a run of the profile with an encoder of tiny size and a few steps: its overrides."""
-    for name in ("_mmarco", "_trainable"):
-        monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
-    monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
-    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=32", "precision=float32", "seeds=[0]"]
-    return [*changes, f"encoder={tmp_path / 'encoder'}"]
 
 
 def make_cells(changes: list[str]) -> config.Run:
