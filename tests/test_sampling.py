@@ -252,7 +252,7 @@ def test_the_log_is_what_iterating_yields():
 def test_the_description_says_how_batches_are_made():
     sampler = LanguageBatchSampler(Strategy("x-y"), pairs_of(synthetic.rows(30)), 8, seed=3, processes=2)
     assert sampler.describe() == {
-        "strategy": "x-y", "alpha": 0.0, "batch_size": 8, "processes": 2, "seed": 3,
+        "strategy": "x-y", "alpha": 0.0, "batch_size": 8, "processes": 2, "seed": 3, "version": 2,
         "languages": ["de", "en", "zh"], "questions": 30, "pairs": 270,
     }  # fmt: skip
 
