@@ -22,7 +22,7 @@ SETS = ("xquad-r", "mlqa-r")
 
 
 def development(name: str) -> parallel.ParallelSet:
-    """The development questions of a benchmark, against the sentences that answer them or stand in one language more."""
+    """The development questions of a benchmark, against the sentences that answer them and ten on either side."""
     full = data.evaluation_set(name)
     chosen = full.only((full.questions["split"] == "dev").to_numpy(), f"{name}-dev")
     answers = chosen.qrels["passage"].unique()
@@ -30,7 +30,12 @@ def development(name: str) -> parallel.ParallelSet:
     number = pd.Series(range(len(rows)), index=rows)
     qrels = chosen.qrels.assign(passage=lambda t: t["passage"].map(number)).astype(np.int32)
     return parallel.ParallelSet(
-        chosen.name, chosen.name, chosen.questions, chosen.queries, chosen.passages.loc[rows].reset_index(drop=True), qrels
+        chosen.name,
+        chosen.name,
+        chosen.questions,
+        chosen.queries,
+        chosen.passages.loc[rows].reset_index(drop=True),
+        qrels,
     )
 
 

@@ -149,7 +149,7 @@ def as_dict(config: Config) -> dict[str, Any]:
 
 def _changes(overrides: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    known = {field.name: field for field in fields(Config)}
+    known = {key.name: key for key in fields(Config)}
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key:
@@ -174,7 +174,7 @@ def _checked(values: dict[str, Any], source: str) -> Config:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         if first["type"] == "unexpected_keyword_argument":
-            names = ", ".join(field.name for field in fields(Config))
+            names = ", ".join(key.name for key in fields(Config))
             raise UserError(f"{source}: {key} is not a key; the keys are: {names}") from error
         raise UserError(f"{source}: {key}: {first['msg']} (it is {first['input']!r})") from error
     if problem := _contradiction(config):
@@ -188,10 +188,10 @@ def _checked(values: dict[str, Any], source: str) -> Config:
 
 def _contradiction(config: Config) -> str | None:
     """What is wrong with keys whose values are each possible."""
-    for field in fields(Config):
-        value = getattr(config, field.name)
+    for key in (known.name for known in fields(Config)):
+        value = getattr(config, key)
         if isinstance(value, tuple) and (twice := [x for x in value if value.count(x) > 1]):
-            return f"{field.name}: {twice[0]} occurs twice; name each once"
+            return f"{key}: {twice[0]} occurs twice; name each once"
     if "hybrid" in config.strategies and not config.alphas:
         return "alphas: the strategy hybrid needs at least one, such as alphas=[0.5]"
     if "none" in config.train or not config.train:

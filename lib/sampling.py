@@ -159,8 +159,14 @@ class Strategy:
 
 
 def _make(
-    strategy: Strategy, pairs: Pairs, processes: int, version: int,
-    dataset: Any, batch_size: int, seed: int = 0, **ignored: Any,
+    strategy: Strategy,
+    pairs: Pairs,
+    processes: int,
+    version: int,
+    dataset: Any,
+    batch_size: int,
+    seed: int = 0,
+    **ignored: Any,
 ) -> "LanguageBatchSampler":
     """The trainer's call. A module's function, not a closure: the trainer saves its arguments with each checkpoint."""
     if len(dataset) != len(pairs.anchor):

@@ -71,9 +71,12 @@ class UseM(InputModule):
         self.norm = nn.LayerNorm(1280, layer_norm_eps)
         self.pooled = nn.Linear(1280, 512)
         self.dense = nn.ModuleList(
-            nn.Linear(inputs, outputs, bias=False) for inputs, outputs in ((512, 320), (320, 320), (320, 512), (512, 512))
+            nn.Linear(inputs, outputs, bias=False)
+            for inputs, outputs in ((512, 320), (320, 320), (320, 512), (512, 512))
         )
-        self.skip = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in ((512, 320), (320, 512)))
+        self.skip = nn.ModuleList(
+            nn.Linear(inputs, outputs, bias=False) for inputs, outputs in ((512, 320), (320, 512))
+        )
         self.embedding.weight.requires_grad_(False)
 
     @property
@@ -190,9 +193,10 @@ license: apache-2.0
 
 # use-m
 
-universal-sentence-encoder-multilingual 3, as the Python package {PACKAGE} {VERSION} carries it in 6 bits, as an ordinary
-SentenceTransformer: 512 dimensions, cosine similarity, no prompts. Its first module is `UseM` of the hybrid-batches
-suite, so that `SentenceTransformer(folder)` needs that suite's `lib` on the path, and `trust_remote_code=True` to take its module from there.
+universal-sentence-encoder-multilingual 3, as the Python package {PACKAGE} {VERSION}
+carries it in 6 bits, as an ordinary SentenceTransformer: 512 dimensions, cosine similarity, no prompts. Its first
+module is `UseM` of the hybrid-batches suite: `SentenceTransformer(folder, trust_remote_code=True)` takes it from that
+suite's `lib`, which has to be on the path.
 """
 
 
