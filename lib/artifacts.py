@@ -46,8 +46,18 @@ def is_as(path: Path, digest: str | None) -> bool:
 
 
 def code(names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of modules of ``lib``, by name: what is kept with a result that other code could give otherwise."""
-    return {name: file_digest(paths.ROOT / "lib" / f"{name}.py") for name in names}
+    """The SHA-256 of packages and modules of ``lib``, by name, such as ``data`` or ``evidence/leaks``.
+
+    It is kept with a result that other code could give otherwise. A package stands for all files in it.
+    """
+    return {name: _source_digest(paths.LIB / name) for name in names}
+
+
+def _source_digest(place: Path) -> str:
+    if not place.is_dir():
+        return file_digest(place.with_name(f"{place.name}.py"))
+    files = sorted(path for path in place.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return digest([[path.relative_to(place).as_posix(), file_digest(path)] for path in files])
 
 
 @contextmanager

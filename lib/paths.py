@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+LIB = ROOT / "lib"
 CONFIGS = ROOT / "configs"
 NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED = ROOT / "published"

@@ -150,9 +150,8 @@ def _marker(run: Run, notebook: Path) -> Path:
 
 def _key(run: Run, notebook: Path) -> str:
     """What a notebook's output depends on: itself, the code, the configuration and the data."""
-    code = [artifacts.file_digest(path) for path in sorted((paths.ROOT / "lib").glob("*.*")) if path.is_file()]
     settings = [run.name, as_dict(run.config), [cells.inputs(cell, run.config) for cell in cells.of(run)]]
-    return artifacts.digest([artifacts.file_digest(notebook), code, settings])
+    return artifacts.digest([artifacts.file_digest(notebook), artifacts.code([""]), settings])
 
 
 def _results(run: Run) -> str | None:

@@ -375,6 +375,6 @@ def test_the_search_for_dangers_finds_them():
     assert dangers("model.eval()\nyaml.safe_load(f)\nrun([c], capture_output=True)\nre.compile(p)") == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "lib").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "lib").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_calls_what_could_run_its_input(path):
     assert dangers(path.read_text(encoding="utf-8")) == []
