@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import artifacts, paths
+from lib.base import paths
+from lib.base import store as artifacts
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,12 @@ from collections import Counter
 
 import pytest
 
-from lib import artifacts, cells, config, data, device, download, facts, grid, paths
+from lib.base import config, device, paths
+from lib.base import store as artifacts
+from lib.data import catalog as data
+from lib.data import download, facts
+from lib.runs import cells
+from lib.runs import plan as grid
 
 EVALUATED = {
     "xquad-r": "4619584922f10f6f", "mlqa-r": "91e4fae57a3d9a99",
