@@ -11,9 +11,11 @@ would be taken for a better choice. About 70 minutes on two cores; what is finis
 from typing import Any
 
 from benchmarks import measured
-from lib import cells, config, metrics
-from lib.config import Run
-from lib.grid import Cell
+from lib.base import config
+from lib.base.config import Run
+from lib.evaluation import metrics
+from lib.runs import cells
+from lib.runs.plan import Cell
 
 STRATEGIES = (("x-x-mono", None), ("x-y", None), ("hybrid", 0.5))
 STEPS = (80, 240)

@@ -8,7 +8,14 @@ on MLQA-R asks all of XQuAD-R, and so these as well. About 20 minutes on two cor
 """
 
 from benchmarks import measured
-from lib import cells, config, data, device, embedding, encoders, grid, metrics, search, training
+from lib.base import config, device
+from lib.data import catalog as data
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import metrics, search
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.training import fit as training
 
 WAYS = {"without": "dropout=0.0", "its own (.1)": "dropout=null"}
 

@@ -10,7 +10,12 @@ import sys
 import numpy as np
 
 from benchmarks import measured
-from lib import cells, config, data, device, embedding, encoders, metrics, search
+from lib.base import config, device
+from lib.data import catalog as data
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import metrics, search
+from lib.runs import cells
 
 
 def main() -> None:

@@ -15,8 +15,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from benchmarks import measured
-from lib import cells, data, embedding, encoders, metrics, search
-from lib.parallel import ParallelSet
+from lib.data import catalog as data
+from lib.data.sets import ParallelSet
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import metrics, search
+from lib.runs import cells
 
 LANGUAGE = "en"
 CHUNK = 119  # queries a call of a peer: rankings of 13,014 passages each as Python dictionaries

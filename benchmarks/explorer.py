@@ -11,7 +11,8 @@ import sys
 import time
 
 from benchmarks import measured
-from lib import explorer_view, runs
+from lib.runs import open as runs
+from lib.show import widgets as explorer_view
 
 QUESTIONS = 30
 

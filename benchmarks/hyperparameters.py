@@ -15,7 +15,16 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import measured
-from lib import artifacts, cells, config, data, embedding, encoders, grid, metrics, parallel, search, training
+from lib.base import config
+from lib.base import store as artifacts
+from lib.data import catalog as data
+from lib.data import sets as parallel
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import metrics, search
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.training import fit as training
 
 RATES = {"use-m": (1e-4, 3e-4, 1e-3), "static": (1e-3, 4e-3, 1.6e-2, 6.4e-2)}
 SETS = ("xquad-r", "mlqa-r")

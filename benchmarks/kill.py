@@ -26,7 +26,8 @@ from typing import Any
 import psutil
 
 from benchmarks import measured
-from lib import artifacts, paths
+from lib.base import paths
+from lib.base import store as artifacts
 
 VOLATILE = ("made", "seal")  # of sealed records: where, and how long it took
 HIDDEN = re.compile(r"(^|/)\.")  # locks, marks of done notebooks, what a killed writer left behind

@@ -14,8 +14,9 @@ import pandas as pd
 
 from benchmarks import measured
 from benchmarks.checkpoint_choice import STRATEGIES, scores
-from lib import cells, config, paths
-from lib.grid import Cell
+from lib.base import config, paths
+from lib.runs import cells
+from lib.runs.plan import Cell
 
 AGAIN = "again"
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib import artifacts, device, paths
+from lib.base import device, paths
+from lib.base import store as artifacts
 
 RESULTS = paths.ROOT / "benchmarks" / "results"
 REPEATS = 5

@@ -19,7 +19,12 @@ import time
 import numpy as np
 
 from benchmarks import measured, scale_page
-from lib import cells, data, embedding, encoders, miracl, paths
+from lib.base import paths
+from lib.data import catalog as data
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import shards as miracl
+from lib.runs import cells
 
 TEXTS = (10_000, 20_000, 50_000, 100_000, 200_000)
 VECTORS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lib import cost
-from lib.cost import Size
+from lib.runs import estimate as cost
+from lib.runs.estimate import Size
 
 TOKENS = 128  # of a passage at most, as in the profiles
 SIZES = {"1 million": 1e6, "MIRACL English, 32.9 million": 32.9e6, "1 billion": 1e9}

@@ -16,8 +16,15 @@ from typing import Any
 
 from benchmarks import measured
 from benchmarks.training import clocked
-from lib import cells, config, data, device, embedding, encoders, probe, search, training, vocabulary
-from lib.sampling import Strategy
+from lib.base import config, device
+from lib.data import catalog as data
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.encoders import vocabulary
+from lib.evaluation import probe, search
+from lib.runs import cells
+from lib.training import fit as training
+from lib.training.sampling import Strategy
 
 WARM, STEPS, TEXTS = 2, 8, 2_000
 KINDS = {

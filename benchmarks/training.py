@@ -20,8 +20,14 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import measured
-from lib import cells, config, data, device, encoders, trainer, training, vocabulary
-from lib.sampling import Pairs, Strategy
+from lib.base import config, device
+from lib.data import catalog as data
+from lib.encoders import load as encoders
+from lib.encoders import vocabulary
+from lib.runs import cells
+from lib.training import fit as training
+from lib.training import trainer
+from lib.training.sampling import Pairs, Strategy
 
 STEPS, TURNS = 5, 5  # of the steps the first warms up
 

@@ -4,8 +4,13 @@ import statistics
 import time
 
 from benchmarks import measured
-from lib import cells, data, device, runs, trainer, training
-from lib.sampling import Pairs, Strategy
+from lib.base import device
+from lib.data import catalog as data
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.training import fit as training
+from lib.training import trainer
+from lib.training.sampling import Pairs, Strategy
 
 REPEATS = 5
 
@@ -14,7 +19,7 @@ def main() -> None:
     import torch
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-    from lib import encoders
+    from lib.encoders import load as encoders
 
     run = runs.open("default")
     questions = data.training_set("mlqa-r", run.config.eval)

@@ -18,10 +18,15 @@ from typing import Any
 
 from benchmarks import measured
 from benchmarks.training import clocked, peak_memory
-from lib import cells, config, data, device, encoders, training, vocabulary
-from lib.config import Config
-from lib.parallel import ParallelSet
-from lib.sampling import Strategy
+from lib.base import config, device
+from lib.base.config import Config
+from lib.data import catalog as data
+from lib.data.sets import ParallelSet
+from lib.encoders import load as encoders
+from lib.encoders import vocabulary
+from lib.runs import cells
+from lib.training import fit as training
+from lib.training.sampling import Strategy
 
 WARM = 3  # steps that are not counted
 STEPS = {"cpu": 8, "cuda": 100}

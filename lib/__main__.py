@@ -11,8 +11,8 @@ import sys
 import time
 from typing import NoReturn
 
-from lib import paths, processes
-from lib.errors import UserError, told
+from lib.base import paths, processes
+from lib.base.errors import UserError, told
 
 USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
 
@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
-    from lib import config
+    from lib.base import config
 
     take = Parser(
         prog="run_all.sh",
@@ -84,7 +84,14 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib import cells, checks, config, cost, plan, printed, runs, suite
+    from lib.base import config
+    from lib.runs import cells
+    from lib.runs import estimate as cost
+    from lib.runs import open as runs
+    from lib.runs import preflight as checks
+    from lib.show import dry_run as plan
+    from lib.show import notebooks as suite
+    from lib.show import printed
 
     started = time.monotonic()
     check_together(asked)
@@ -143,7 +150,8 @@ def check_together(asked: argparse.Namespace) -> None:
 
 def execute(run: object, chosen: list, todo: list) -> None:
     """Execute the notebooks that are to do, and say of each how long it took."""
-    from lib import progress, suite
+    from lib.base import progress
+    from lib.show import notebooks as suite
 
     with suite.kernels(run, len(todo)) as ready:
         for path in chosen:
@@ -158,7 +166,11 @@ def execute(run: object, chosen: list, todo: list) -> None:
 
 def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     """Train and evaluate the cells whose names match, one after the other or by Ray; for a share of a large run."""
-    from lib import cells, checks, cluster, grid, printed, progress
+    from lib.base import progress
+    from lib.runs import cells, cluster
+    from lib.runs import plan as grid
+    from lib.runs import preflight as checks
+    from lib.show import printed
 
     processes.share(run.config.batch_size)
     if processes.rank() == 0:
@@ -183,7 +195,10 @@ def make_cells(run: object, pattern: str, ray: bool = False) -> int:
 
 def mend_tables(run: object) -> None:
     """Write again what is gone, damaged or out of date of the tables of a run whose cells are all finished."""
-    from lib import cells, evidence, runs, tables
+    from lib.evidence import judge as evidence
+    from lib.evidence import tables
+    from lib.runs import cells
+    from lib.runs import open as runs
 
     if not cells.missing(run) and not (tables.current(run) and evidence.current(run)):
         print("tables: some are missing, damaged or out of date: writing them again")
@@ -192,7 +207,12 @@ def mend_tables(run: object) -> None:
 
 def finish(run: object, worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
-    from lib import cells, config, gallery, printed, report, suite, tables
+    from lib.base import config
+    from lib.evidence import tables
+    from lib.figures import gallery
+    from lib.runs import cells
+    from lib.show import notebooks as suite
+    from lib.show import printed, report
 
     if not cells.missing(run) and tables.current(run):
         print(f"\n{printed.text(run, printed.MAIN)}", end="")

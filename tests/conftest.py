@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import paths
+from lib.base import paths
 
 
 @pytest.fixture

@@ -15,8 +15,13 @@ from unittest import mock
 import numpy as np
 import synthetic
 
-from lib import checkpoints, config, encoders, parallel, processes, training, validation
-from lib.sampling import Strategy
+from lib.base import config, processes
+from lib.data import sets as parallel
+from lib.data import squadshifts as validation
+from lib.encoders import load as encoders
+from lib.training import checkpoints
+from lib.training import fit as training
+from lib.training.sampling import Strategy
 
 STRATEGY, SEED, BATCH = Strategy("hybrid", 0.5), 7, 8
 SETTINGS = ["warmup_steps=2", f"batch_size={BATCH}", "steps=13", "dropout=0"]

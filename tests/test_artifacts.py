@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import artifacts, paths
+from lib.base import paths
+from lib.base import store as artifacts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -266,3 +267,22 @@ def test_two_processes_that_want_one_artifact_build_it_once(own_folders):
     assert log.read_text() == "started\n"
     assert len(folders) == 1
     assert (Path(folders.pop().strip()) / "a.txt").read_text() == "whole"
+
+
+# --- code ---
+
+
+def test_the_digest_of_a_package_is_that_of_all_its_files_however_deep(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "LIB", tmp_path)
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "deep" / "rows.tsv").write_text("1\n")
+    (tmp_path / "alone.py").write_text("")
+    before = artifacts.code(["", "data", "alone"])
+    (tmp_path / "data" / "deep" / "rows.tsv").write_text("2\n")
+    (tmp_path / "data" / "__pycache__").mkdir()
+    (tmp_path / "data" / "__pycache__" / "rows.pyc").write_text("compiled")
+    changed = artifacts.code(["", "data", "alone"])
+    assert [name for name in before if changed[name] != before[name]] == ["", "data"]
+    (tmp_path / "data" / "deep" / "rows.tsv").rename(tmp_path / "data" / "rows.tsv")
+    assert artifacts.code(["data"]) != {"data": changed["data"]}
+    assert artifacts.code(["alone"]) == {"alone": artifacts.file_digest(tmp_path / "alone.py")}

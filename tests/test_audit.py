@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import audit, bias, cells, config, grid, metrics
+from lib.base import config
+from lib.evaluation import bias, metrics
+from lib.interop import audit
+from lib.runs import cells
+from lib.runs import plan as grid
 
 LANGUAGES = synthetic.LANGUAGES
 QUESTIONS = 20

@@ -12,7 +12,9 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import cells, data, paths
+from lib.base import paths
+from lib.data import catalog as data
+from lib.runs import cells
 
 LANGUAGES = ("de", "en")
 STEPS = ("steps=2", "batch_size=4", "warmup_steps=1", "strategies=[none,x-x-mono]")

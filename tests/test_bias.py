@@ -12,20 +12,16 @@ from matplotlib.text import Text
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import kruskal, spearmanr
 
-from lib import (
-    bias,
-    bias_views,
-    cells,
-    config,
-    figures_bias,
-    findings,
-    grid,
-    style,
-    synthetic_rankings,
-    tables,
-    workers,
-)
-from lib.synthetic_rankings import GOOD, LANGUAGES, Kind
+from lib.base import config, workers
+from lib.evaluation import bias
+from lib.evaluation import synthetic as synthetic_rankings
+from lib.evaluation.synthetic import GOOD, LANGUAGES, Kind
+from lib.evidence import findings, tables
+from lib.figures import bias as figures_bias
+from lib.figures import style
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.show import bias_views
 
 
 def ranks_table(queries: dict[tuple[int, str], dict[str, int]]) -> pd.DataFrame:

@@ -9,8 +9,13 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, cells, config, grid, printed, tables
-from lib.grid import Cell
+from lib.base import config
+from lib.base import store as artifacts
+from lib.evidence import tables
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.runs.plan import Cell
+from lib.show import printed
 
 # --- names, order, rules ---
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import centring, metrics, parallel, search
+from lib.data import sets as parallel
+from lib.evaluation import centring, metrics, search
 
 LANGUAGES = ("de", "en", "zh")
 

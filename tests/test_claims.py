@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import claims, config, data, effects, ledger, paths, shift, tables, verdicts
-from lib.verdicts import NOT, NOT_RUN, PARTLY, REPRODUCED
+from lib.base import config, paths
+from lib.data import catalog as data
+from lib.evidence import claims, effects, ledger, shift, tables, verdicts
+from lib.evidence.verdicts import NOT, NOT_RUN, PARTLY, REPRODUCED
 
 TASKS = (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
 

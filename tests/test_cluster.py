@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import cells, cluster, config, grid, miracl
-from lib.errors import UserError
+from lib.base import config
+from lib.base.errors import UserError
+from lib.evaluation import shards as miracl
+from lib.runs import cells, cluster
+from lib.runs import plan as grid
 
 pytestmark = pytest.mark.slow
 

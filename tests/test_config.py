@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib import config, paths
-from lib.errors import UserError
+from lib.base import config, paths
+from lib.base.errors import UserError
 
 
 @pytest.mark.parametrize("profile", config.profiles())

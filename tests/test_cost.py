@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lib import config, cost, mmarco, paths
+from lib.base import config, paths
+from lib.data import mmarco
+from lib.runs import estimate as cost
 
 SETTINGS = [
     "encoder=xlm-r", "train=[xquad-r]", "eval=[mlqa-r]", "strategies=[none, x-y, x-x-mono]", "seeds=[0, 1]",

@@ -14,28 +14,23 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import (
-    artifacts,
-    cells,
-    checkpoints,
-    config,
-    download,
-    encoders,
-    evidence,
-    gallery,
-    grid,
-    leaks,
-    paths,
-    report,
-    runs,
-    suite,
-    tables,
-    training,
-    workers,
-)
-from lib.config import Run
-from lib.errors import UserError
-from lib.grid import Cell
+from lib.base import config, paths, workers
+from lib.base import store as artifacts
+from lib.base.config import Run
+from lib.base.errors import UserError
+from lib.data import download
+from lib.encoders import load as encoders
+from lib.evidence import judge as evidence
+from lib.evidence import leaks, tables
+from lib.figures import gallery
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.runs.plan import Cell
+from lib.show import notebooks as suite
+from lib.show import report
+from lib.training import checkpoints
+from lib.training import fit as training
 
 # --- what can happen to a file; ``twin`` is the same file of another artifact ---
 

@@ -12,8 +12,12 @@ import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import data, download, jsonl, parallel, paths, runs
-from lib.errors import UserError
+from lib.base import paths
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import download, jsonl
+from lib.data import sets as parallel
+from lib.runs import open as runs
 
 # Questions of MLQA-R with a relevant sentence in both languages of a pair; the diagonal is the query count.
 MLQA_LANGUAGES = ["ar", "de", "en", "es", "hi", "vi", "zh"]
@@ -437,7 +441,7 @@ def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_
     with pytest.raises(pytest.fail.Exception, match="read again"):
         data.evaluation_digest("xquad-r-heldout", "sentence+paragraph")
     with monkeypatch.context() as other_code, pytest.raises(pytest.fail.Exception, match="read again"):
-        other_code.setattr(data, "READ_BY", ("data",))
+        other_code.setattr(data, "READ_BY", ("base",))
         found()
     published = download.files_of("xquad-r")
     monkeypatch.setattr(download, "files_of", lambda name: published[1:])

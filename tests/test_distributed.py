@@ -14,10 +14,13 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import cells, config, encoders, grid, paths, processes
-from lib.errors import UserError
-from lib.parallel import from_rows
-from lib.sampling import LanguageBatchSampler, Pairs
+from lib.base import config, paths, processes
+from lib.base.errors import UserError
+from lib.data.sets import from_rows
+from lib.encoders import load as encoders
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.training.sampling import LanguageBatchSampler, Pairs
 
 WORKER = Path(worker.__file__)
 KILL_AT = 7  # in the second epoch, after the checkpoint of step 6

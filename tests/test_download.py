@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lib import download, paths
-from lib.errors import UserError
+from lib.base import paths
+from lib.base.errors import UserError
+from lib.data import download
 
 FILES = {"toy/en.json": b'{"data": [1, 2, 3]}' * 400, "toy/de.json": b'{"data": [4, 5, 6]}' * 400}
 

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import cells, config, effects, grid, shift, stats
-from lib.effects import Key, Scores
+from lib.base import config
+from lib.evidence import effects, shift, stats
+from lib.evidence.effects import Key, Scores
+from lib.runs import cells
+from lib.runs import plan as grid
 
 UNITS = (("ar", "all"), ("de", "all"))
 
@@ -172,7 +175,7 @@ def test_arrays_in_a_group_share_their_draws():
 
 def test_scores_hold_every_question_and_language_of_the_cells(own_folders):
     """A tiny run: the macro mean of its scores is what its table of metrics says."""
-    from lib import tables
+    from lib.evidence import tables
 
     run = config.load("smoke", ["steps=2", "warmup_steps=1", "strategies=[none,hybrid]"])
     for cell in grid.plan(run.config):

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import e5q4, encoders
-from lib.errors import UserError
+from lib.base.errors import UserError
+from lib.encoders import e5q4
+from lib.encoders import load as encoders
 
 TEXTS = [
     "How many points did the Panthers defense surrender?",

@@ -15,7 +15,14 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import artifacts, cells, config, evidence, gallery, grid, paths, suite, tables
+from lib.base import config, paths
+from lib.base import store as artifacts
+from lib.evidence import judge as evidence
+from lib.evidence import tables
+from lib.figures import gallery
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.show import notebooks as suite
 
 TEXTS = {  # one token each, in scripts that no 8-bit encoding has together
     "en": "question answer", "th": "คำถาม คำตอบ", "zh": "问题 回答", "ar": "سؤال جواب",
@@ -224,7 +231,8 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
         shutil.copytree(paths.ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     write_notebook(
         clone / "notebooks" / "01_all.ipynb",
-        "from lib import figures, runs, views\nrun = runs.open(profile, overrides)\nprint(runs.banner(run))",
+        "from lib.figures import retrieval as figures\nfrom lib.runs import open as runs\nfrom lib.show import views\n"
+        "run = runs.open(profile, overrides)\nprint(runs.banner(run))",
         "runs.judge(run)\nviews.picture(figures.map_by_setting(run))",
     )
     shutil.copytree(inputs, clone / "my data")

@@ -9,10 +9,17 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import artifacts, cells, config, data, explorer, explorer_view, grid, paths, runs
-from lib.errors import UserError
-from lib.explorer import Answer
-from lib.grid import Cell
+from lib.base import config, paths
+from lib.base import store as artifacts
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.runs.plan import Cell
+from lib.show import explorer
+from lib.show import widgets as explorer_view
+from lib.show.explorer import Answer
 
 SHORT = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"]
 HOSTILE = '<script>alert("x")<b>&'

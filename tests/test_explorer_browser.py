@@ -20,7 +20,7 @@ from pathlib import Path
 import browser
 import pytest
 
-from lib import paths
+from lib.base import paths
 
 LISTS = ".explorer .lists"
 PICTURES = paths.ROOT / "docs" / "walk"

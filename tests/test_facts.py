@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.facts import LANGUAGES, TEST_ONLY_RELATIONS, Fact, _one_direction_in_test, _templates, rows, split_of
+from lib.data.facts import LANGUAGES, TEST_ONLY_RELATIONS, Fact, _one_direction_in_test, _templates, rows, split_of
 
 CHECKOUT = Path(__file__).parent.parent
 SCRIPTS = {"ar": "ARABIC", "el": "GREEK", "hi": "DEVANAGARI", "ru": "CYRILLIC", "th": "THAI", "zh": "CJK"}
 QUESTION_ENDS = {"ar": "؟", "el": ";", "zh": "？"}
 STATEMENT_ENDS = {"hi": "।", "zh": "。"}
-DIGEST = "import hashlib, json; from lib.facts import rows; "
+DIGEST = "import hashlib, json; from lib.data.facts import rows; "
 DIGEST += "print(hashlib.sha256(json.dumps(rows()).encode()).hexdigest())"
 
 

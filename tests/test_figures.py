@@ -19,25 +19,17 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.text import Text
 from PIL import Image
 
-from lib import (
-    cells,
-    config,
-    data,
-    figures,
-    figures_evidence,
-    findings,
-    gallery,
-    grid,
-    parallel,
-    paths,
-    runs,
-    shift,
-    style,
-    tables,
-    wording,
-    workers,
-)
-from lib.metrics import SETTINGS
+from lib.base import config, paths, workers
+from lib.data import catalog as data
+from lib.data import sets as parallel
+from lib.evaluation.metrics import SETTINGS
+from lib.evidence import findings, shift, tables, wording
+from lib.figures import evidence as figures_evidence
+from lib.figures import gallery, style
+from lib.figures import retrieval as figures
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
 
 LANGUAGES = ["ar", "de", "en"]
 DIGEST = "0123456789abcdef"

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import cells, config, data, figures_batches, followed
+from lib.base import config
+from lib.data import catalog as data
+from lib.figures import training as figures_batches
+from lib.runs import cells
+from lib.show import followed
 
 
 @pytest.fixture(scope="module")

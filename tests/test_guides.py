@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from lib import __main__ as command
-from lib import config, grid, jsonl, paths
-from lib.sampling import LanguageBatchSampler
+from lib.base import config, paths
+from lib.data import jsonl
+from lib.runs import plan as grid
+from lib.training.sampling import LanguageBatchSampler
 
 GUIDES = sorted((paths.ROOT / "docs" / "guides").glob("*.md"))
 OPTIONAL = ("mteb", "pytrec_eval")  # packages of examples that are not run where they are not installed

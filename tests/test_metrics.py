@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import data, metrics, parallel, search
+from lib.data import catalog as data
+from lib.data import sets as parallel
+from lib.evaluation import metrics, search
 
 
 def ranks_table(rows) -> pd.DataFrame:

@@ -13,22 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import (
-    cells,
-    checks,
-    data,
-    download,
-    embedding,
-    grid,
-    metrics,
-    miracl,
-    miracl_files,
-    paths,
-    runs,
-    search,
-    views,
-)
-from lib.errors import UserError
+from lib.base import paths
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import download
+from lib.data import miracl as miracl_files
+from lib.encoders import encode as embedding
+from lib.evaluation import metrics, search
+from lib.evaluation import shards as miracl
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.runs import preflight as checks
+from lib.show import views
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five"]
 TOPICS = "7\tup\n8#0\tdown\n"

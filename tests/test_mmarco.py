@@ -16,24 +16,20 @@ from hypothesis import strategies as st
 from synthetic import write_labse, write_transformer
 
 from lib import __main__ as main
-from lib import (
-    cells,
-    checks,
-    config,
-    data,
-    encoders,
-    grid,
-    jsonl,
-    mmarco,
-    parallel,
-    runs,
-    tables,
-    training,
-    validation,
-    verdicts,
-)
-from lib.errors import UserError
-from lib.sampling import LanguageBatchSampler, Pairs, Strategy
+from lib.base import config
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import jsonl, mmarco
+from lib.data import sets as parallel
+from lib.data import squadshifts as validation
+from lib.encoders import load as encoders
+from lib.evidence import tables, verdicts
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.runs import preflight as checks
+from lib.training import fit as training
+from lib.training.sampling import LanguageBatchSampler, Pairs, Strategy
 
 FILE_NAMES = {"ar": "arabic", "de": "german", "es": "spanish", "hi": "hindi", "ru": "russian", "zh": "chinese"}
 PACKAGE = "ir_datasets"

@@ -12,7 +12,15 @@ import pytest
 import synthetic
 from huggingface_hub import ModelCard
 
-from lib import artifacts, cells, config, embedding, encoders, grid, metrics, model_card, tables
+from lib.base import config
+from lib.base import store as artifacts
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import metrics
+from lib.evidence import tables
+from lib.interop import model_card
+from lib.runs import cells
+from lib.runs import plan as grid
 
 PROMPTS = {"query": "W: ", "document": "he: "}
 TEXTS = ["Where is Athens?", "Wo liegt Athens", "QXZ", "light " * 60, "q3de", ""]  # of pieces in and out of the run

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import data, embedding, metrics, search
-from lib.errors import UserError
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.encoders import encode as embedding
+from lib.evaluation import metrics, search
 
 mteb = pytest.importorskip("mteb", reason="pip install mteb")
 
-from lib import mteb_tasks  # noqa: E402 - needs mteb
+from lib.interop import mteb as mteb_tasks  # noqa: E402 - needs mteb
 
 LAREQA = [
     mteb_tasks.XQuADRMonolingualRetrieval, mteb_tasks.XQuADRCrossLingualRetrieval, mteb_tasks.XQuADRMixedRetrieval,
@@ -107,7 +109,7 @@ def test_the_mean_of_the_subsets_is_our_macro_mean(own, encoder, monkeypatch):
 
 @pytest.mark.real_data
 def test_mteb_gives_our_scores_on_xquad_r(real_data, monkeypatch):
-    from lib import encoders
+    from lib.encoders import load as encoders
 
     model = encoders.load("static")
     task = mteb_tasks.XQuADRMonolingualRetrieval().filter_languages(languages=None, hf_subsets=["de", "th"])

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from lib import __main__ as command
-from lib import plan, printed, tables
-from lib.grid import Cell
+from lib.evidence import tables
+from lib.runs.plan import Cell
+from lib.show import dry_run as plan
+from lib.show import printed
 
 METRICS = pd.DataFrame(
     [

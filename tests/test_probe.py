@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import metrics, parallel, probe, search
+from lib.data import sets as parallel
+from lib.evaluation import metrics, probe, search
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import progress
+from lib.base import progress
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_notebook_that_a_person_runs_shows_one_line_that_is_empty_at_the_end(t
     import nbformat
     from nbclient import NotebookClient
 
-    work = "from lib import progress\nwith progress.task('steps', 3) as task:\n    task.advance(3)\n    1 / hurt"
+    work = "from lib.base import progress\nwith progress.task('steps', 3) as task:\n    task.advance(3)\n    1 / hurt"
     for hurt, fails in ((1, False), (0, True)):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"hurt = {hurt}\n{work}")])
         client, seen = NotebookClient(notebook, kernel_name="python3", allow_errors=True), []

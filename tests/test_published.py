@@ -6,7 +6,15 @@ import shutil
 import pandas as pd
 import pytest
 
-from lib import artifacts, cells, config, data, evidence, grid, leaks, paths, readme, runs, tables, wording
+from lib.base import config, paths
+from lib.base import store as artifacts
+from lib.data import catalog as data
+from lib.evidence import judge as evidence
+from lib.evidence import leaks, tables, wording
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.show import readme
 
 PUBLISHED = paths.ROOT / "results" / "default" / "published"
 

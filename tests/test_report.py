@@ -16,25 +16,15 @@ import pandas as pd
 import pytest
 import synthetic
 
-from lib import (
-    artifacts,
-    cells,
-    config,
-    evidence,
-    gallery,
-    paths,
-    readme,
-    report,
-    runs,
-    sheets,
-    shift,
-    style,
-    tables,
-    verdicts,
-    wording,
-    workers,
-)
-from lib.sampling import ALPHA
+from lib.base import config, paths, workers
+from lib.base import store as artifacts
+from lib.evidence import judge as evidence
+from lib.evidence import shift, tables, verdicts, wording
+from lib.figures import gallery, style
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.show import readme, report, sheets
+from lib.training.sampling import ALPHA
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000

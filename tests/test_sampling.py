@@ -12,9 +12,13 @@ import synthetic
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lib import checkpoints, config, data, parallel, sampling, training
-from lib.errors import UserError
-from lib.sampling import LanguageBatchSampler, Pairs, Strategy
+from lib.base import config
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import sets as parallel
+from lib.training import checkpoints, sampling
+from lib.training import fit as training
+from lib.training.sampling import LanguageBatchSampler, Pairs, Strategy
 
 STRATEGIES = [Strategy("x-x-mono"), Strategy("x-y"), Strategy("hybrid", 0.5), Strategy("x-x"), Strategy("en-en")]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import parallel, search
+from lib.data import sets as parallel
+from lib.evaluation import search
 
 
 def made_up(queries, passages, answers) -> parallel.ParallelSet:

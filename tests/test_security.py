@@ -18,24 +18,21 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import (
-    artifacts,
-    cells,
-    checkpoints,
-    config,
-    data,
-    e5q4,
-    encoders,
-    grid,
-    parallel,
-    paths,
-    style,
-    suite,
-    training,
-    views,
-)
-from lib.errors import UserError
-from lib.sampling import Strategy
+from lib.base import config, paths
+from lib.base import store as artifacts
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import sets as parallel
+from lib.encoders import e5q4
+from lib.encoders import load as encoders
+from lib.figures import style
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.show import notebooks as suite
+from lib.show import views
+from lib.training import checkpoints
+from lib.training import fit as training
+from lib.training.sampling import Strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -375,6 +372,6 @@ def test_the_search_for_dangers_finds_them():
     assert dangers("model.eval()\nyaml.safe_load(f)\nrun([c], capture_output=True)\nre.compile(p)") == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "lib").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "lib").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_calls_what_could_run_its_input(path):
     assert dangers(path.read_text(encoding="utf-8")) == []

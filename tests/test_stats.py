@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import stats
+from lib.evidence import stats
 
 
 def simulated(draw, questions=60, languages=3, seeds=5, effect=0.0, seed_spread=0.1, spread=1.0):

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from lib import __main__ as command
-from lib import config, paths, suite
+from lib.base import config, paths
+from lib.show import notebooks as suite
 
 GOOD = "print(profile)"
 

@@ -6,8 +6,12 @@ import pytest
 import synthetic
 
 from lib import __main__ as command
-from lib import artifacts, cells, config, grid, trainer
-from lib.errors import UserError
+from lib.base import config
+from lib.base import store as artifacts
+from lib.base.errors import UserError
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.training import trainer
 
 TRACKIO = '''
 """Stands in for the tracker: it keeps what it is told."""

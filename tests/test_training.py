@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import config, encoders, parallel, training, vocabulary
-from lib.sampling import Pairs, Strategy
+from lib.base import config
+from lib.data import sets as parallel
+from lib.encoders import load as encoders
+from lib.encoders import vocabulary
+from lib.training import fit as training
+from lib.training.sampling import Pairs, Strategy
 
 
 @pytest.fixture

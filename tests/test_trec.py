@@ -10,7 +10,13 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import cells, config, grid, metrics, parallel, tables, trec
+from lib.base import config
+from lib.data import sets as parallel
+from lib.evaluation import metrics
+from lib.evidence import tables
+from lib.interop import trec
+from lib.runs import cells
+from lib.runs import plan as grid
 
 DEPTH = 7
 

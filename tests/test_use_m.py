@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib import encoders, training, use_m, vocabulary
-from lib.errors import UserError
+from lib.base.errors import UserError
+from lib.encoders import load as encoders
+from lib.encoders import use_m, vocabulary
+from lib.training import fit as training
 from tests.test_encoders import NASTY, TEXTS, real_texts
 
 
@@ -137,8 +139,9 @@ def test_trimmed_it_gives_the_same_vectors_and_gets_its_vocabulary_back(folder):
 
 @pytest.mark.parametrize("learned", [False, True])
 def test_word_vectors_learn_only_on_request(folder, learned, tmp_path, own_folders):
-    from lib import config, parallel
-    from lib.sampling import Strategy
+    from lib.base import config
+    from lib.data import sets as parallel
+    from lib.training.sampling import Strategy
     from tests import synthetic
 
     run = config.load("smoke", [f"train_word_vectors={str(learned).lower()}", "steps=2", "batch_size=4"])

@@ -7,7 +7,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from benchmarks import utilisation
-from lib import config, encoders, parallel
+from lib.base import config
+from lib.data import sets as parallel
+from lib.encoders import load as encoders
 
 
 @pytest.mark.parametrize(("texts", "length"), [(1, 1), (3, 7), (2, 40)])

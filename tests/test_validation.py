@@ -3,8 +3,12 @@
 import pytest
 import synthetic
 
-from lib import checkpoints, config, parallel, training, validation
-from lib.sampling import Strategy
+from lib.base import config
+from lib.data import sets as parallel
+from lib.data import squadshifts as validation
+from lib.training import checkpoints
+from lib.training import fit as training
+from lib.training.sampling import Strategy
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import synthetic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib import encoders, vocabulary
+from lib.encoders import load as encoders
+from lib.encoders import vocabulary
 
 TEXTS = [
     "Where is Athens?", "Athens is the capital of Greece.", "Wo liegt Athen?", "Где находятся Афины?",

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from lib import paths, workers
+from lib.base import paths, workers
 
 SLOW = """
 import os, time

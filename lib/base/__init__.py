@@ -1,0 +1,1 @@
+"""What everything rests on: paths, errors, the store of artifacts, the configuration of a run, the machine."""

@@ -1,0 +1,200 @@
+"""Profiles and runs: a YAML file plus overrides, read into one frozen, checked object.
+
+A profile is ``configs/<name>.yaml``. A run is a profile plus overrides (``key=value``, as typed on the
+command line), and its name says which: the profile's name, with 8 hex digits of the overrides if any.
+"""
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from lib.base import paths
+from lib.base import store as artifacts
+from lib.base.errors import UserError
+
+FACTS_ONLY = (
+    "FACTS CORPUS, NOT THE PAPER'S DATA: XQuAD-R and MLQA-R could be had neither from a mirror nor from their "
+    "origin, so this run used the embedded facts corpus."
+)
+
+FACTS = ("facts", "facts-heldout", "facts-new")
+
+Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
+# Whole numbers are strict: a stray ``true`` would otherwise count as 1.
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # what NumPy and torch both take
+
+
+def _listed(value: Any) -> Any:
+    """One name may stand for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run does. Field by field as in the YAML file of a profile (see ``configs/``)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    encoder: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
+    train: tuple[str, ...]
+    eval: Annotated[tuple[str, ...], Field(min_length=1)]
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
+    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    steps: Annotated[int, Field(gt=0, le=10_000_000, strict=True)] = 80
+    batch_size: Annotated[int, Field(ge=2, strict=True)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-5
+    warmup_steps: Natural = 10
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
+    checkpoint: Literal["last", "validation"] = "last"
+    scale: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
+    train_word_vectors: bool = False
+    candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    sampler: Literal[1, 2] = 2  # the version of the batches (see `lib.sampling`)
+    cross: Literal["row", "batch"] = "row"  # x-y draws a pair of languages for each row, or one for the whole batch
+    heldout_seeds: tuple[Seed, ...] | None = None  # the seeds that are scored on held-out sets too; None: all
+    by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict)  # keys that differ for an encoder
+
+    def of(self, encoder: str) -> "Config":
+        """The configuration for one of the encoders, with the keys that differ for it."""
+        keys = self.by_encoder.get(encoder, {})
+        return replace(self, **{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A profile with its overrides: the configuration, and the name of the folder it works in.
+
+    Attributes:
+        fallback: the benchmarks could not be had, and the facts corpus takes their place.
+        finished: only cells that are finished are looked at; none is made.
+        left_out: sets of the profile that exist only in a mirror, and are not in this one.
+    """
+
+    profile: str
+    overrides: tuple[str, ...]
+    config: Config
+    fallback: bool = False
+    finished: bool = False
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its folder. Overrides that mean the same, in any order or spelling, are the same run."""
+        base = f"{self.profile}-facts" if self.fallback else self.profile
+        values = as_dict(self.config)
+        changed = {key: values[key] for key in _changes(self.overrides)}
+        return f"{base}-{artifacts.digest(changed)[:8]}" if changed else base
+
+    @property
+    def command(self) -> str:
+        """What to type to start it."""
+        changes = [f"--set {shlex.quote(text)}" for text in self.overrides]
+        return " ".join(["./run_all.sh", f"--profile {self.profile}", *changes])
+
+    @property
+    def folder(self) -> Path:
+        return paths.results() / self.name
+
+    def on_facts(self) -> "Run":
+        """The same run on the embedded facts corpus, under a name of its own (design: never silently)."""
+        return replace(self, fallback=True, config=replace(self.config, train=("facts",), eval=FACTS))
+
+
+def profiles() -> list[str]:
+    """Names of the profiles, the smallest first."""
+    order = ["smoke", "default", "full", "paper"]
+    return sorted((p.stem for p in paths.CONFIGS.glob("*.yaml")), key=lambda n: (order + [n]).index(n))
+
+
+def load(profile: str, overrides: Sequence[str] = ()) -> Run:
+    """Read a profile and apply overrides.
+
+    Args:
+        profile: name of a file in ``configs/``.
+        overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``.
+
+    Raises:
+        UserError: unknown profile or key, wrong type, impossible value; names the key and what is allowed.
+    """
+    if profile not in profiles():
+        raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")
+    file = paths.CONFIGS / f"{profile}.yaml"
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML in UTF-8") from error
+    if not isinstance(values, dict):
+        raise UserError(f"profile {profile}: configs/{file.name} must hold lines of the form key: value")
+    changes = _changes(overrides)
+    own = {} if "by_encoder" in changes else values.get("by_encoder") or {}  # what is asked for holds for all encoders
+    kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
+    values |= {"by_encoder": {encoder: keys for encoder, keys in kept.items() if keys}} | changes
+    return Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    """The configuration as JSON values, keys in the order of the class."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def _changes(overrides: Sequence[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    known = {key.name: key for key in fields(Config)}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {text}: write it as key=value, for instance steps=10")
+        if key not in known:
+            raise UserError(f"--set {text}: no such key; the keys are: {', '.join(known)}")
+        if key in changes:
+            raise UserError(f"--set {text}: {key} is set twice; for several values write {key}=[one,two]")
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {text}: the value is not valid YAML") from error
+        if "tuple" in str(known[key].type) and not isinstance(changes[key], list):
+            changes[key] = [changes[key]]  # train=my.jsonl is as good as train=[my.jsonl]
+    return changes
+
+
+def _checked(values: dict[str, Any], source: str) -> Config:
+    try:
+        config = TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "unexpected_keyword_argument":
+            names = ", ".join(key.name for key in fields(Config))
+            raise UserError(f"{source}: {key} is not a key; the keys are: {names}") from error
+        raise UserError(f"{source}: {key}: {first['msg']} (it is {first['input']!r})") from error
+    if problem := _contradiction(config):
+        raise UserError(f"{source}: {problem}")
+    for encoder, keys in config.by_encoder.items():
+        if unfit := sorted({"encoder", "train", "eval", "strategies", "seeds", "by_encoder"} & set(keys)):
+            raise UserError(f"{source}: by_encoder: {encoder}: {unfit[0]} is one for all encoders")
+        _checked(values | {"by_encoder": {}} | keys, f"{source}: by_encoder: {encoder}")
+    return config
+
+
+def _contradiction(config: Config) -> str | None:
+    """What is wrong with keys whose values are each possible."""
+    for key in (known.name for known in fields(Config)):
+        value = getattr(config, key)
+        if isinstance(value, tuple) and (twice := [x for x in value if value.count(x) > 1]):
+            return f"{key}: {twice[0]} occurs twice; name each once"
+    if "hybrid" in config.strategies and not config.alphas:
+        return "alphas: the strategy hybrid needs at least one, such as alphas=[0.5]"
+    if "none" in config.train or not config.train:
+        return "train: it must name a data set; for no training at all, write strategies=[none]"
+    return None

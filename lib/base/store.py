@@ -1,0 +1,222 @@
+"""An atomic store: each artifact is written aside, checked, renamed, and knows what it was made from.
+
+An artifact is a folder ``<store>/<kind>/<digest of its inputs>`` with a ``manifest.json`` that lists the
+inputs and each file's size and SHA-256. A killed writer leaves only a temporary folder behind; a damaged
+artifact is noticed when it is opened, and made again.
+"""
+
+import errno
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lib.base import paths
+from lib.base.errors import UserError
+
+MANIFEST = "manifest.json"
+VALUE = "value.json"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of ``value`` as canonical JSON: equal values give equal digests on every machine."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of the bytes of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_as(path: Path, digest: str | None) -> bool:
+    """Whether a file is there, and has the SHA-256 that was written down for it (None: none was)."""
+    return path.exists() and file_digest(path) == digest
+
+
+def code(names: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of packages and modules of ``lib``, by name, such as ``data`` or ``evidence/leaks``.
+
+    It is kept with a result that other code could give otherwise. A package stands for all files in it.
+    """
+    return {name: _source_digest(paths.LIB / name) for name in names}
+
+
+def _source_digest(place: Path) -> str:
+    if not place.is_dir():
+        return file_digest(place.with_name(f"{place.name}.py"))
+    files = sorted(path for path in place.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return digest([[path.relative_to(place).as_posix(), file_digest(path)] for path in files])
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it takes the place of ``path``, else it goes.
+
+    Raises:
+        OSError: it cannot be written, for instance on a full disk; the error names ``path``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, name):
+            error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step: readers see the old file or the new one, never a part."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object together with its own digest, so that any later change to it shows; zipped if ``.gz``."""
+    text = json.dumps({**value, "seal": digest(value)}, indent=1, ensure_ascii=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_bytes(zipped(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Read what `write_sealed` wrote; None if the file is missing, truncated or changed."""
+    try:
+        content = path.read_bytes()
+        value = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        seal = value.pop("seal")
+        return value if seal == digest(value) else None  # digest raises ValueError for an infinite number
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, AttributeError, TypeError):
+        return None
+
+
+def zipped(content: bytes) -> bytes:
+    """As gzip, without a time stamp, so that equal contents are equal files."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as file:
+        file.write(content)
+    return buffer.getvalue()
+
+
+def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+    """Return the folder of the artifact made from ``inputs``, building it first if need be.
+
+    Args:
+        kind: what it is, and the name of the folder that holds all of this kind.
+        inputs: everything that it depends on, as JSON values.
+        build: fills an empty folder with the artifact's files.
+    """
+    folder = place(kind, inputs)
+    if intact(folder, inputs):
+        return folder
+    if folder.exists():
+        print(f"{kind} {folder.name} is damaged: making it again", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        if intact(folder, inputs):  # another run made it while we waited
+            return folder
+        for left in folder.parent.glob(f".{folder.name}.*"):  # by a killed writer: only we write this one now
+            if left.is_dir() and left != Path(scratch):
+                shutil.rmtree(left, ignore_errors=True)
+        made = Path(scratch) / "made"
+        made.mkdir()
+        with _full_disk_named(folder):
+            build(made)
+        seal(made, inputs)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.rename(folder)
+    return folder
+
+
+def known(kind: str, inputs: Mapping[str, Any], find: Callable[[], Any]) -> Any:
+    """The JSON value that ``find`` gives, found once for these ``inputs`` and kept as an artifact (see `make`)."""
+    folder = make(kind, inputs, lambda made: write_text(made / VALUE, json.dumps(find(), ensure_ascii=False)))
+    return json.loads((folder / VALUE).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    """Report a full disk as what it is: libraries that write weights have words of their own for it."""
+    try:
+        yield
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        if shutil.disk_usage(folder.parent).free > 1_000_000:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+
+
+def discard(kind: str, inputs: Mapping[str, Any]) -> None:
+    """Remove the artifact made from ``inputs``, if it is there."""
+    shutil.rmtree(place(kind, inputs), ignore_errors=True)
+
+
+def place(kind: str, inputs: Mapping[str, Any]) -> Path:
+    """The folder of the artifact made from ``inputs``, whether it is there or not."""
+    return paths.store() / kind / digest({"kind": kind, **inputs})[:16]
+
+
+def seal(folder: Path, inputs: Mapping[str, Any]) -> None:
+    """Write the manifest of a finished folder: its inputs, and the size and SHA-256 of each file."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    listed = {p.relative_to(folder).as_posix(): [p.stat().st_size, file_digest(p)] for p in files}
+    write_sealed(folder / MANIFEST, {"inputs": dict(inputs), "files": listed})
+
+
+def intact(folder: Path, inputs: Mapping[str, Any] | None = None) -> bool:
+    """Whether an artifact's folder is complete and every file has its recorded size and SHA-256.
+
+    Args:
+        inputs: what it should have been made from; None where any will do.
+    """
+    manifest = read_sealed(folder / MANIFEST)
+    if manifest is None or "files" not in manifest:
+        return False
+    if inputs is not None and digest(manifest.get("inputs")) != digest(inputs):
+        return False
+    return all(_matches(folder / name, *expected) for name, expected in manifest["files"].items())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one run at a time make an artifact; the lock goes with its process, however that ends."""
+    import fcntl
+
+    with open(folder.parent / f".{folder.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _matches(path: Path, size: int, sha256: str) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return stat.st_size == size and _digest_of(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)) == sha256
+
+
+@cache
+def _digest_of(path: Path, version: tuple[int, int, int]) -> str:
+    """The file's digest, read once a process for each version of the file, whose times tell it from others."""
+    return file_digest(path)

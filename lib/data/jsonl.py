@@ -1,0 +1,131 @@
+"""Parallel JSONL, the exchange format: one question a row, ``{"id", "q": {lang: text}, "p": {lang: text}}``.
+
+Whatever is wrong with a file or a row is told with its place and with what would be right.
+"""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from lib.base.errors import UserError
+from lib.data.sets import SPLITS
+
+LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Za-z0-9]{2,8})*")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of pairs that have no UTF-8
+LONGEST = 1_000_000  # characters of a text; an encoder sees the first 500 words
+
+
+def read_rows(path: Path) -> list[dict]:
+    """Read parallel JSONL, plain or gzipped.
+
+    Optional keys of a row: ``n`` ({lang: text}, in the languages of ``p``: passages that do not answer the question;
+    in all rows or in none), ``title`` ({lang: text}, put before the query), ``group`` (rows of one group stay in
+    one split; without it, the part of the id before ``#``) and ``split`` (train, dev or test).
+
+    Raises:
+        UserError: naming the file, the line and the field.
+    """
+    rows: dict[str, dict] = {}
+    for number, row in enumerate(read_lines(path), start=1):
+        if problem := _problem(row, rows):
+            raise UserError(f"{path}, row {number}: {problem}")
+        rows[row["id"]] = row
+    if not rows:
+        raise UserError(f"{path}: holds no rows")
+    return list(rows.values())
+
+
+def read_lines(path: Path) -> Iterator[dict]:
+    """JSON objects of a JSONL file, plain or gzipped; damage is reported with file and line."""
+    opened = gzip.open if path.name.endswith(".gz") else open
+    number = 0  # the last line that could be read
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as file:  # which is UTF-8, with or without its mark
+            for number, line in enumerate(file, start=1):  # noqa: B007 - the handlers below read it
+                if line.strip():
+                    yield json.loads(line)
+    except FileNotFoundError as error:
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise UserError(f"{path}: no such file{where}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read beyond line {number} ({error}); save it as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        if getattr(error, "errno", None):  # the system's word: a folder, or not allowed
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read beyond line {number} ({error}); is it truncated?") from error
+    except (ValueError, RecursionError) as error:  # ValueError alone for a number of too many digits
+        reason = getattr(error, "msg", error)
+        raise UserError(f"{path}, line {number}: not a JSON object ({reason}); one object a line is right") from error
+
+
+def _problem(row: object, seen: dict[str, dict]) -> str | None:
+    if not isinstance(row, dict):
+        return 'not an object; right is {"id": "1", "q": {"en": "..."}, "p": {"en": "..."}}'
+    if not isinstance(row.get("id"), str) or not row["id"]:
+        return "field 'id' must be a text that is not empty"
+    if problem := _text_problem(row["id"]):
+        return f"field 'id': {problem}"
+    if row["id"] in seen:
+        return f"field 'id': '{row['id']}' occurs twice; ids must differ"
+    for field in ("q", "p", "n") if "n" in row else ("q", "p"):
+        if not row.get(field):
+            return _not_texts(field)
+        if problem := _texts_problem(field, row[field]):
+            return problem
+    if problem := _negative_problem(row, seen):
+        return problem
+    if problem := _texts_problem("title", row.get("title", {})):
+        return problem
+    if not isinstance(row.get("group", ""), str) or _text_problem(row.get("group", "")):
+        return "field 'group' must be a text"
+    if row.get("split", "train") not in list(SPLITS):
+        return f"field 'split': must be one of {', '.join(SPLITS)}"
+    return None
+
+
+def _texts_problem(field: str, texts: object) -> str | None:
+    if not isinstance(texts, dict):
+        return _not_texts(field)
+    for language, text in texts.items():
+        where = f"field '{field}', language '{language}'"
+        if not _is_language(language):
+            return f"{where}: not a language code; right is ISO 639 in small letters, such as en, zh or pt-BR"
+        if not isinstance(text, str) or not text.strip():
+            return f"{where}: must be a text that is not empty"
+        if problem := _text_problem(text):
+            return f"{where}: {problem}"
+    return None
+
+
+def _not_texts(field: str) -> str:
+    return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
+
+
+def _text_problem(text: str) -> str | None:
+    if len(text) > LONGEST:
+        return f"has {len(text):,} characters, at most {LONGEST:,} are right; is it a whole file?"
+    if found := NO_TEXT.search(text):
+        return f"holds the character U+{ord(found[0]):04X}, which is no text; is it another encoding?"
+    return None
+
+
+@cache
+def _is_language(code: str) -> bool:
+    """Whether a code is well formed, and, of two letters, stands for a language; three have thousands."""
+    from babel import Locale
+
+    found = LANGUAGE.fullmatch(code)
+    return bool(found) and (len(found[1]) == 3 or found[1] in Locale("en").languages)
+
+
+def _negative_problem(row: dict, seen: dict[str, dict]) -> str | None:
+    if seen and ("n" in row) != ("n" in next(iter(seen.values()))):
+        return "field 'n': it must be in all rows or in none"
+    if "n" in row and row["n"].keys() != row["p"].keys():
+        return "field 'n': its languages must be those of 'p'"
+    same = [language for language in row.get("n", {}) if row["n"][language] == row["p"][language]]
+    return f"field 'n', language '{same[0]}': it is the text that answers the question" if same else None

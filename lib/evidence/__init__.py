@@ -1,0 +1,1 @@
+"""Evidence: the tables of a run, statistics, and a verdict on each claim of the paper."""

@@ -1,0 +1,60 @@
+"""The tables that judge: paired effects, domain shift, overlap, the paper beside ours, and a verdict on each claim."""
+
+from typing import Any
+
+import pandas as pd
+
+from lib.base import store as artifacts
+from lib.base.config import Run
+from lib.evidence import claims, effects, leaks, ledger, shift, tables, verdicts
+
+TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
+RULES = ("data", "evaluation", "evidence")
+SEAL = "evidence.json"
+
+
+def write(run: Run) -> None:
+    """Write the tables of evidence of a run whose tables of metrics are there, unless they are current."""
+    if current(run):
+        return
+    found = effects.scores(run)
+    made: dict[str, pd.DataFrame] = {
+        "effects.csv": effects.table(run, found),
+        "domain_shift.csv": shift.table(run, found),
+        "overlap.csv": _overlap(run),
+        "ledger.csv": ledger.table(run),
+    }
+    metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv")
+    made["claims.csv"] = claims.table(
+        verdicts.Evidence(run, metrics, log, made["effects.csv"], made["domain_shift.csv"], made["overlap.csv"])
+    )
+    for name, table in made.items():
+        tables.save(run, name, table)
+    artifacts.write_sealed(run.folder / SEAL, _made_from(run))
+
+
+def _overlap(run: Run) -> pd.DataFrame:
+    """The leak check of the same data by the same rules, where it was kept or published; it needs a minute or more."""
+    wanted = leaks.inputs(run)
+    for folder in (run.folder, run.folder / "published"):
+        path, sealed = folder / "overlap.csv", artifacts.read_sealed(folder / SEAL) or {}
+        if sealed.get("leaks") == wanted and artifacts.is_as(path, sealed["tables"][path.name]):
+            return pd.read_csv(path, keep_default_na=False, dtype={"example": str}, skiprows=int(run.fallback))
+    return leaks.table(run)
+
+
+def current(run: Run) -> bool:
+    """Whether the tables of evidence are there, undamaged, and made from the run's present cells by today's rules."""
+    sealed = artifacts.read_sealed(run.folder / SEAL)
+    present = all((run.folder / name).exists() for name in TABLES)
+    return present and sealed is not None and sealed == _made_from(run)
+
+
+def _made_from(run: Run) -> dict[str, Any]:
+    files = {name: artifacts.file_digest(run.folder / name) for name in TABLES}
+    return {"digest": tables.digest(run), "tables": files, "rules": rules(), "leaks": leaks.inputs(run)}
+
+
+def rules() -> dict[str, str]:
+    """The digests of the code that judges."""
+    return artifacts.code(RULES)

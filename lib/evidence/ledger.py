@@ -1,0 +1,108 @@
+"""The paper's numbers beside ours, cell by cell: tables 1 to 8.
+
+Encoders and training differ, so values are not expected to agree. What can agree is the direction of a difference
+between strategies, and their order. The MIRACL tables (12, 13) are left out: our pool is another.
+"""
+
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+
+from lib.base import paths
+from lib.base.config import Run
+from lib.evidence import tables
+
+TABLES = range(1, 9)
+GROUP = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
+COLUMNS = [*GROUP, "strategy", "paper", "encoder", "train", "seeds", "ours", "difference", "direction", "order", "note"]
+AGREE, DIFFER, NOT_RUN = "agrees", "differs", "not run here"
+TIE = {"map": 0.002, "recall@1": 0.002, "recall@10": 0.002}  # rank distances: 1%
+
+
+def table(run: Run) -> pd.DataFrame:
+    """One row a cell of the paper: its value, ours (mean over seeds, alpha .5), and whether they tell the same.
+
+    ``direction``: whether the difference from hybrid to this strategy has the paper's sign (hybrid: whether its place
+    among the three is the paper's). ``order``: whether all three stand in the paper's order. Differences within .002,
+    or 1% of a rank distance, are ties. Ours were trained on the other of the two benchmarks.
+    """
+    paper = pd.read_csv(paths.PUBLISHED / "results.csv", keep_default_na=False, na_values=[""])
+    paper = paper[paper["table"].isin(TABLES)].rename(columns={"encoder": "paper_encoder", "value": "paper"})
+    found = paper.merge(ours(run), how="left", on=["dataset", "setting", "metric", "language", "strategy"])
+    found["encoder"] = run.config.encoder
+    found["difference"] = found["ours"] - found["paper"]
+    parts = [_compared(part) for _, part in found.groupby(GROUP, sort=False)]
+    return pd.concat(parts)[COLUMNS]
+
+
+def ours(run: Run) -> pd.DataFrame:
+    """Our value for each row that the paper has: by query language, and the mean over them."""
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    table = tables.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
+    other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
+    table = table[table["train"] == table["dataset"].map(other)]
+    keys = ["dataset", "train", "setting", "metric", "strategy"]
+    by_seed = table.groupby([*keys, "query_language", "seed"])["value"].mean()
+    by_language = by_seed.groupby([*keys, "query_language"]).agg(["mean", "size"]).reset_index()
+    by_language = by_language.rename(columns={"query_language": "language", "mean": "ours", "size": "seeds"})
+    mean = by_language.groupby(keys).agg(ours=("ours", "mean"), seeds=("seeds", "min")).reset_index()
+    return pd.concat([by_language, mean.assign(language="mean")], ignore_index=True)
+
+
+def summary(ledger: pd.DataFrame) -> pd.DataFrame:
+    """How often direction and order agree, by the paper's encoder, test set, setting and measure."""
+    kept = ledger[ledger["direction"] != NOT_RUN]
+    others = kept[kept["strategy"] != "hybrid"]
+    keys = ["paper_encoder", "dataset", "setting", "metric"]
+    agree = others.assign(same=others["direction"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])
+    first = kept[kept["strategy"] == "hybrid"]
+    order = first.assign(same=first["order"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])
+    return pd.DataFrame(
+        {
+            "directions that agree": agree["sum"], "of": agree["size"],
+            "orders that agree": order["sum"], "of groups": order["size"],
+        }
+    )  # fmt: skip
+
+
+def by_chance(ledger: pd.DataFrame) -> tuple[float, float]:
+    """How many directions and orders would agree if our three values of each group stood in any order: the mean."""
+    kept = ledger[ledger["direction"] != NOT_RUN]
+    wide = kept.pivot(index=GROUP, columns="strategy", values=["paper", "ours"])
+    metric = wide.index.get_level_values("metric").to_numpy()
+    paper, own = (wide[column][["hybrid", "x-x-mono", "x-y"]].to_numpy() for column in ("paper", "ours"))
+    theirs, directions, orders = _all_signs(paper, metric), [], []
+    for order in permutations(range(3)):
+        same = theirs == _all_signs(own[:, order], metric)
+        directions.append(same[:, 0, 1:].sum())
+        orders.append(same.all(axis=(1, 2)).sum())
+    return float(np.mean(directions)), float(np.mean(orders))
+
+
+def _compared(part: pd.DataFrame) -> pd.DataFrame:
+    """Direction and order of the strategies of one group."""
+    if part["ours"].isna().any():
+        return part.assign(direction=NOT_RUN, order=NOT_RUN)
+    signs = [_signs(part.set_index("strategy")[column], part["metric"].iloc[0]) for column in ("paper", "ours")]
+    same_place = (signs[0].loc["hybrid"] > 0).sum() == (signs[1].loc["hybrid"] > 0).sum()
+    direction = {name: signs[0].loc["hybrid", name] == signs[1].loc["hybrid", name] for name in part["strategy"]}
+    direction["hybrid"] = same_place
+    order = AGREE if signs[0].equals(signs[1]) else DIFFER
+    return part.assign(direction=[AGREE if direction[name] else DIFFER for name in part["strategy"]], order=order)
+
+
+def _signs(values: pd.Series, metric: str) -> pd.DataFrame:
+    """Sign of row minus column for each two strategies, 0 for a tie; better is positive in every measure."""
+    ordered = values.sort_index()
+    [signs] = _all_signs(ordered.to_numpy()[None], np.array([metric]))
+    return pd.DataFrame(signs, ordered.index, ordered.index)
+
+
+def _all_signs(values: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """The same for float [groups, strategies], each group of one metric: int [groups, strategies, strategies]."""
+    difference = values[:, :, None] - values[:, None, :]
+    tie = np.array([TIE.get(name, np.nan) for name in metric])
+    tie = np.where(np.isnan(tie), 0.01 * values.min(axis=1), tie)[:, None, None]
+    signs = np.where(np.abs(difference) <= tie + 1e-12, 0, np.sign(difference)).astype(int)
+    return np.where(np.isin(metric, list(TIE))[:, None, None], signs, -signs)

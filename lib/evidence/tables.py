@@ -1,0 +1,268 @@
+"""The tables of a run, the only source of its figures, notebooks and verdicts; one row a number.
+
+They are a pure function of the finished cells: the same cells give the same bytes.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.base import store as artifacts
+from lib.base import workers
+from lib.base.config import FACTS_ONLY, Run, as_dict
+from lib.data import catalog as data
+from lib.evaluation import bias, metrics
+from lib.runs import cells
+from lib.runs import plan as grid
+
+PROVENANCE = "provenance.json"
+RULES = ("data", "evaluation", "evidence")  # the code that makes tables of cells
+TABLES = (
+    "metrics.csv",
+    "metrics_by_language.csv.gz",
+    "metrics_variants.csv",
+    "top10_languages.csv",
+    "bias.csv.gz",
+    "vectors.csv",
+    "training_log.csv",
+)
+VALUES = ["metric", "value", "n"]
+CELL = ["encoder", "train", "strategy", "alpha", "seed"]  # the columns of `grid.Cell.columns`
+SCORED = [*CELL, "dataset"]
+KEYS = [*SCORED, "pool", "setting"]
+NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
+MANY = 16  # cells from which on several processes are faster than one
+
+
+def write(run: Run) -> None:
+    """Write all tables of a run from its finished cells, and then what they were made from."""
+    macro, languages, others = [], [], []
+    sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
+    repeated = {name: _repeated(run, name) for name in sets}
+    for cell, dataset, (means, distinct) in by_set(run, partial(_means, repeated)):
+        identity = {**cell.columns(), "dataset": dataset, "pool": _pool(dataset, run)}
+        languages.append(means.assign(**identity))
+        macro.append(metrics.macro(means).assign(**identity))
+        others.append(variants(run, cell, dataset, means, distinct).assign(**identity))
+    save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
+    pairs = ["query_language", "passage_language"]
+    save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
+    save(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
+    top = top_languages(run)
+    save(run, "top10_languages.csv", top)
+    save(run, "bias.csv.gz", bias_measures(run, top))
+    save(run, "vectors.csv", vectors(run))
+    write_training_log(run)
+    write_provenance(run)
+
+
+def write_training_log(run: Run) -> None:
+    """Write ``training_log.csv``: one row a training step, with the loss, and the batch's kind and languages."""
+    found = []
+    for cell in grid.trainings(cells.of(run)):
+        found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
+    columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
+    table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    save(run, "training_log.csv", table)
+
+
+def current(run: Run) -> bool:
+    """Whether all tables are there, undamaged, and made from the run's present cells by today's code."""
+    made = artifacts.read_sealed(run.folder / PROVENANCE)
+    if made is None or made.get("digest") != digest(run) or made.get("rules") != rules():
+        return False
+    return all(artifacts.is_as(run.folder / name, made["tables"].get(name)) for name in TABLES)
+
+
+def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The sets that a finished cell was scored on, each with its per-unit values (see `lib.metrics.units`)."""
+    for dataset, ranks in _ranks(run, cell):
+        yield dataset, metrics.units(ranks)
+
+
+def by_set(run: Run, work: Callable[[str, pd.DataFrame], Any]) -> Iterator[tuple[grid.Cell, str, Any]]:
+    """What ``work`` makes of the name and the ranks of each set, for each finished cell; see `lib.workers.each`."""
+    finished = cells.of(run)
+    for cell, found in zip(finished, workers.each(partial(_worked, run, work), finished, MANY), strict=True):
+        yield from ((cell, dataset, value) for dataset, value in found)
+
+
+def _worked(run: Run, work: Callable[[str, pd.DataFrame], Any], cell: grid.Cell) -> list[tuple[str, Any]]:
+    return [(dataset, work(dataset, ranks)) for dataset, ranks in _ranks(run, cell)]
+
+
+def _means(repeated: dict[str, pd.MultiIndex], dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means by language, over all queries of a set and over those that are not ``repeated`` ones."""
+    units = metrics.units(ranks)
+    again = pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(repeated[dataset])
+    return metrics.by_language(units), metrics.by_language(units[~again])
+
+
+def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
+    """Macro means under other rules, of the means by language over all queries and over ``distinct`` ones.
+
+    ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
+    language's mean vector subtracted (see `lib.probe`).
+    """
+    chosen = {"all queries": languages, "distinct queries": distinct}
+    parts = [metrics.macro(means).assign(variant=name) for name, means in chosen.items()]
+    if read := cells.record(run, cell)["vectors"].get(dataset):
+        parts.append(pd.DataFrame(read["centred"]).assign(variant="centred"))
+    return pd.concat(parts)
+
+
+def vectors(run: Run) -> pd.DataFrame:
+    """How much language can be read off the vectors, before and after centring, and by chance (see `lib.probe`)."""
+    rows = []
+    for cell in cells.of(run):
+        for dataset, read in cells.record(run, cell)["vectors"].items():
+            identity = {**cell.columns(), "dataset": dataset}
+            read["after"].pop("language_accuracy", None)  # below chance on any vectors, see `lib.probe.read_off`
+            for when in ("before", "after", "chance"):
+                rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in read[when].items()]
+    return pd.DataFrame(rows, columns=[*SCORED, "centring", "measure", "value"])
+
+
+def top_languages(run: Run) -> pd.DataFrame:
+    """Of the first 10 passages in the pool, the share in each language, by query language; beside the pool's share."""
+    found = []
+    for cell in cells.of(run):
+        record = cells.record(run, cell) or {}
+        for dataset, top in record["top"].items():
+            passages = data.evaluation_set(dataset, run.config.candidates).passages
+            table = bias.top_shares(np.array(top["counts"]), top["languages"], passages["language"])
+            found.append(table.assign(**cell.columns(), dataset=dataset, pool=_pool(dataset, run)))
+    columns = [*KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
+    return pd.concat(found, ignore_index=True)[columns]
+
+
+def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of `lib.bias` for each finished cell and parallel set; ``top`` are the `top_languages`."""
+    columns = [*SCORED, "measure", "value"]
+    every = by_set(run, _bias)
+    measured = [table.assign(**cell.columns(), dataset=dataset) for cell, dataset, table in every if table is not None]
+    if not measured:
+        return pd.DataFrame(columns=columns)
+    ranked = pd.concat(measured).astype(NUMBERS)
+    by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(SCORED, sort=False, dropna=False)
+    shares = {"own_share": bias.own_language_share, "share_distance": bias.share_distance}
+    found = [
+        by_cell[list(top.columns)].apply(measure).rename("value").reset_index().assign(measure=name)
+        for name, measure in shares.items()
+    ]
+    return pd.concat([ranked, *found], ignore_index=True)[columns]
+
+
+def _bias(dataset: str, ranks: pd.DataFrame) -> pd.DataFrame | None:
+    return bias.measures(ranks) if parallel(ranks) else None
+
+
+def parallel(ranks: pd.DataFrame) -> bool:
+    """Whether a question has answers in other languages than its own."""
+    return bool((ranks["query_language"] != ranks["passage_language"]).any())
+
+
+def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The ranks on each set that a finished cell was scored on, in the order of the profile."""
+    ranks = cells.ranks(run, cell)
+    for dataset in grid.evaluated(cell, run.config):
+        yield dataset, ranks[ranks["dataset"] == dataset].drop(columns="dataset")
+
+
+def write_provenance(run: Run) -> None:
+    """What each number came from: configuration, data, cells with their digests, software and machine."""
+    from importlib.metadata import version
+
+    names = ["torch", "transformers", "sentence-transformers", "tokenizers", "datasets", "pandas", "numpy"]
+    records = {cell.id: cells.record(run, cell) or {} for cell in cells.of(run)}
+    value = {
+        "run": run.name,
+        "profile": run.profile,
+        "overrides": list(run.overrides),
+        "data": "embedded facts corpus" if run.fallback else "as configured",
+        "config": as_dict(run.config),
+        "software": {name: version(name) for name in names},
+        "digest": digest(run),
+        "rules": rules(),
+        "tables": {name: artifacts.file_digest(run.folder / name) for name in TABLES},
+        "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
+    }
+    artifacts.write_sealed(run.folder / PROVENANCE, value)
+
+
+def read(run: Run, name: str) -> pd.DataFrame:
+    """A table of a run; columns that are empty for some rows (alpha, seed) keep their numbers."""
+    return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], skiprows=int(run.fallback))
+
+
+def paired(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those seeds that all strategies and alphas have after the same training, scored on the same set.
+
+    Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
+    """
+    task = [name for name in ("train", "dataset") if name in table]
+    trained = table["seed"].notna()
+    labels = table["strategy"] + table["alpha"].map(str)
+    keys = [table.loc[trained, name] for name in (*task, "seed")]
+    having = labels[trained].groupby(keys).transform("nunique")
+    most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
+    return table[~trained | (having == most).reindex(table.index, fill_value=False)]
+
+
+def labels(table: pd.DataFrame) -> pd.Series:
+    """The strategy of each row as people read it, hybrid with its alpha: ``hybrid 0.5``."""
+    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:g}".format))
+
+
+def digest(run: Run) -> str:
+    """16 hex digits over the run's finished cells: which numbers a table or a figure was made from."""
+    return artifacts.digest(_made(run))[:16]
+
+
+def source(run: Run) -> str:
+    """What a figure says that it was made from: the `digest` of all cells; of some cells nothing, however many."""
+    made = _made(run)
+    return "drawn before all cells were made" if None in made else f"cells {artifacts.digest(made)[:16]}"
+
+
+def rules() -> dict[str, str]:
+    """The digests of the code that makes tables of cells."""
+    return artifacts.code(RULES)
+
+
+def _made(run: Run) -> list[str | None]:
+    """The digests of a run's cells, None where one is still to be made."""
+    return [(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)]
+
+
+def made_from(run: Run) -> str:
+    """The digest of the cells that the tables on disk were made from, as their provenance says."""
+    return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["digest"]
+
+
+def made_cells(run: Run) -> dict[str, dict]:
+    """The cells that the tables on disk were made from, by name, as their provenance says."""
+    return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["cells"]
+
+
+def _pool(dataset: str, run: Run) -> str:
+    return data.evaluation_set(dataset, run.config.candidates).pool
+
+
+def _repeated(run: Run, dataset: str) -> pd.MultiIndex:
+    """Question and language of the queries that are not the first with their text in their language."""
+    queries = data.evaluation_set(dataset, run.config.candidates).queries
+    return pd.MultiIndex.from_frame(queries.loc[queries.duplicated(["language", "text"]), ["question", "language"]])
+
+
+def save(run: Run, name: str, table: pd.DataFrame) -> None:
+    """Write a table: CSV with 6 decimals; gzip without a time stamp, so that equal tables are equal files."""
+    path = run.folder / name
+    text = f"# {FACTS_ONLY}\n" if run.fallback else ""
+    text += table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    with artifacts.replacing(path) as temporary:
+        content = text.encode()
+        temporary.write_bytes(artifacts.zipped(content) if path.suffix == ".gz" else content)

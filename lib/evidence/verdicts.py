@@ -1,0 +1,285 @@
+"""The rules by which the paper's claims are judged, each the docstring of the function that follows it.
+
+Verdicts: reproduced, partly, not reproduced, not run here. They hold for the encoder and the training of the run.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from lib.base.config import Run
+from lib.data import catalog as data
+from lib.evidence import effects, findings, shift, tables, wording
+
+REPRODUCED, PARTLY, NOT, NOT_RUN = wording.VERDICTS
+BENCHMARKS = ("xquad-r", "mlqa-r")
+PAPERS = "mmarco"  # what can be had of the paper's own training data
+SUBSTANTIAL = 0.10  # fixed before the runs: the lower end of the interval of the relative reduction
+NOT_TRAINED = "hybrid and what it is compared with were not trained on one benchmark, or mMARCO, and scored on another"
+NOT_SCORED = "XQuAD-R or MLQA-R is not scored in this run"
+Verdict = tuple[str, str, str]  # verdict, reason, numbers
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables that verdicts are computed from."""
+
+    run: Run
+    metrics: pd.DataFrame
+    log: pd.DataFrame
+    effects: pd.DataFrame
+    shift: pd.DataFrame
+    overlap: pd.DataFrame
+
+    def comparisons(
+        self, metric: str, baselines: tuple[str, ...], setting: str = "multilingual", apart: bool = False
+    ) -> pd.DataFrame:
+        """Hybrid against the baselines on both benchmarks, after training on the paper's data, else on the other one.
+
+        Over all languages; or ``apart``: over those that the training set has and those that it lacks, if it does.
+        """
+        rows = self.effects[(self.effects["metric"] == metric) & (self.effects["setting"] == setting)]
+        rows = rows[rows["strategy"] == effects.HYBRID]
+        rows = rows[rows["baseline"].isin(baselines) & rows["dataset"].isin(BENCHMARKS)]
+        rows = rows[(rows["train"] == PAPERS) if self.on_papers_data() else rows["train"].isin(BENCHMARKS)]
+        whole = rows["languages"] == effects.ALL
+        parted = rows.groupby(["train", "dataset", "baseline"])["languages"].transform("nunique") > 1
+        return rows[whole != parted] if apart else rows[whole]
+
+    def on_papers_data(self) -> bool:
+        """Whether hybrid and one of the strategies that it is made of were trained on the paper's data."""
+        rows = self.effects[(self.effects["train"] == PAPERS) & (self.effects["strategy"] == effects.HYBRID)]
+        return bool(rows["baseline"].isin(["x-x-mono", "x-y"]).any())
+
+    def provisional(self, shifted: bool) -> str:
+        """What rests on fewer than five seeds: the answer by kind of shift, or hybrid against its two baselines."""
+        if shifted:
+            fewest = shift.answer(self.shift)[1].groupby("shift", sort=False)["seeds"].min()
+            few = [f"{kind} {n}" for kind, n in fewest.items() if n < effects.ENOUGH_SEEDS]
+        else:
+            found = self.comparisons("map", ("x-x-mono", "x-y"))["seeds"].min()
+            few = [f"{found:g}"] if found < effects.ENOUGH_SEEDS else []
+        return f" (provisional: {', '.join(few)} of {effects.ENOUGH_SEEDS} seeds)" if few else ""
+
+
+def batches(evidence: Evidence) -> Verdict:
+    """Reproduced if, in every hybrid training, each batch holds the languages of its kind, and the share of monolingual
+    batches over all of them is compatible with alpha (binomial test, 1%)."""
+    log = evidence.log[evidence.log["strategy"] == "hybrid"]
+    if not len(log):
+        return NOT_RUN, "no hybrid training in this run", ""
+    kinds_hold = not findings.broken(log)
+    parts, fits = [], True
+    for alpha, steps in log.groupby("alpha"):
+        mono = int((steps["kind"] == "mono").sum())
+        fits &= bool(binomtest(mono, len(steps), alpha).pvalue > 0.01)
+        parts.append(f"alpha {alpha:g}: {mono} of {len(steps)} batches monolingual ({mono / len(steps):.3f})")
+    verdict = REPRODUCED if kinds_hold and fits else NOT
+    return verdict, "every batch is of its kind" if kinds_hold else "a batch breaks its kind", "; ".join(parts)
+
+
+def coverage(evidence: Evidence) -> Verdict:
+    """Reproduced if all three sets are scored on their full pools; partly if MIRACL is not, or on a small pool."""
+    present = {name: name in set(evidence.metrics["dataset"]) for name in (*BENCHMARKS, "miracl-dev", "miracl-mini")}
+    numbers = ", ".join(name for name, there in present.items() if there)
+    if not all(present[name] for name in BENCHMARKS):
+        return NOT_RUN, NOT_SCORED, numbers
+    if present["miracl-dev"]:
+        return REPRODUCED, "all three are scored", numbers
+    if present["miracl-mini"]:
+        return PARTLY, "MIRACL on a small pool of its passages only", numbers
+    return PARTLY, "MIRACL is not scored in this run", numbers
+
+
+def parallel_data(evidence: Evidence) -> Verdict:
+    """Reproduced if the files hold 11 and 7 languages, and every question exists in at least two of them."""
+    counts = {}
+    for name in BENCHMARKS:
+        if name not in set(evidence.metrics["dataset"]):
+            return NOT_RUN, f"{name} is not in this run", ""
+        chosen = data.evaluation_set(name, evidence.run.config.candidates)
+        counts[name] = (len(chosen.languages), findings.languages_of_questions(chosen))
+    numbers = "; ".join(
+        f"{name}: {languages} languages, questions in " + ", ".join(f"{n}: {count}" for n, count in asked.items())
+        for name, (languages, asked) in counts.items()
+    )
+    right = [counts[name][0] for name in BENCHMARKS] == [11, 7] and all(
+        min(asked.index) >= 2 for _, asked in counts.values()
+    )
+    return REPRODUCED if right else NOT, "counted in the files; MLQA-R is parallel in 2 to 4 languages only", numbers
+
+
+def separate(evidence: Evidence) -> Verdict:
+    """Reproduced for our training sets if no id, question or answer sentence of a scored set is in training, by exact
+    text; partly if only near copies are. The paper's own training data cannot be checked."""
+    return _leaks(evidence, ("question id", "question", "answer sentence"))
+
+
+def unseen(evidence: Evidence) -> Verdict:
+    """Reproduced for our training sets if, besides ids, questions and answer sentences, no paragraph and no article
+    or page of a scored set is in training; partly if only near copies are."""
+    return _leaks(evidence, ("question id", "group", "question", "answer sentence", "paragraph"))
+
+
+def reported(evidence: Evidence) -> Verdict:
+    """Reproduced if mAP of both benchmarks stands in the tables, in all three settings."""
+    rows = evidence.metrics[evidence.metrics["metric"] == "map"]
+    settings = {name: rows.loc[rows["dataset"] == name, "setting"].nunique() for name in BENCHMARKS}
+    numbers = ", ".join(f"{name}: {count} settings" for name, count in settings.items())
+    if min(settings.values()) < 3:
+        return NOT_RUN, NOT_SCORED, numbers
+    return REPRODUCED, "tables by language are published", numbers
+
+
+def settings(evidence: Evidence) -> Verdict:
+    """Reproduced if 110 and 42 cross-lingual, 11 and 7 monolingual settings were scored."""
+    languages = tables.read(evidence.run, "metrics_by_language.csv.gz")
+    rows = languages[languages["metric"] == "map"]
+    pairs = rows.groupby(["dataset", "setting"]).apply(
+        lambda part: part[["query_language", "passage_language"]].drop_duplicates().shape[0], include_groups=False
+    )
+    wanted = {("xquad-r", "monolingual"): 11, ("xquad-r", "cross-lingual"): 110}
+    wanted |= {("mlqa-r", "monolingual"): 7, ("mlqa-r", "cross-lingual"): 42}
+    found = {key: int(pairs.get(key, 0)) for key in wanted}
+    numbers = ", ".join(f"{dataset} {setting}: {count}" for (dataset, setting), count in found.items())
+    if not all(found.values()):
+        return NOT_RUN, NOT_SCORED, numbers
+    return (REPRODUCED if found == wanted else NOT), "counted in the tables", numbers
+
+
+def best_multilingual(evidence: Evidence) -> Verdict:
+    """Each comparison with x-x-mono and x-y on each benchmark is better or worse (its 95% interval excludes 0),
+    equivalent (inside .01 mAP) or open. Reproduced: all four better. Partly: some better. Not reproduced: none."""
+    return _best(evidence.comparisons("map", ("x-x-mono", "x-y")), wanted=4)
+
+
+def best_with_both_encoders(evidence: Evidence) -> Verdict:
+    """Judged only for XLM-R and LaBSE, each by claim 8's rule over all three settings; else not run here."""
+    encoder = evidence.run.config.encoder
+    rows = pd.concat(
+        [evidence.comparisons("map", ("x-x-mono", "x-y"), s) for s in ("monolingual", "cross-lingual", "multilingual")]
+    )
+    verdict, reason, numbers = _best(rows, wanted=12)
+    if encoder in ("xlm-r", "labse"):
+        return PARTLY if verdict == REPRODUCED else verdict, f"one of the two encoders, {encoder}: {reason}", numbers
+    other = f"; {encoder} did: {verdict} by the same rule" if verdict != NOT_RUN else ""
+    return NOT_RUN, f"XLM-R and LaBSE did not run{other}", numbers
+
+
+def less_bias(evidence: Evidence) -> Verdict:
+    """Substantially: the lower end of the interval of the relative reduction of rank distance against x-x-mono is above
+    10%. Reproduced: on both benchmarks. Partly: on one, or the reduction is above 0 on both. Else not reproduced."""
+    rows = evidence.comparisons("rank_distance", ("x-x-mono",))
+    if not len(rows):
+        return NOT_RUN, NOT_TRAINED, ""
+    numbers = "; ".join(
+        f"{r.train} -> {r.dataset}: lower by {r.relative:.1%} [{r.relative_low:.1%}, {r.relative_high:.1%}]"
+        for r in rows.itertuples()
+    )
+    substantial, real = rows["relative_low"] > SUBSTANTIAL, rows["relative_low"] > 0
+    if substantial.all() and len(rows) == 2:
+        return REPRODUCED, "substantial on both benchmarks", numbers
+    if substantial.any() or real.all():
+        return PARTLY, "a reduction, but not above 10% everywhere", numbers
+    return NOT, "no reduction that its interval bears out", numbers
+
+
+def zero_shot(evidence: Evidence) -> Verdict:
+    """Multilingual mAP of hybrid against no fine-tuning, x-x-mono and x-y, on each benchmark, with the languages absent
+    from training apart. Reproduced: better in all, with three groups of languages (four after mMARCO, which lacks some
+    of MLQA-R too). Partly: in some. Not reproduced: in none. Beside them what it costs within one language, against no
+    fine-tuning."""
+    rows = evidence.comparisons("map", ("none", "x-x-mono", "x-y"), apart=True)
+    verdict, reason, numbers = _best(rows, wanted=12 if evidence.on_papers_data() else 9)
+    cost = _numbers(evidence.comparisons("map", ("none",), "monolingual", apart=True))
+    return verdict, reason, "; ".join(part for part in (numbers, cost) if part)
+
+
+def no_worse_than_the_specialist(evidence: Evidence) -> Verdict:
+    """Non-inferiority, another test than being best: against x-x-mono in the monolingual and x-y in the cross-lingual
+    setting, the interval lies above -.01 mAP. Reproduced: in all four. Partly: in some. Not reproduced: in none."""
+    rows = pd.concat(
+        [
+            evidence.comparisons("map", ("x-x-mono",), "monolingual"),
+            evidence.comparisons("map", ("x-y",), "cross-lingual"),
+        ]
+    )
+    if not len(rows):
+        return NOT_RUN, NOT_TRAINED, ""
+    holds = rows["low"] > -effects.MARGIN
+    verdict = REPRODUCED if holds.sum() == 4 else PARTLY if holds.any() else NOT
+    return verdict, f"{int(holds.sum())} of {len(rows)} comparisons are no worse than -.01", _numbers(rows)
+
+
+def more_robust(evidence: Evidence) -> Verdict:
+    """The research question, by the rule of `lib.shift.answer`: yes if hybrid loses less than every baseline from
+    in-domain questions to MLQA-R (intervals of D below 0), no if less than none, mixed if less than some, else
+    inconclusive."""
+    verdict, rows = shift.answer(evidence.shift)
+    numbers = "; ".join(
+        f"{r.shift} ({r.train}), against {r.baseline}: D = {r.value:+.3f} [{r.low:+.3f}, {r.high:+.3f}] {r.verdict}, "
+        + wording.seeds(r.seeds)
+        for r in rows.itertuples()
+    )
+    if verdict == "not run":
+        return NOT_RUN, "no strategy was scored both at home and on MLQA-R", numbers
+    counts = rows["verdict"].value_counts()
+    said = ", ".join(f"{counts[kind]} {kind}" for kind in wording.ROBUST if kind in counts)
+    return verdict, f"of {len(rows)} comparisons, from held-out questions to MLQA-R: {said}", numbers
+
+
+def _best(rows: pd.DataFrame, wanted: int) -> Verdict:
+    """Better in all the comparisons that a claim is about, in some, or in none."""
+    if not len(rows):
+        return NOT_RUN, NOT_TRAINED, ""
+    kinds = np.select(
+        [rows["low"] > 0, rows["high"] < 0, (rows["low"] > -effects.MARGIN) & (rows["high"] < effects.MARGIN)],
+        ["better", "worse", "equivalent"], "open",
+    )  # fmt: skip
+    counts = ", ".join(
+        f"{(kinds == k).sum()} {k}" for k in ("better", "equivalent", "open", "worse") if (kinds == k).any()
+    )
+    better = int((kinds == "better").sum())
+    verdict = REPRODUCED if better == wanted else PARTLY if better else NOT
+    return (
+        verdict,
+        f"of {wanted} comparisons: {counts}{f', {n} not run' if (n := wanted - len(rows)) else ''}",
+        _numbers(rows),
+    )
+
+
+def _numbers(rows: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{r.train} -> {r.dataset}, {r.setting}"
+        + (f", languages {r.languages}" if r.languages != effects.ALL else "")
+        + f", against {r.baseline}: {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}], {wording.seeds(r.seeds)}"
+        for r in rows.itertuples()
+    )
+
+
+def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
+    rows = evidence.overlap[evidence.overlap["unit"].isin(units)]
+    if not len(rows):
+        return NOT_RUN, "no overlap table in this run", ""
+    large = {name for name in evidence.metrics["dataset"] if name.startswith("miracl")}
+    unchecked = sorted(large - set(evidence.overlap["dataset"]))
+    without = f"; {wording.joined(unchecked)} not checked" if unchecked else ""
+    found = rows[rows["found"] > 0]
+    exact = found[found["match"] == "exact"]
+    numbers = (
+        "; ".join(f"{r.train} -> {r.dataset}, {r.unit}, {r.match}: {r.found} of {r.of}" for r in found.itertuples())
+        or f"0 of {int(rows['of'].sum()):,} checks"
+    )
+    if not len(found):
+        return REPRODUCED, f"no overlap found{without}", numbers
+    worst = exact if len(exact) else found
+    between = wording.joined(dict.fromkeys(_where(r.train, r.dataset) for r in worst.itertuples()))
+    if not len(exact):
+        return PARTLY, f"no exact copy; near copies {between}{without}", numbers
+    return NOT, f"exact copies {between}{without}", numbers
+
+
+def _where(train: str, dataset: str) -> str:
+    return f"within {train}" if dataset == f"{train}-heldout" else f"between {train} and {dataset}"

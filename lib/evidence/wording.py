@@ -1,0 +1,82 @@
+"""How numbers are put into words: where one strategy stands to another, how many seeds, how many verdicts."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from lib.base import paths
+from lib.evidence import effects
+
+VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
+ROBUST = {
+    "more robust": "more robust than",
+    "equivalent": "as robust as",
+    "inconclusive": "undecided against",
+    "less robust": "less robust than",
+}
+
+
+def number(value: float, sign: bool = False, places: int = 3) -> str:
+    """A share of 1 with ``places`` decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
+    text = f"{value:{'+' if sign else ''}.{places}f}"
+    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
+
+
+def difference(value: float) -> str:
+    """A difference, with its sign unless it is 0 to three decimals; the ends of intervals keep theirs, which counts."""
+    return number(value, sign=True) if abs(value) >= 0.0005 else number(0)
+
+
+def standing(low: float, high: float) -> str:
+    """Where the first of two stands, by the interval of its difference from the second.
+
+    ``just``: it differs from 0, and by less than the .01 mAP that count as equal.
+    """
+    equal = low > -effects.MARGIN and high < effects.MARGIN
+    if low > 0 or high < 0:
+        return f"{'just ' * equal}{'ahead of' if low > 0 else 'behind'}"
+    return "level with" if equal else "undecided against"
+
+
+def sides(stands: Mapping[str, str]) -> str:
+    """What something stands to, grouped by how: ``ahead of x-x and x-x-mono and level with x-y``."""
+    groups: dict[str, list[str]] = {}
+    for name, how in stands.items():
+        groups.setdefault(how, []).append(name)
+    return joined(f"{how} {joined(names)}" for how, names in groups.items())
+
+
+def robust(rows: pd.DataFrame) -> str:
+    """How hybrid holds up in a domain shift, by the ``verdict`` of each row on the difference of losses."""
+    return sides({row.baseline: ROBUST[row.verdict] for row in rows.itertuples()})
+
+
+def counted_seeds(counts: pd.Series) -> str:
+    """``1 seed``, ``5 seeds``, ``2 to 5 seeds``."""
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least} to {most} seeds" if least < most else seeds(least)
+
+
+def seeds(count: int) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{count} seed{'s' * (count > 1)}"
+
+
+def verdicts(claims: pd.DataFrame) -> str:
+    """How many of the paper's claims came out how, from ``claims.csv``; those on results apart from the others."""
+    own = claims[claims["id"].str.fullmatch(r"\d+")]
+    listed = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str)
+    on_results = own["id"].isin(listed.loc[listed["kind"] == "effect", "id"])
+    parts = []
+    for what, part in (("claims on results", own[on_results]), ("on method and data", own[~on_results])):
+        counts = part["verdict"].value_counts()
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
+        waits = " (provisional)" if part["reason"].str.contains("provisional").any() else ""
+        parts.append(f"{len(part)} {what}: {said}{waits}")
+    return f"Of the paper's {'; of its '.join(parts)}"
+
+
+def joined(parts: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = list(parts)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,296 @@
+"""The figures that argue: the price of alpha, paired differences, domain shift, verdicts, the paper beside ours."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.base.config import Run
+from lib.evaluation.metrics import SETTINGS
+from lib.evidence import effects, findings, ledger, shift, tables, verdicts, wording
+from lib.evidence.findings import Task
+from lib.figures import panels, style
+
+VERDICTS = {
+    verdicts.REPRODUCED: ("#0072B2", "●"), "yes": ("#0072B2", "●"),
+    verdicts.PARTLY: ("#E69F00", "◐"), "mixed": ("#E69F00", "◐"), "inconclusive": ("#E69F00", "◐"),
+    verdicts.NOT: ("#B00000", "○"), "no": ("#B00000", "○"),
+    verdicts.NOT_RUN: (style.GREY, "–"),
+}  # fmt: skip
+
+
+@style.house()
+def alpha_curve(run: Run) -> Figure:
+    """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
+    table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
+    found = findings.tasks(table[table["setting"] == "multilingual"])
+    figure, grid = panels.tiles(run, len(found), 2, 1.1, 3.1)
+    best: dict[str, dict[Task, list[str]]] = {"monolingual": {}, "multilingual": {}}
+    for axes, task in zip(grid.flat, found, strict=False):
+        part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
+        wide = part.pivot_table(index=["alpha", "seed"], columns="setting", values="value")
+        means, spread = wide.groupby("alpha").mean(), wide.groupby("alpha").std(ddof=1)
+        x, y = means["monolingual"], means["multilingual"]
+        axes.plot(x, y, color=style.COLOURS["hybrid"], linewidth=1.2, zorder=1)
+        for number, alpha in enumerate(means.index):
+            name = {0.0: "x-y", 1.0: "x-x-mono"}.get(alpha, "hybrid")
+            colour, marker = style.COLOURS[name], style.MARKERS[name]
+            bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
+            axes.errorbar(x[alpha], y[alpha], **bars, fmt=marker, color=colour, elinewidth=1, markersize=6)
+            rises = y.iloc[number] < y.iloc[min(number + 1, len(y) - 1)]  # the label goes to the other side of the line
+            place = {"xytext": (6, -11 if rises else 5), "textcoords": "offset points"}
+            axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
+        for setting in best:
+            best[setting][task] = findings.leaders({f"{alpha:g}": value for alpha, value in means[setting].items()})
+        where = f"{style.name(task[1])}, trained on {style.name(task[0])}"
+        axes.set(title=f"{where}\nhighest multilingual mAP: α = {', '.join(best['multilingual'][task])}")
+        axes.set_xlabel("monolingual mAP")
+        axes.margins(0.15)
+        middle, reach = np.mean(axes.get_ylim()), max(np.ptp(axes.get_ylim()) / 2, effects.MARGIN)
+        axes.set_ylim(middle - reach, middle + reach)  # at least the margin to both sides, lest noise look like a curve
+        axes.grid()
+    for axes in grid[:, 0]:
+        axes.set_ylabel("multilingual mAP")
+    said = f"monolingual mAP is highest at {_at(best['monolingual'])}; multilingual mAP at {_at(best['multilingual'])}"
+    note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
+    note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
+    style.frame(figure, run, tables.source(run), f"The price of α: {said}", note)
+    return figure
+
+
+@style.house()
+def forest(run: Run) -> Figure:
+    """Hybrid minus each other strategy, mAP in each setting, with 95% intervals and the margin of equivalence."""
+    table = tables.read(run, "effects.csv")
+    table = table[
+        (table["strategy"] == effects.HYBRID) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
+    ]
+    table = table[~table["dataset"].str.endswith(findings.PARTS) & (table["baseline"] != "none")]
+    found = list(dict.fromkeys(zip(table["train"], table["dataset"], strict=True)))
+    baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
+    if not found:
+        why = "Hybrid was compared with others on held-out questions of its own training set alone"
+        return style.empty(run, tables.source(run), why)
+    settings = [name for name in SETTINGS if name in set(table["setting"])]
+    figure = style.new(run, 1.3 + len(found) * (0.55 + 0.26 * len(baselines)))
+    grid = figure.subplots(len(found), len(settings), squeeze=False, sharex=True, sharey=True)
+    reach = _reach(table)
+    for row, task in zip(grid, found, strict=True):
+        for axes, setting in zip(row, settings, strict=True):
+            part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
+            panels.intervals(axes, part.set_index("baseline"), baselines, "difference", reach)
+            axes.set_visible(len(part) > 0)  # sets that are not parallel lack settings
+        seeds = wording.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
+        first = next(axes for axes in row if axes.get_visible())
+        first.tick_params(labelleft=True)
+        first.set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
+    grid[0, 0].set_xlim(reach)  # of all panels, which share it
+    for column, setting in zip(grid.T, settings, strict=True):
+        highest, *_, lowest = [axes for axes in column if axes.get_visible()] * 2
+        highest.set_title(setting)
+        lowest.set_xlabel("hybrid minus it, mAP")
+        lowest.tick_params(labelbottom=True)
+    note = (
+        f"95% intervals over {_drawn(table)}; filled where they exclude 0. Grey band: within .01 mAP, which was called "
+        "equivalent before the runs."
+    )
+    if table["low"].min() < reach[0] or table["high"].max() > reach[1]:
+        note += " Arrow: beyond the axis."
+    style.frame(figure, run, tables.source(run), _forest_finding(table), note)
+    return figure
+
+
+@style.house()
+def shift_slopes(run: Run) -> Figure:
+    """From held-out questions of the training set to the other set: what each strategy gains, and hybrid loses less."""
+    table = tables.read(run, "domain_shift.csv")
+    table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
+    compared = table[table["quantity"] == shift.DIFFERENCE]
+    found = list(dict.fromkeys(zip(compared["train"], compared["dataset"], compared["shift"], strict=True)))
+    if not found:
+        why = "Hybrid and a baseline were not both scored at home and on another set: nothing is said on domain shift"
+        return style.empty(run, tables.source(run), why)
+    figure = style.new(run, 1.0 + 2.7 * len(found))
+    for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
+        part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
+        panels.slopes(row[0], part[part["quantity"].isin([shift.GAIN_IN, shift.GAIN_OUT])])
+        row[0].set_title(f"{style.name(task[0])} → {style.name(task[1])} ({task[2]})")
+        judged = shift.answer(part, task[1])[1]
+        chosen = judged.set_index("baseline")
+        panels.intervals(row[1], chosen, [name for name in style.STRATEGIES if name in chosen.index], "value")
+        what = "D: shift loss of hybrid minus that of the baseline, mAP"
+        row[1].set_xlabel(f"{what}\n(negative: hybrid keeps more of its gain)")
+        said = f"{style.capital(wording.robust(judged))} ({wording.counted_seeds(chosen['seeds'])})"
+        row[1].set_title("\n".join(style.wrapped(said, 50)))
+    note = (
+        f"Multilingual mAP less that of no fine-tuning. 95% intervals over {_drawn(table)}; filled where they exclude "
+        "0; grey band: within .01."
+    )
+    style.frame(figure, run, tables.source(run), _shift_finding(run, found), note)
+    return figure
+
+
+@style.house()
+def scoreboard(run: Run) -> Figure:
+    """The verdict on each claim, with its reason."""
+    table = tables.read(run, "claims.csv")
+    lines = [style.wrapped(f"{row.claim}", 62) for row in table.itertuples()]
+    reasons = [style.wrapped(f"{row.reason}", 44) for row in table.itertuples()]
+    heights = [max(len(a), len(b)) for a, b in zip(lines, reasons, strict=True)]
+    figure = style.new(run, 1.0 + 0.17 * sum(heights) + 0.11 * len(heights))
+    axes = figure.subplots()
+    y = 0.0
+    for row, claim, reason, height in zip(table.itertuples(), lines, reasons, heights, strict=True):
+        colour, mark = VERDICTS[row.verdict]
+        place = {"va": "top", "fontsize": 8.5}
+        axes.text(0, y, row.id, weight="bold", **place)
+        axes.text(0.045, y, "\n".join(claim), **place)
+        axes.text(0.50, y, f"{mark} {row.verdict}", color=colour, weight="bold", **place)
+        axes.text(0.645, y, "\n".join(reason), color="#333333", **place)
+        y += height + 0.65
+        axes.axhline(y - 0.33, color="#E2E2E2", linewidth=0.6)
+    axes.set(xlim=(0, 1), ylim=(y - 0.3, -0.2))
+    axes.axis("off")
+    note = f"Judged for {run.config.encoder} by the rules beside each verdict in claims.csv. S: ours. RQ: the question."
+    style.frame(figure, run, tables.source(run), wording.verdicts(table), note)
+    return figure
+
+
+@style.house()
+def paper_and_ours(run: Run) -> Figure:
+    """Every cell of the paper's tables 3 to 8 against ours, one panel a measure and setting."""
+    table = tables.read(run, "ledger.csv").dropna(subset=["ours"])
+    table = table[table["table"] >= 3]
+    kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
+    if not kinds:
+        return style.empty(run, tables.source(run), "None of the paper's test sets is part of this run")
+    figure, tiled = panels.tiles(run, len(kinds), 4, 0.8, 2.3)
+    grid = tiled.ravel()
+    for axes, (metric, setting) in zip(grid, kinds, strict=False):
+        part = table[(table["metric"] == metric) & (table["setting"] == setting)]
+        for name in ("x-x-mono", "x-y", "hybrid"):
+            rest = part[(part["strategy"] == name) & (part["language"] != "mean")]
+            mean = part[(part["strategy"] == name) & (part["language"] == "mean")]
+            look = {"color": style.COLOURS[name], "marker": style.MARKERS[name]}
+            axes.scatter(rest["paper"], rest["ours"], s=9, alpha=0.45, linewidths=0, **look)
+            axes.scatter(mean["paper"], mean["ours"], s=42, edgecolor="white", linewidths=0.7, zorder=3, **look)
+        low, high = part[["paper", "ours"]].min().min(), part[["paper", "ours"]].max().max()
+        axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.7, zorder=0)
+        axes.set_title(f"{metric.replace('_', ' ')}\n{setting}", fontsize=9)
+        axes.grid()
+    for axes in tiled[:, 0]:
+        axes.set_ylabel("ours")
+    for axes in grid[max(0, len(kinds) - tiled.shape[1]) : len(kinds)]:
+        axes.set_xlabel("paper")
+    if len(kinds) < len(grid):
+        panels.legend(grid[len(kinds)], ["x-x-mono", "x-y", "hybrid"], columns=1)
+    else:
+        panels.legend(grid[0], ["x-x-mono", "x-y", "hybrid"])
+        grid[0].set_title(f"{kinds[0][0]}, {kinds[0][1]}", fontsize=9, pad=20)
+    total, chance = ledger.summary(table).sum(), ledger.by_chance(table)
+    directions, orders = total["directions that agree"], total["orders that agree"]
+    title = (
+        f"In {directions:.0f} of {total['of']:.0f} comparisons hybrid stands to the other strategy as in the paper "
+        f"(by chance in {chance[0]:.0f}); the order of all three agrees in {orders:.0f} of {total['of groups']:.0f} "
+        f"({chance[1]:.0f})"
+    )
+    note = (
+        "Small: a query language. Large: the mean. Equal values (the line) are not expected of another encoder. Ours "
+        "count twice, beside XLM-R and beside LaBSE. Chance: our three values shuffled."
+    )
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
+def _reach(table: pd.DataFrame) -> tuple[float, float]:
+    """The ends of the forest's axis: room for the intervals against the two strategies that hybrid is made of."""
+    parts = table[table["baseline"].isin(["x-x-mono", "x-y"])]
+    shown = parts if len(parts) else table
+    low, high = min(shown["low"].min(), -effects.MARGIN), max(shown["high"].max(), effects.MARGIN)
+    return low - 0.2 * (high - low), high + 0.2 * (high - low)
+
+
+def _drawn(table: pd.DataFrame) -> str:
+    """What the intervals of a table are drawn over: one seed says nothing of other seeds."""
+    single = table["seeds"] == 1
+    if not single.any():
+        return "questions and seeds"
+    return "questions alone" if single.all() else "questions and seeds (of 1 seed: questions alone)"
+
+
+def _at(highest: dict[Task, list[str]]) -> str:
+    """``α = 1 everywhere``, or each alpha with the tests where it is the best; of many tests with their number."""
+    places: dict[str, list[str]] = {}
+    for task, best in highest.items():
+        equal = " (about equal)" if len(best) > 1 else ""
+        places.setdefault(f"α = {wording.joined(best)}{equal}", []).append(findings.place(task, highest))
+    if len(places) == 1:
+        return f"{next(iter(places))} everywhere"
+    if len(highest) <= findings.FEW:
+        return ", ".join(f"{alphas} on {wording.joined(those)}" for alphas, those in places.items())
+    times = sorted(Counter(alpha for best in highest.values() for alpha in best).items())
+    counted = wording.joined(f"{alpha} in {count}" for alpha, count in times)
+    return f"α = {counted} of {findings.counted(highest)}, ties included"
+
+
+def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:
+    """How robust hybrid is in the shifts to the set that the research question is asked on, or in all others."""
+    table = tables.read(run, "domain_shift.csv")
+    sets = {dataset for _, dataset, _ in found}
+    parts = []
+    for dataset in sorted(sets & {_question_set(run)} or sets):
+        for train, rows in shift.answer(table, dataset)[1].groupby("train", sort=False):
+            who = " hybrid is" if not parts else ""
+            parts.append(f"from {style.name(train)} to {style.name(dataset)}{who} {wording.robust(rows)}")
+    return style.capital("; ".join(parts))
+
+
+def _forest_finding(table: pd.DataFrame) -> str:
+    """How hybrid stands to the two strategies that it is made of, in the multilingual setting."""
+    table, said = table[table["setting"] == "multilingual"], []
+    for baseline in ("x-x-mono", "x-y"):
+        rows = table[table["baseline"] == baseline].sort_values("difference")
+        times = Counter(wording.standing(row.low, row.high) for row in rows[::-1].itertuples())
+        if len(times) == 1:
+            said.append(f"{next(iter(times))} {baseline}{f' in all {len(rows)}' * (len(rows) > 1)}")
+        elif times:
+            first, *others = (f"{how} {{}} in {count}" for how, count in times.items())
+            said.append(wording.joined([first.format(baseline), *(part.format("it") for part in others)]))
+        if times:
+            ends = dict.fromkeys(wording.difference(value) for value in rows["difference"].iloc[[0, -1]])
+            said[-1] += f" ({' to '.join(ends)})"
+    if not said:
+        return "Hybrid was not compared in the pool of all languages with the two strategies that it is made of"
+    pairs = len(table.groupby(["train", "dataset"]))
+    return f"Multilingual mAP{f', {pairs} pairs of sets' * (pairs > 1)}: hybrid is {'; '.join(said)}"
+
+
+def _question_set(run: Run) -> str:
+    """The set that the research question is asked on: MLQA-R, of the facts corpus its new relations, else the first."""
+    known = [name for name in ("mlqa-r", "facts-new") if name in run.config.eval]
+    return known[0] if known else run.config.eval[0]
+
+
+def drawable(run: Run) -> list[str]:
+    """Which of these figures a run has numbers for."""
+    log, effect = tables.read(run, "training_log.csv"), tables.read(run, "effects.csv")
+    moved, compared = tables.read(run, "domain_shift.csv"), tables.read(run, "ledger.csv")
+    alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
+    there = {
+        "alpha": alphas > 1,
+        "forest": (effect["strategy"] == effects.HYBRID).any() and (effect["baseline"] != "none").any(),
+        "shift": (moved["quantity"] == shift.DIFFERENCE).any(),
+        "claims": True,
+        "ledger": compared["ours"].notna().any(),
+    }
+    return [name for name, present in there.items() if present]
+
+
+FIGURES = {
+    "shift": ("Domain shift", shift_slopes),
+    "forest": ("Paired differences", forest),
+    "alpha": ("The price of alpha", alpha_curve),
+    "claims": ("Verdicts", scoreboard),
+    "ledger": ("The paper beside ours", paper_and_ours),
+}

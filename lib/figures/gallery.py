@@ -1,0 +1,100 @@
+"""Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lib.base import paths, workers
+from lib.base import store as artifacts
+from lib.base.config import Run
+from lib.evidence import findings, tables
+from lib.evidence import judge as evidence
+from lib.figures import bias as figures_bias
+from lib.figures import evidence as figures_evidence
+from lib.figures import retrieval as figures
+from lib.figures import style
+from lib.runs import cells
+
+ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "top10")
+ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
+    **figures_evidence.FIGURES, **figures_bias.FIGURES, **figures.FIGURES,
+}  # fmt: skip
+SEAL = "figures.json"
+RUNS = ("full", "default")  # in the order of the gallery
+
+
+def available(run: Run) -> list[str]:
+    """The figures that a run has numbers for, the answer first."""
+    languages = tables.read(run, "metrics_by_language.csv.gz")
+    absent = set() if len(tables.read(run, "training_log.csv")) else {"kinds", "batches", "loss"}
+    absent |= set() if findings.language_matrices(languages) else {"languages"}
+    parallel = "rank_distance" in set(languages["metric"])
+    absent |= set() if parallel else {"rank_distance", "top10"}
+    ranks = [cells.files(run, cell)[0] for cell in cells.of(run)]  # of which who is hurt is made
+    absent |= set() if parallel and all(map(Path.exists, ranks)) else set(figures_bias.FIGURES)
+    judged = figures_evidence.drawable(run) if evidence.current(run) else []
+    absent |= set(figures_evidence.FIGURES) - set(judged)
+    found = [name for name in ALL if name not in absent]
+    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
+def save_all(run: Run) -> list[Path]:
+    """Write the run's figures to its folder ``figures``, each as SVG and PNG, light and dark; returns their paths."""
+    drawn = workers.each(partial(_save, run, style.provenance(run, tables.digest(run))), available(run))
+    found = [path for files in drawn for path in files]
+    files = {path.name: artifacts.file_digest(path) for path in found}
+    artifacts.write_sealed(run.folder / SEAL, {"cells": tables.digest(run), "files": files})
+    return found
+
+
+def _save(run: Run, origin: dict[str, str], name: str) -> list[Path]:
+    return style.save(ALL[name][1](run), run.folder / "figures" / name, origin)
+
+
+def current(run: Run) -> bool:
+    """Whether the run's figures are there, undamaged, and drawn from its present cells."""
+    sealed = artifacts.read_sealed(run.folder / SEAL)
+    if sealed is None or sealed.get("cells") != tables.digest(run) or "files" not in sealed:
+        return False
+    return all(artifacts.is_as(run.folder / "figures" / name, digest) for name, digest in sealed["files"].items())
+
+
+def saved(run: Run) -> list[Path]:
+    """The paths of the run's figures, drawn first if they are not current."""
+    if not current(run):
+        return save_all(run)
+    return [path for name in available(run) for path in style.files(run.folder / "figures" / name)]
+
+
+def page(run: Run) -> str:
+    """A run's gallery as Markdown: each figure with its finding and where its numbers come from."""
+    pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
+    tasks = findings.tasks(tables.read(run, "metrics.csv"))
+    pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
+    made = f"{style.small_print(run, tables.source(run))} · trained → scored: {pairs}"
+    partly = " --finished" if run.finished else ""
+    command = f"`{run.command}{partly} --publish`"
+    warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
+    parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
+    for name in available(run):
+        heading, _ = ALL[name]
+        finding = style.capital(style.finding(pictures[name]))
+        dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}{style.DARK_SUFFIX}.png">'
+        parts.append(f'## {heading}\n\n<picture>{dark}<img alt="{heading}" src="{name}.png"></picture>\n\n{finding}.\n')
+        parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
+    return "\n".join(parts)
+
+
+def write_index() -> Path:
+    """Write the gallery over all published runs: their pages one after the other, each below its own folder."""
+    parts = []
+    for folder in sorted(paths.FIGURES.iterdir(), key=lambda p: (RUNS.index(p.name) if p.name in RUNS else 9, p.name)):
+        if (folder / "README.md").exists():
+            text = (folder / "README.md").read_text(encoding="utf-8")
+            parts.append(re.sub(r'(\]\(|src="|srcset=")', rf"\g<1>{folder.name}/", text))
+    target = paths.FIGURES / "README.md"
+    artifacts.write_text(target, "\n".join(parts))
+    return target

@@ -1,0 +1,251 @@
+"""The panels that figures are made of: bars, heat maps, rows of marks or intervals with their values, slopes."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from lib.base.config import Run
+from lib.data.sets import ParallelSet
+from lib.evidence import effects, findings, shift, wording
+from lib.evidence.findings import Task
+from lib.figures import style
+
+DARK, LIGHT = "#4D4D4D", "#C4C4C4"
+PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}
+
+
+def tiles(run: Run, count: int, most: int, top: float, height: float, **shared: bool) -> tuple[Figure, np.ndarray]:
+    """A figure of ``count`` panels, at most so many a row, and its axes [rows, columns]; what is left over is empty.
+
+    Args:
+        top: inches of title and notes.
+        height: inches of a row.
+    """
+    columns = min(most, count)
+    rows = -(-count // columns)
+    figure = style.new(run, top + height * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    for axes in grid.ravel()[count:]:
+        axes.axis("off")
+    return figure, grid
+
+
+def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:
+    """Two bars a language: questions asked in it, and passages of the pool."""
+    languages = chosen.languages
+    place = np.arange(len(languages))
+    kinds = [("questions", chosen.queries, DARK, ""), ("passages", chosen.passages, LIGHT, "////")]
+    for (kind, texts, colour, hatch), aside in zip(kinds, (-0.2, 0.2), strict=True):
+        counts = texts["language"].value_counts().reindex(languages, fill_value=0)
+        style_of = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        bars = axes.barh(place + aside, counts, height=0.38, label=f"{kind}, {counts.sum():,} in all", **style_of)
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
+    axes.set(yticks=place, yticklabels=languages, ylim=(len(languages) - 0.4, -0.6), xlabel="texts")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.margins(x=0.14)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=legend_columns, borderaxespad=0.1, handlelength=1.2)
+
+
+def heat(
+    axes: Axes, matrix: pd.DataFrame, colours: str | Colormap, scale: Normalize, numbers: str = ""
+) -> ScalarMappable:
+    """A matrix in colour, the first row on top; with ``numbers``, a format, its values are printed."""
+    values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
+    mesh = axes.pcolormesh(values, cmap=colours, norm=scale, edgecolors="white", linewidth=0.4)
+    axes.set_xticks(np.arange(values.shape[1]) + 0.5, matrix.columns)
+    axes.set_yticks(np.arange(values.shape[0]) + 0.5, matrix.index)
+    axes.tick_params(length=0, pad=2)
+    axes.spines[:].set_visible(False)
+    axes.invert_yaxis()
+    for (row, column), value in np.ndenumerate(values) if numbers else ():
+        if value is not np.ma.masked:
+            red, green, blue, _ = mesh.cmap(scale(value))
+            ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+            text = numbers.format(value).replace("-", "−") if round(value) else "0"
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center_baseline", fontsize=8, color=ink)
+    return mesh
+
+
+def shades(colour: str) -> Colormap:
+    """From almost white to a strategy's colour."""
+    return LinearSegmentedColormap.from_list(colour, ["#F4F4F4", colour])
+
+
+def shares(top: pd.DataFrame) -> pd.DataFrame:
+    """Share of the top 10 by query language (rows) and passage language, over seeds; last row the pool's."""
+    languages = findings.ordered(set(top["passage_language"]))
+    found = top.pivot_table(index="query_language", columns="passage_language", values="share")
+    found = found.reindex(findings.ordered(found.index), columns=languages)
+    found.loc["pool"] = top.groupby("passage_language")["pool_share"].first()
+    return found
+
+
+def marks(own: pd.DataFrame, paper: pd.DataFrame) -> list[tuple[str, str]]:
+    """The rows of a comparison, (source, strategy): those of the run, then the paper's by encoder."""
+    found = [("run", name) for name in style.STRATEGIES if name in set(own["strategy"])]
+    for encoder in PAPER:
+        trained = set(paper.loc[paper["encoder"] == encoder, "strategy"])
+        found += [(encoder, name) for name in style.STRATEGIES if name in trained]
+    return found
+
+
+def comparison(axes: Axes, own: pd.DataFrame, paper: pd.DataFrame, rows: list[tuple[str, str]], named: bool) -> None:
+    """One row a strategy with its mean and value, seeds as dots and their range as a line; the paper's rows grey."""
+    place = list(positions(rows))
+    for source, strategies in by_source(rows).items():
+        table = own if source == "run" else paper[paper["encoder"] == source]
+        values = findings.by_strategy(table)
+        best = findings.leaders(values) if values else []
+        for name in strategies:
+            if name not in values:
+                continue
+            y = place[rows.index((source, name))]
+            each = table.loc[table["strategy"] == name, "value"]
+            mark(axes, name, each, y, source == "run")
+            weight = "bold" if name in best else "normal"
+            ink = "black" if source == "run" else style.GREY
+            shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
+            axes.annotate(wording.number(values[name]), (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
+    names = [style.name(name) if source == "run" else f"{PAPER[source]}: {name}" for source, name in rows]
+    axes.set(yticks=place, yticklabels=names if named else [], ylim=(max(place) + 0.7, -0.7))
+    for label, (source, _) in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_color("black" if source == "run" else style.GREY)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def mark(axes: Axes, name: str, each: pd.Series, y: float, own: bool) -> None:
+    """The mean at ``y``: filled for the run, hollow and grey for the paper; seeds where there are several."""
+    colour = style.COLOURS[name] if own else style.GREY
+    if len(each) > 1:
+        axes.plot([each.min(), each.max()], [y, y], color=colour, linewidth=1.5)
+        axes.scatter(each, [y] * len(each), s=5, color=colour, linewidths=0)
+    face = colour if own else "white"
+    axes.scatter(each.mean(), y, s=32, marker=style.MARKERS[name], facecolor=face, edgecolor=colour, zorder=3)
+
+
+def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
+    """Rank distance: one row a query language, then the means, of this run and of the paper."""
+    languages = findings.ordered(set(table["query_language"]))
+    encoders = [encoder for encoder in PAPER if encoder in set(paper["encoder"])]
+    labels = [*languages, "mean", *(f"{PAPER[encoder]}, mean" for encoder in encoders)]
+    place = np.arange(len(labels)) + 0.6 * (np.arange(len(labels)) >= len(languages))
+    names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
+    for aside, name in zip(0.16 * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
+        rows = table[table["strategy"] == name]
+        own = [rows.loc[rows["query_language"] == language, "value"] for language in languages]
+        own.append(rows.groupby("seed", dropna=False)["value"].mean())
+        printed = paper[paper["strategy"] == name]
+        others = [printed.loc[printed["encoder"] == encoder, "value"] for encoder in encoders]
+        for number, each in enumerate([*own, *others]):
+            if len(each):
+                mark(axes, name, each, place[number] + aside, own=number < len(own))
+    axes.set(yticks=place, yticklabels=labels, ylim=(max(place) + 0.7, -0.7), xlabel="rank distance (ranks)")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="both")
+
+
+def rank_axis(axes: Axes) -> None:
+    """Logarithmic where the marks span more than a factor of 3, else linear; ranks as whole numbers."""
+    low, high = axes.dataLim.intervalx
+    if high > 3 * low:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def legend(axes: Axes, names: list[str], columns: int = 0) -> None:
+    """The strategies' marks in one line above a panel, where it may reach over the next one's; or in its columns."""
+    marks_of = [Line2D([], [], color=style.COLOURS[n], marker=style.MARKERS[n], linestyle="") for n in names]
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if not columns else {"loc": "center left"}
+    place |= {"borderaxespad": 0.2, "borderpad": 0}
+    labels = [style.name(name) for name in names]
+    axes.legend(
+        marks_of, labels, ncols=columns or len(names), handletextpad=0.1, columnspacing=1, **place
+    ).set_in_layout(False)
+
+
+def positions(rows: list[tuple[str, str]]) -> Any:
+    """Heights of the rows, with a gap before each new source."""
+    y = 0.0
+    for number, (source, _) in enumerate(rows):
+        y += 0 if number == 0 else 1 + 0.5 * (source != rows[number - 1][0])
+        yield y
+
+
+def by_source(rows: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """The strategies of each source."""
+    found: dict[str, list[str]] = {}
+    for source, name in rows:
+        found.setdefault(source, []).append(name)
+    return found
+
+
+def parts(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
+    """One part of the figure under the other for each task, with its name."""
+    found_parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, task in zip(found_parts, found, strict=True):
+        part.suptitle(test(task), x=0.008, ha="left", fontsize=10)
+    return list(found_parts)
+
+
+def test(task: Task) -> str:
+    """``XQuAD-R, after training on MLQA-R``."""
+    train, test = task
+    part = "its other part" if train == test else style.name(train)
+    return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")
+
+
+def intervals(
+    axes: Axes, table: pd.DataFrame, names: list[str], column: str, reach: tuple[float, float] = (-np.inf, np.inf)
+) -> None:
+    """One row a baseline: the value and its interval, filled where it excludes 0; beyond ``reach`` an arrow."""
+    axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    for y, name in enumerate(names):
+        if name in table.index:
+            row = table.loc[name]
+            colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
+            axes.plot(np.clip([row["low"], row["high"]], *reach), [y, y], color=colour, linewidth=1.6)
+            marker = ">" if row[column] > reach[1] else "<" if row[column] < reach[0] else style.MARKERS[name]
+            look = {"edgecolor": colour, "clip_on": False, "zorder": 3}
+            face = colour if sure else "white"
+            axes.scatter(np.clip(row[column], *reach), y, s=34, marker=marker, facecolor=face, **look)
+            for cut, end, arrow in ((row["low"] < reach[0], reach[0], "<"), (row["high"] > reach[1], reach[1], ">")):
+                if cut and marker != arrow:  # the interval goes on, though its middle is inside
+                    axes.scatter(end, y, s=12, marker=arrow, facecolor=colour, **look)
+            text = wording.difference(row[column])
+            axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+    axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(axis="x")
+
+
+def slopes(axes: Axes, part: pd.DataFrame) -> None:
+    """A line a strategy, from the gain in domain (left) to the gain on the other set (right)."""
+    names = [name for name in style.STRATEGIES if name in {label.split("-0")[0] for label in part["strategy"]}]
+    for place, name in enumerate(names):
+        label = effects.HYBRID if name == "hybrid" else name
+        rows = part[part["strategy"] == label].set_index("quantity")
+        ends = [rows.loc[quantity] for quantity in (shift.GAIN_IN, shift.GAIN_OUT)]
+        x = np.array([0, 1]) + 0.03 * (place - len(names) / 2)
+        bars = np.array([[end["value"] - end["low"], end["high"] - end["value"]] for end in ends]).T
+        axes.errorbar(x, [end["value"] for end in ends], bars, color=style.COLOURS[name], marker=style.MARKERS[name],
+                      linestyle=style.LINES[name], linewidth=1.4, elinewidth=0.8, label=name)  # fmt: skip
+    axes.axhline(0, color=style.GREY, linewidth=0.8)
+    axes.set(
+        xticks=[0, 1], xticklabels=["held-out questions\nof the training set", "the other set"], xlim=(-0.25, 1.25)
+    )
+    axes.set_ylabel("gain over no fine-tuning, mAP")
+    axes.legend(fontsize=8, handlelength=2.6, ncols=5, columnspacing=1, loc="upper left", bbox_to_anchor=(-0.1, -0.2))
+    axes.grid(axis="y")

@@ -1,0 +1,268 @@
+"""The figures of a run, made from its tables and the paper's published numbers.
+
+Each function draws one figure, titled with what the numbers say (`lib.findings`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from lib.base import paths
+from lib.base.config import Run
+from lib.data import catalog as data
+from lib.evaluation import bias, metrics
+from lib.evidence import findings, tables, wording
+from lib.figures import panels, style
+from lib.figures import training as figures_batches
+from lib.runs import cells
+from lib.runs.plan import LARGE, evaluated
+
+FIRST_BATCHES = 24
+ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
+
+
+@style.house()
+def data_at_a_glance(run: Run) -> Figure:
+    """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
+    scored = {name for cell in cells.of(run) for name in evaluated(cell, run.config)} or set(run.config.eval)
+    scored = [name for name in run.config.eval if name in scored]
+    names = [name for name in scored if not name.endswith(findings.PARTS) and name != data.BY_SHARD] or scored
+    sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
+    figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
+    grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
+    columns = 2 if len(sets) <= 2 else 1  # of a legend, which is as wide as its panel
+    for (upper, lower), (name, chosen) in zip(grid.T, sets.items(), strict=True):
+        panels.sizes(upper, chosen, columns)
+        upper.set_title(style.capital(style.name(name)), pad=20 if columns == 2 else 34)
+        if columns == 1:
+            upper.xaxis.set_major_locator(MaxNLocator(3))
+            lower.xaxis.set_major_locator(MaxNLocator(3))
+        counts = findings.languages_of_questions(chosen)
+        bars = lower.barh([str(n) for n in counts.index], counts, color=panels.DARK, height=0.6)
+        lower.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
+        lower.xaxis.set_major_formatter("{x:,.0f}")
+        lower.set(xlabel="questions", xlim=(0, counts.max() * 1.14), ylim=(-0.6, max(len(counts), 2) - 0.4))
+    grid[0, 0].set_ylabel("language")
+    grid[1, 0].set_ylabel("asked in how\nmany languages")
+    note = "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
+    style.frame(figure, run, tables.source(run), findings.coverage(sets), note)
+    return figure
+
+
+@style.house()
+def batch_composition(run: Run) -> Figure:
+    """Languages of the first batches of each strategy, and all its pairs of query and passage language."""
+    whole = findings.chosen(tables.read(run, "training_log.csv"))
+    counts = findings.pairs_of_steps(whole[whole["seed"] == run.config.seeds[0]])
+    train = counts.groupby("train", sort=False)["query"].nunique().idxmax()
+    counts = counts[counts["train"] == train]
+    names = [name for name in style.STRATEGIES if name in set(counts["strategy"])]
+    languages = findings.ordered({*counts["query"], *counts["passage"]})
+    figure = style.new(run, 1.2 + len(names) * (0.3 + 0.16 * len(languages)))
+    grid = figure.subplots(len(names), 2, squeeze=False, width_ratios=[2.4, 1])
+    steps = range(1, 1 + min(FIRST_BATCHES, int(counts["step"].max())))
+    strips, squares = ({name: _spread(counts, name, over) for name in names} for over in ("step", "passage"))
+    for (left, right), name in zip(grid, names, strict=True):
+        for axes, matrices, columns in ((left, strips, steps), (right, squares, languages)):
+            most = max(matrix.to_numpy().max() for matrix in matrices.values())
+            matrix = matrices[name].reindex(index=languages, columns=columns, fill_value=0)
+            panels.heat(axes, matrix, panels.shades(style.COLOURS[name]), PowerNorm(0.5, 0, most))
+        left.set_title(f"{name}: its first {len(steps)} batches")
+        left.set_ylabel("query language")
+        right.set_title("all its batches")
+    grid[-1, 0].set_xlabel("training step")
+    grid[-1, 1].set_xlabel("passage language")
+    note = f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
+    style.frame(figure, run, tables.source(run), findings.compositions(whole), note)
+    return figure
+
+
+@style.house()
+def loss_curves(run: Run) -> Figure:
+    """Loss by step, one panel a training set: each seed faint, their smoothed mean strong."""
+    log = findings.chosen(tables.read(run, "training_log.csv"))
+    sets = list(dict.fromkeys(log["train"]))
+    figure = style.new(run, 3.9)
+    for axes, train in zip(figure.subplots(1, len(sets), squeeze=False, sharey=True)[0], sets, strict=True):
+        for name in style.STRATEGIES:
+            part = log[(log["train"] == train) & (log["strategy"] == name)]
+            for _, raw in part.groupby("seed"):
+                axes.plot(raw["step"], raw["loss"], color=style.COLOURS[name], alpha=0.3, linewidth=0.7)
+            mean = part.groupby("step")["loss"].mean()
+            if len(mean):
+                mean = mean.rolling(findings.few(len(mean)), min_periods=1).mean()
+                axes.plot(mean, color=style.COLOURS[name], linestyle=style.LINES[name], linewidth=2)
+        axes.set(title=f"Training on {style.name(train)}", xlabel="training step")
+        axes.grid(axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.axes[0].set_ylabel("loss (InfoNCE, nats)")
+    figure.axes[0].set_ylim(0, None)  # of all panels, which share it, once all are drawn
+    names = [name for name in style.STRATEGIES if name in set(log["strategy"])]
+    lines = [Line2D([], [], color=style.COLOURS[n], linestyle=style.LINES[n], linewidth=2, label=n) for n in names]
+    figure.axes[-1].legend(handles=lines, handlelength=3)
+    window = findings.few(int(log["step"].max()))
+    note = (
+        f"Strong lines: mean of the last {window} steps, over seeds. To tell passages of one language apart is "
+        "another task than across languages: compare a curve with its own start, not with the others."
+    )
+    style.frame(figure, run, tables.source(run), findings.losses(log), note)
+    return figure
+
+
+@style.house()
+def map_by_setting(run: Run) -> Figure:
+    """The main figure: mAP of each strategy in each setting, beside no fine-tuning and the paper's numbers."""
+    table = tables.read(run, "metrics.csv")
+    shown = findings.chosen(table[table["metric"] == "map"])
+    settings = [name for name in metrics.SETTINGS if name in set(shown["setting"])]
+    groups = {task: (own, _paper("map", task[1])) for task, own in findings.by_task(shown).items()}
+    rows = {task: panels.marks(own, paper) for task, (own, paper) in groups.items()}
+    heights = [0.9 + 0.185 * len(r) for r in rows.values()]
+    figure = style.new(run, 0.9 + sum(heights))
+    values = pd.concat([part["value"] for pair in groups.values() for part in pair])
+    span = values.max() - values.min()
+    for part, (task, (own, paper)) in zip(panels.parts(figure, list(groups), heights), groups.items(), strict=True):
+        for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
+            one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
+            panels.comparison(axes, *one, rows[task], named=setting == settings[0])
+            axes.set_visible(len(one[0]) > 0)
+            axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
+    note = f"{_means(shown)}Bold: the highest, and what is within {wording.number(findings.EQUAL)} of it."
+    note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
+    style.frame(figure, run, tables.source(run), findings.effectiveness(table), note)
+    return figure
+
+
+@style.house()
+def language_heat_maps(run: Run) -> Figure:
+    """mAP by language of query and passage: x-x-mono, hybrid, and hybrid minus x-x-mono."""
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    maps = findings.language_matrices(table)
+    if not maps:
+        return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
+    heights = [0.85 + 0.235 * len(mono) for mono, _ in maps.values()]
+    figure = style.new(run, 0.9 + sum(heights))
+    whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])
+    scale = Normalize(np.nanmin(whole), np.nanmax(whole))
+    for part, (mono, hybrid) in zip(panels.parts(figure, list(maps), heights), maps.values(), strict=True):
+        difference = 100 * (hybrid - mono)
+        reach = max(2.0, 1.3 * float(difference.abs().max(axis=None)))
+        left, middle, right = part.subplots(1, 3)
+        panels.heat(left, 100 * mono, "Blues", scale, "{:.0f}")
+        panels.heat(middle, 100 * hybrid, "Blues", scale, "{:.0f}")
+        panels.heat(right, difference, "PuOr", Normalize(-reach, reach), "{:+.0f}")
+        for axes, title in ((left, "x-x-mono"), (middle, "hybrid"), (right, "hybrid minus x-x-mono")):
+            axes.set(title=title, xlabel="passage language")
+        left.set_ylabel("query language")
+    note = (
+        "mAP × 100 of each query language on the corpus of each passage language; the diagonal is the monolingual "
+        "setting. Differences: violet where hybrid is higher, orange where x-x-mono is."
+    )
+    style.frame(figure, run, tables.source(run), findings.language_pairs(table), note)
+    return figure
+
+
+@style.house()
+def rank_distances(run: Run) -> Figure:
+    """Rank distance of each query language and strategy, with the means of the paper."""
+    table = findings.chosen(tables.read(run, "metrics_by_language.csv.gz"))
+    table = table[table["metric"] == "rank_distance"]
+    found = findings.tasks(table)
+    height = 0.4 + 0.24 * (table["query_language"].nunique() + 3)
+    figure, tiled = panels.tiles(run, len(found), 2, 1.2, height, sharex=True)
+    grid = tiled.ravel()
+    notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
+    for axes, task in zip(grid, found, strict=False):
+        paper = _paper("rank_distance", task[1])
+        panels.distances(axes, findings.of_task(table, task), paper)
+        axes.set_title(panels.test(task), pad=20)
+        notes += [ELSEWHERE] if len(paper) and ELSEWHERE not in notes else []
+    panels.rank_axis(grid[0])
+    panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
+    macro = tables.read(run, "metrics.csv")
+    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), _means(table) + " ".join(notes))
+    return figure
+
+
+@style.house()
+def top10_languages(run: Run) -> Figure:
+    """Which languages fill the top 10 of each query language; the last row is the pool's own share."""
+    table = findings.chosen(tables.read(run, "top10_languages.csv"))
+    present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
+    names = [name for name in present if name in findings.COMPARED] or present[: len(findings.COMPARED)]
+    parts = findings.by_task(table)
+    heights = [0.85 + 0.17 * (part["query_language"].nunique() + 1) for part in parts.values()]
+    figure = style.new(run, 1.0 + sum(heights))
+    for part, rows in zip(panels.parts(figure, list(parts), heights), parts.values(), strict=True):
+        grid = part.subplots(1, len(names), squeeze=False)[0]
+        for axes, name in zip(grid, names, strict=True):
+            top = rows[rows["strategy"] == name]
+            mesh = panels.heat(axes, panels.shares(top), "Blues", PowerNorm(0.5, 0, 1))
+            axes.axhline(len(set(top["query_language"])), color="white", linewidth=4)
+            axes.set(title=f"{style.name(name)}: {bias.own_language_share(top):.0%} own", xlabel="passage language")
+        for axes in grid[1:]:
+            axes.set_yticklabels([])
+        grid[0].set_ylabel("query language")
+        bar = part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
+        bar.ax.set_yticklabels(["0%", "2%", "10%", "25%", "50%", "100%"])
+        bar.set_label("share of the top 10")
+    note = (
+        "Own: in the language of the query, mean over query languages. Each row adds up to 100%. "
+        "Last row: the pool's shares, which a retriever blind to language would show."
+    )
+    if any(test.startswith(LARGE) for _, test in parts):
+        note += " MIRACL answers a query in its own language alone: less of it is not better there."
+    style.frame(figure, run, tables.source(run), findings.top_languages(table), note)
+    return figure
+
+
+FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
+    "map_by_setting": ("mAP in each setting", map_by_setting),
+    "data": ("The data at a glance", data_at_a_glance),
+    "kinds": ("What a wrong answer looks like", figures_batches.batch_kinds),
+    "batches": ("What the batches hold", batch_composition),
+    "loss": ("Loss", loss_curves),
+    "languages": ("Language by language", language_heat_maps),
+    "rank_distance": ("Rank distance", rank_distances),
+    "top10": ("Languages of the top 10", top10_languages),
+}
+
+
+def _means(table: pd.DataFrame) -> str:
+    """What marks stand for where there are several seeds."""
+    foreign = table[~table["dataset"].str.endswith(findings.PARTS)].dropna(subset=["seed"])
+    by_task = foreign.groupby(["train", "dataset"])["seed"].nunique()
+    if not (by_task > 1).any():
+        return ""
+    return f"Means of {wording.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
+
+
+def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:
+    """Pairs of a strategy by query language (rows) and ``over`` (columns)."""
+    part = counts[counts["strategy"] == strategy]
+    return part.pivot_table(index="query", columns=over, values="pairs", aggfunc="sum", fill_value=0)
+
+
+def _paper(metric: str, dataset: str) -> pd.DataFrame:
+    """The paper's means of a measure (its tables 3 to 8): XLM-R and LaBSE; empty for a set that it did not use."""
+    table = pd.read_csv(paths.PUBLISHED / "results.csv")
+    return table[
+        (table["metric"] == metric)
+        & (table["dataset"] == dataset)
+        & (table["language"] == "mean")
+        & table["table"].between(3, 8)
+    ]
+
+
+def _answers(name: str, run: Run) -> str:
+    """How many passages the rank distance is taken over."""
+    counts = (data.evaluation_set(name, run.config.candidates).passage_rows >= 0).sum(axis=1)
+    counts = counts[counts > 0]
+    least, most = counts.min(), counts.max()
+    over = f"{most}" if least == most else f"{least} to {most}"
+    return f"On {style.name(name)} the measure covers {over} passages a question."

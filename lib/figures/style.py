@@ -1,0 +1,254 @@
+"""How figures look, and how they are saved: one colour a strategy, findings as titles, provenance in every file."""
+
+import io
+import json
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgba_array
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from lib.base import config
+from lib.base import store as artifacts
+from lib.base.config import Run
+
+WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
+DPI = 150
+PLACES = 6  # decimals of a place on the page, in fractions of it
+WARNING = "Facts corpus, not the paper's data"
+GREY = "#666666"
+DARK_SUFFIX = "-dark"
+STRATEGIES = ("none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid")
+# The palette of Okabe and Ito, made for all kinds of colour vision; markers, lines and hatches serve grey print.
+COLOURS = {
+    "none": "#7F7F7F",
+    "en-en": "#D55E00",
+    "x-x": "#CC79A7",
+    "x-x-mono": "#0072B2",
+    "x-y": "#E69F00",
+    "hybrid": "#009E73",
+}
+MARKERS = {"none": "s", "en-en": "P", "x-x": "v", "x-x-mono": "o", "x-y": "^", "hybrid": "D"}
+LINES = {"en-en": (0, (5, 1, 1, 1, 1, 1)), "x-x": "-.", "x-x-mono": "--", "x-y": (0, (1, 1)), "hybrid": "-"}
+NAMES = {
+    "xquad-r": "XQuAD-R",
+    "mlqa-r": "MLQA-R",
+    "facts": "the facts corpus",
+    "facts-new": "the facts corpus (new relations)",
+    "parallel-docs": "parallel-docs",
+    "miracl-mini": "MIRACL-mini",
+    "miracl-dev": "MIRACL",
+    "mmarco": "mMARCO",
+    "xlm-r": "XLM-R",
+    "labse": "LaBSE",
+    "none": "no fine-tuning",
+}
+RULES = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "grid.color": "#E2E2E2",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a $ in a name is a $
+    "svg.hashsalt": "hybrid-batches",  # ids in an SVG are random without it
+}
+house: Callable[[], Any] = partial(matplotlib.style.context, ["default", RULES])
+
+
+def new(run: Run, height: float) -> Figure:
+    """An empty figure of the house's width; ``height`` in inches, without the line of warning."""
+    extra = 0.25 if on_facts(run) else 0.0
+    figure = Figure(figsize=(WIDTH, height + extra), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.03, wspace=0.03)
+    return figure
+
+
+def frame(figure: Figure, run: Run, source: str, title: str, note: str = "") -> None:
+    """Put the finding above a figure and where it comes from below; on the facts corpus, the warning on top."""
+    warned = on_facts(run)
+    figure.suptitle("\n" * warned + _balanced(title, 88), x=0.008, ha="left", fontsize=11, fontweight="bold")
+    if warned:
+        figure.text(0.008, 1 - 0.06 / figure.get_figheight(), WARNING, va="top", color="#B00000", fontsize=11)
+    small = [_balanced(text, 136) for text in (note, small_print(run, source)) if text]
+    figure.supxlabel("\n".join(small), x=0.008, ha="left", fontsize=8, color=GREY)
+
+
+def empty(run: Run, source: str, why: str) -> Figure:
+    """A figure that only says why there is nothing to show."""
+    figure = new(run, 1.0)
+    frame(figure, run, source, why)
+    return figure
+
+
+def on_facts(run: Run) -> bool:
+    """Whether a run's numbers are those of the embedded facts corpus alone."""
+    return run.fallback or set(run.config.eval) <= set(config.FACTS)
+
+
+def small_print(run: Run, source: str) -> str:
+    """Where a figure's numbers come from, in one line."""
+    return f"Run {run.name} · encoder {run.config.encoder} · {source} · {seeds(run)}"
+
+
+def seeds(run: Run) -> str:
+    """What the number of seeds allows to say."""
+    count = len(run.config.seeds)
+    most = "up to " if run.finished else ""  # seeds of the plan that are not all there yet
+    return "1 seed" if count == 1 else f"{most}{count} seeds"
+
+
+def name(key: str) -> str:
+    """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
+    base = Path(key.removesuffix("-heldout")).name.split(".jsonl")[0]
+    return NAMES.get(base, base) + (" (held-out)" if key.endswith("-heldout") else "")
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter; strategies such as x-y keep their own spelling."""
+    return text if text.startswith("x-") else text[0].upper() + text[1:]
+
+
+def title(figure: Figure) -> str:
+    """The finding that a figure is titled with, in one line."""
+    return " ".join(figure.get_suptitle().split())
+
+
+def provenance(run: Run, digest: str) -> dict[str, str]:
+    """What each figure's file says of its origin."""
+    trained, scored = ", ".join(run.config.train) or "nothing", ", ".join(run.config.eval)
+    return {
+        "run": run.name,
+        "profile": run.profile,
+        "overrides": " ".join(run.overrides),
+        "encoder": run.config.encoder,
+        "cells": digest,
+        "data": config.FACTS_ONLY if run.fallback else f"trained on {trained}; scored on {scored}",
+    }
+
+
+def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
+    """Write ``path.svg`` and ``path.png``, and both again for dark pages as ``path-dark``.
+
+    Each is written whole or not at all, and equal figures give equal bytes. All carry the finding as Title and
+    ``origin``, as JSON, as Description. The figure itself is dark afterwards.
+    """
+    inside = {"Title": title(figure), "Description": json.dumps(origin)}
+    _lay_out(figure)
+    found = []
+    for target in files(path):
+        if target.stem.endswith(DARK_SUFFIX) and not found[-1].stem.endswith(DARK_SUFFIX):
+            with house():  # the number of ticks hangs on their size
+                darken(figure)
+        date = {"Date": None} if target.suffix == ".svg" else {}
+        content = render(figure, target.suffix[1:], DPI, inside | date)
+        with artifacts.replacing(target) as temporary:
+            temporary.write_bytes(content)
+        found.append(target)
+    return found
+
+
+def _lay_out(figure: Figure) -> None:
+    """Work the layout out once for all files of a figure, and round it.
+
+    The solver's last digits differ from run to run, and the names of clip paths in SVG are made of all of them.
+    """
+    with house():
+        for _ in range(2):  # with the panels' first sizes their ticks change, and so the room that these need
+            figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(PLACES))
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACES)))
+
+
+def files(path: Path) -> list[Path]:
+    """The files of a figure: light, then dark."""
+    return [path.with_name(f"{path.name}{shade}.{kind}") for shade in ("", DARK_SUFFIX) for kind in ("svg", "png")]
+
+
+def darken(figure: Figure) -> None:
+    """Turn a figure's greys round, white to almost black, and lighten its colours a little, in place.
+
+    Heat maps stay as they are: their numbers are set for the shades below them, and their shades for the bar.
+    """
+    found = []
+    for artist in _recoloured(figure):
+        for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
+            if get and put:
+                found.append((put, _dark(get())))
+    for put, colour in found:  # after all were read: to set one of an artist's colours can change another
+        put(colour)
+
+
+def _recoloured(figure: Figure) -> set[Artist]:
+    maps = [axes for axes in figure.axes if any(isinstance(child, QuadMesh) for child in axes.collections)]
+    return set(figure.findobj()) - {child for axes in maps for child in (*axes.collections, *axes.texts)}
+
+
+def _dark(colour: Any) -> Any:
+    """A colour, or an array of them, as it is on dark paper."""
+    if isinstance(colour, str) and colour in ("none", "auto"):
+        return colour
+    rgba = to_rgba_array(colour)
+    if not len(rgba):
+        return colour
+    rgb = rgba[:, :3]
+    grey = np.ptp(rgb, axis=1, keepdims=True) < 0.06
+    rgba[:, :3] = np.where(grey, 0.93 - 0.84 * rgb, rgb + 0.25 * (1 - rgb))
+    return rgba if len(rgba) > 1 else tuple(rgba[0])
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters; names such as x-x-mono stay whole."""
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def finding(picture: Path) -> str:
+    """The finding that a saved PNG carries as its title."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        return image.text["Title"]
+
+
+def render(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any] | None = None) -> bytes:
+    """The bytes of a figure as ``svg`` or ``png``."""
+    buffer, before = io.BytesIO(), figure.dpi
+    with house():
+        figure.dpi = dpi
+        # Not savefig: it goes through each figure twice, the first time to lay it out, which takes as long again.
+        if kind == "svg":
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
+        else:
+            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
+        figure.dpi = before
+    return buffer.getvalue()
+
+
+def _balanced(text: str, width: int) -> str:
+    """The text in as few lines as ``width`` characters allow, all about equally long."""
+    lines = wrapped(text, width)
+    while len(closer := wrapped(text, width - 1)) == len(lines) > 1:
+        width, lines = width - 1, closer
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+"""What the commands that export a run share: arguments, and the cells that are meant."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.__main__ import Parser
+from lib.base import config
+from lib.base.config import Run
+from lib.base.errors import UserError
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.runs.plan import Cell
+
+
+def parser(module: str, description: str) -> argparse.ArgumentParser:
+    """The arguments that say which cells of which run, and where to; ``module`` also names the default folder."""
+    take = Parser(prog=f"python -m lib.interop.{module}", allow_abbrev=False, description=description)
+    take.add_argument("--profile", default="default", help=f"one of {', '.join(config.profiles())} (default: default)")
+    take.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as the run was started with"
+    )
+    take.add_argument("--cells", metavar="PATTERN", default="*", help="only those of these names, such as '*_seed0'")
+    take.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: {module} in the folder of the run")
+    return take
+
+
+def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool = False) -> tuple[Run, list[Cell]]:
+    """A run and its finished cells whose names match; published ones are among them.
+
+    Args:
+        trained: only those with a model of their own.
+
+    Raises:
+        UserError: as `lib.runs.open`; or none is finished, and how to make it.
+    """
+    run = runs.open(profile, overrides)
+    cells.adopt_published(run)
+    named = grid.named(run, pattern, trained)
+    done = [cell for cell in named if cells.record(run, cell) is not None]
+    if not done:
+        raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {run.command} --cells {named[0].id}")
+    return run, done

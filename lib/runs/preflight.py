@@ -1,0 +1,108 @@
+"""What would fail in the middle of the work, found before it begins."""
+
+import os.path
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.base import processes
+from lib.base.config import Run
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import download
+from lib.data.sets import ParallelSet
+from lib.encoders import load as encoders
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.runs.plan import NONE, Cell
+from lib.training import trainer
+from lib.training.sampling import Pairs, Strategy
+
+FEWEST = 5  # passages of a language: of so many the probe sees four and is asked for one
+
+
+def plan(run: Run) -> None:
+    """Refuse a run of which a cell could not be scored, or be told from another.
+
+    Raises:
+        UserError: naming the key.
+    """
+    found: dict[str, Cell] = {}
+    for cell in grid.plan(run.config):
+        if not grid.evaluated(cell, run.config):
+            raise UserError(f"train={cell.train}: eval names nothing but the training set; add another set to eval")
+        if other := found.get(cell.id):
+            one, two = ({**c.columns(), "train": c.train, "alpha": c.alpha} for c in (other, cell))
+            differ = ", ".join(f"{key}: {one[key]} and {two[key]}" for key in one if one[key] != two[key])
+            raise UserError(f"{differ} would both be called {cell.id}; give them names that differ")
+        found[cell.id] = cell
+    pools: dict[str, str] = {}
+    trained = {os.path.realpath(name): name for name in run.config.train if data.is_own(name)}
+    for name in run.config.eval:
+        if data.is_own(name):
+            if (train := trained.get(os.path.realpath(name), name)) != name:
+                raise UserError(f"train={train} and eval={name} are one file; score on a file that is not trained on")
+            chosen = data.evaluation_set(name)
+            scorable(name, chosen)
+            if (other := pools.setdefault(chosen.pool, name)) != name or chosen.pool in data.EVALUATED:
+                raise UserError(f"{name}: there is another data set called {chosen.pool}; give the file another name")
+
+
+def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
+    """Refuse cells that could not be made: an encoder that cannot be read, data that cannot fill a batch.
+
+    Args:
+        fetch: whether an encoder of the hub is downloaded now; else it is not looked at.
+
+    Raises:
+        UserError: naming the encoder's folder, the tracker, or the training set and what it lacks.
+    """
+    if not todo:
+        return
+    for encoder in dict.fromkeys(cell.encoder for cell in todo):
+        if (folder := Path(encoder)).is_dir():
+            _fits(encoders.load(folder, "cpu"), encoder, run)
+        elif fetch and encoders.find(encoder).build is None:
+            cells.encoder_folder(encoder)
+    trainer.tracker()
+    if fetch and any(cell.on == data.BY_SHARD for cell in todo):
+        data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training
+    if any(cell.train == "mmarco" for cell in todo):
+        download.ir_datasets("mmarco")
+    for train in dict.fromkeys(cell.train for cell in todo if cell.train not in (NONE, "mmarco")):  # not downloaded yet
+        questions = data.training_set(train, run.config.eval, run.config.candidates)
+        if not len(questions.questions):
+            raise UserError(f"{train}: none of its questions is in the split train; see the key 'split' of a row")
+        pairs = Pairs.of(questions)
+        for strategy in dict.fromkeys(Strategy(c.strategy, c.alpha) for c in todo if c.train == train):
+            sampler = strategy.sampler(pairs, processes.count())
+            try:
+                sampler(pairs.anchor, batch_size=processes.share(run.config.batch_size))
+            except UserError as error:
+                raise UserError(f"{train}: {error}") from error
+
+
+def scorable(name: str, chosen: ParallelSet) -> None:
+    """Refuse a set that does not give something to each of the three settings, and to the probe of its vectors.
+
+    Raises:
+        UserError: naming the set and what it lacks.
+    """
+    asked = chosen.queries["language"].to_numpy()[chosen.qrels["query"]]
+    same = asked == chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
+    if same.all() or not same.any():
+        lacks = "another language than their own" if same.all() else "their own language"
+        raise UserError(
+            f"{name}: no question has a passage in {lacks}; to be scored, a set needs translations of both: "
+            'rows such as {"id": "1", "q": {"de": "...", "en": "..."}, "p": {"de": "...", "en": "..."}}'
+        )
+    if (most := chosen.passages["language"].value_counts().max()) < FEWEST:
+        raise UserError(f"{name}: {most} different passages a language are too few to be ranked; {FEWEST} at least")
+
+
+def _fits(model: object, encoder: str, run: Run) -> None:
+    """An encoder has places for so many tokens; beyond them it would fail at the first long text."""
+    settings = getattr(getattr(model[0], "auto_model", None), "config", None)
+    places = getattr(settings, "max_position_embeddings", None)
+    if places and run.config.max_tokens > places:
+        asked = run.config.max_tokens
+        raise UserError(f"max_tokens: {asked} is more than the {places} that {encoder} takes")

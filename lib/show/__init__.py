@@ -1,0 +1,1 @@
+"""What people look at: notebooks, views, the explorer, the report, and what is published."""

@@ -1,0 +1,76 @@
+"""Tables of language bias: each measure for each cell of a run, who does not see what, and the synthetic rankings."""
+
+import pandas as pd
+
+from lib.base import store as artifacts
+from lib.base.config import Run
+from lib.evaluation import bias
+from lib.evaluation import synthetic as synthetic_rankings
+from lib.evidence import tables
+from lib.show.views import Styled
+
+LABELS = {  # in the order of tables and figures
+    "map": "mAP ↑",
+    "rank_distance": "rank distance ↓",
+    "max_rank": "max rank ↓",
+    "complete@10": "complete@10 ↑",
+    "complete@100": "complete@100 ↑",
+    "awrf": "AWRF ↑",
+    "rank_correlation": "rank correlation ↑",
+    "own_first": "own language first ↓",
+    "own_share": "own share of top 10 ↓",
+    "share_distance": "top 10 from pool ↓",
+    "peer": "PEER",
+}
+
+
+def who_is_hurt(run: Run) -> pd.DataFrame:
+    """Median rank in the pool, by language of query and passage, for each finished cell and parallel set of a run.
+
+    Returns:
+        One row a pair: ``encoder, train, strategy, alpha, seed, dataset, query_language, passage_language, rank``.
+    """
+    every = tables.by_set(run, _who_is_hurt)
+    found = [table.assign(**cell.columns(), dataset=dataset) for cell, dataset, table in every if table is not None]
+    table = pd.concat(found, ignore_index=True)
+    return table[[*tables.SCORED, "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
+
+
+def _who_is_hurt(dataset: str, ranks: pd.DataFrame) -> pd.DataFrame | None:
+    return bias.who_is_hurt(ranks).stack().rename("rank").reset_index() if tables.parallel(ranks) else None
+
+
+def gaps(run: Run) -> pd.DataFrame:
+    """The worst language of each strategy, and what crossing languages costs (`lib.bias.gap`), on each parallel set."""
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    table["strategy"] = tables.labels(table)
+    parallel = table.loc[table["setting"] == "cross-lingual", "dataset"].unique()
+    table = table[table["dataset"].isin(parallel)]
+    by_strategy = table.groupby(["dataset", "train", "strategy"], sort=False)[list(table.columns)]
+    return by_strategy.apply(lambda part: bias.gap(part).set_index("measure")["value"]).rename_axis(columns=None)
+
+
+def panel(run: Run) -> pd.DataFrame:
+    """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
+    table = tables.read(run, "bias.csv.gz")
+    table["strategy"] = tables.labels(table)
+    wide = table.pivot_table(index=["dataset", "train", "strategy"], columns="measure", values="value", sort=False)
+    return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
+
+
+def synthetic() -> Styled:
+    """The synthetic rankings, each measure shaded from its best value (white) to its worst."""
+    table = synthetic_rankings.panel()
+    table = table[[name for name in LABELS if name in table]]
+    worse = (table - table.min()) / (table.max() - table.min())
+    up = [name for name in table if name not in bias.LOWER_IS_BETTER]
+    worse[up] = 1 - worse[up]
+    colours = worse.map(lambda w: f"background-color: rgba(213, 94, 0, {0.65 * w:.2f})" if w == w else "")
+    return (
+        Styled(table.rename(columns=LABELS))
+        .apply(lambda _: colours.rename(columns=LABELS), axis=None)
+        .format(precision=2)
+        .format("{:.0f}", subset=[LABELS["rank_distance"], LABELS["max_rank"]])
+        .format(precision=3, subset=[LABELS["awrf"]])
+        .set_uuid(artifacts.digest(list(table.index))[:8])
+    )

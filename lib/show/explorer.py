@@ -1,0 +1,150 @@
+"""What the explorer shows: how the models of a run rank the pool of all languages for one question.
+
+Each model encodes a data set once, and the vectors are kept in the store. They stay in float32: in 16 bits some ranks
+would differ from those of the run's tables.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lib.base import device
+from lib.base import store as artifacts
+from lib.base.config import Run
+from lib.data import catalog as data
+from lib.data.sets import ParallelSet
+from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
+from lib.evaluation import search
+from lib.runs import cells
+from lib.runs import open as runs
+from lib.runs import plan as grid
+from lib.runs.plan import NONE, Cell
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+QUICK = 60  # seconds: a cell that takes less is made without asking
+MODELS = 4  # kept in memory, of 0.5 GB each, for questions of one's own
+SETS = 8  # vectors of a data set by a model, kept in memory, of 60 MB each
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a model ranks the pool for one query.
+
+    Attributes:
+        top: the first passages: ``rank`` (from 1), ``language``, ``text``, ``score`` (the dot product of the vectors:
+            the cosine, where they have length 1) and ``right``, whether the passage is known to answer the question.
+        ranks: by language, the rank of its right passage, the first where there are several; empty for a question of
+            one's own, whose right passages are not known.
+    """
+
+    top: pd.DataFrame
+    ranks: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """A model, and the vectors that it gives a data set.
+
+    Attributes:
+        folder: of the model, which is loaded when a question of one's own is asked.
+        max_tokens: the most that it sees of a text.
+        data: the set.
+        queries: float32 [queries, dimensions], rows as in ``data.queries``.
+        passages: float32 [passages, dimensions], rows as in ``data.passages``.
+    """
+
+    folder: Path
+    max_tokens: int
+    data: ParallelSet
+    queries: np.ndarray
+    passages: np.ndarray
+
+    def answer(self, query: int, depth: int = search.TOP) -> Answer:
+        """Rank the pool for a row of ``data.queries``.
+
+        The query is scored among the queries that `lib.search.rank` scores it with: the ranks are the cell's, to the
+        last tie.
+        """
+        start = query - query % search.BLOCK
+        [scores] = search.scores(self.queries[start : start + search.BLOCK], self.passages)
+        relevant = self.data.qrels["query"].to_numpy() == query
+        return self._answer(scores[query - start], self.data.qrels["passage"].to_numpy()[relevant], depth)
+
+    def ask(self, text: str, depth: int = search.TOP) -> Answer:
+        """Rank the pool for a question of one's own, in any language.
+
+        Raises:
+            UserError: the encoder gives NaN or infinity for it.
+        """
+        vector = embedding.encode(_model(self.folder, self.max_tokens), [text], "query")
+        embedding.check(vector, [text], "your question")
+        [scores] = search.scores(vector, self.passages)
+        return self._answer(scores[0], np.empty(0, np.int64), depth)
+
+    def _answer(self, scores: np.ndarray, relevant: np.ndarray, depth: int) -> Answer:
+        order = search.top_passages(scores[None], len(scores))[0]
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(1, len(order) + 1)
+        first = order[:depth]
+        top = self.data.passages.iloc[first][["language", "text"]].reset_index(drop=True)
+        top = top.assign(rank=rank[first], score=scores[first], right=np.isin(first, relevant))
+        best = pd.Series(rank[relevant]).groupby(self.data.passages["language"].to_numpy()[relevant]).min()
+        return Answer(top, {name: int(best[name]) for name in self.data.languages if name in best})
+
+
+def explorable(run: Run, dataset: str) -> list[Cell]:
+    """The cells scored on a data set that are finished, came with the repository, or are quick to make."""
+    if dataset == data.BY_SHARD:
+        return []
+    cells.adopt_published(run)
+    scored = [cell for cell in grid.plan(run.config) if dataset in grid.evaluated(cell, run.config)]
+    return [cell for cell in scored if cells.record(run, cell) is not None or _quick(run, cell)]
+
+
+@lru_cache(SETS)
+def retriever(run: Run, cell: Cell, dataset: str) -> Retriever:
+    """The model of a cell over a data set; what is not in the store yet, and quick to make, is made now.
+
+    Raises:
+        UserError: the model is not in the store, and takes long to train; says how to make it.
+    """
+    if _quick(run, cell):
+        cells.train(run, cell)
+    folder, chosen = cells.model(run, cell), data.evaluation_set(dataset, run.config.candidates)
+    weights = encoders.identity(cell.encoder)
+    if cell.train != NONE:
+        weights = artifacts.file_digest(folder.parent / artifacts.MANIFEST)
+    wanted = {
+        "weights": weights,
+        "texts": chosen.digest,
+        "max_tokens": run.config.max_tokens,
+        "precision": device.precision(run.config.precision),
+    }
+
+    def build(target: Path) -> None:
+        model = _model(folder, run.config.max_tokens)
+        [(_, queries, passages)] = embedding.encode_sets(model, [dataset], run.config)
+        np.save(target / "queries.npy", queries, allow_pickle=False)
+        np.save(target / "passages.npy", passages, allow_pickle=False)
+
+    kept = artifacts.make("vectors", wanted, build)
+    vectors = (np.load(kept / f"{name}.npy", allow_pickle=False) for name in ("queries", "passages"))
+    return Retriever(folder, run.config.max_tokens, chosen, *vectors)
+
+
+@lru_cache(MODELS)
+def _model(folder: Path, max_tokens: int) -> "SentenceTransformer":
+    model = encoders.load(folder)
+    embedding.cut(model, max_tokens)
+    return model
+
+
+def _quick(run: Run, cell: Cell) -> bool:
+    return runs.estimate(run, [cell]) < QUICK

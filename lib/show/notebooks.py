@@ -1,0 +1,243 @@
+"""Runs the notebooks of a run one after the other, skips what is done, and publishes what is finished."""
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lib.base import paths
+from lib.base import store as artifacts
+from lib.base.config import FACTS, Run, as_dict
+from lib.base.errors import UserError
+from lib.evidence import judge as evidence
+from lib.evidence import tables
+from lib.runs import cells
+from lib.show import readme
+from lib.show.kernels import ahead
+
+TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookFailed(Exception):
+    """A notebook stopped; the message names it, the cell, and the last line of the error."""
+
+
+def notebooks(only: str | None = None, start: str | None = None) -> list[Path]:
+    """The notebooks to run, in order.
+
+    Args:
+        only: run just this one, named by its number or its name.
+        start: run this one and those after it.
+    """
+    found = sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    wanted = only or start
+    if wanted is None:
+        return found
+    stem = Path(wanted).stem
+    matches = [i for i, path in enumerate(found) if stem in (path.stem, path.stem[:2])]
+    if not matches:
+        raise UserError(f"notebook '{wanted}' does not exist; choose one of: {', '.join(p.stem for p in found)}")
+    return [found[matches[0]]] if only else found[matches[0] :]
+
+
+def is_done(run: Run, notebook: Path) -> bool:
+    """Whether the notebook was executed to its end with this configuration, code and results."""
+    marker = artifacts.read_sealed(_marker(run, notebook))
+    if marker is None or marker.get("key") != _key(run, notebook) or marker["results"] not in (None, _results(run)):
+        return False
+    return all(artifacts.is_as(path, marker["files"].get(path.name)) for path in outputs(run, notebook))
+
+
+def outputs(run: Run, notebook: Path) -> list[Path]:
+    """The executed notebook, and the same as HTML."""
+    folder = run.folder / "notebooks"
+    return [folder / notebook.name, folder / f"{notebook.stem}.html"]
+
+
+@contextmanager
+def kernels(run: Run, count: int) -> Iterator[Iterator[Any]]:
+    """Kernels for ``count`` notebooks of a run (see `lib.kernels`), whose progress is shown meanwhile."""
+    with _environment(run), ahead(count) as ready:
+        yield ready
+
+
+def execute(run: Run, notebook: Path, kernel: Any) -> None:
+    """Execute a notebook in a kernel with papermill, write its HTML, and mark it as done.
+
+    Done is what this function has seen through to its end: the metadata of a notebook whose kernel was killed
+    says that all cells are complete.
+
+    Raises:
+        NotebookFailed: a cell raised, or the kernel died.
+    """
+    import papermill
+
+    executed, page = outputs(run, notebook)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    _marker(run, notebook).unlink(missing_ok=True)
+    parameters = {"profile": run.profile, "overrides": list(run.overrides)}
+    _check_parameters(notebook, parameters)
+    with tempfile.TemporaryDirectory(prefix=f".{notebook.stem}.", dir=executed.parent) as scratch:
+        target = Path(scratch) / notebook.name
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(target),
+                parameters,
+                km=kernel,
+                progress_bar=False,
+                cwd=str(paths.ROOT),
+            )
+        except Exception as error:  # a cell's exception, a dead kernel, a kernel that does not start
+            kept = executed.with_name(f"{notebook.stem}.failed.ipynb")
+            if target.exists():
+                shutil.move(target, kept)
+            raise NotebookFailed(_explain(notebook, error, kept)) from error
+        page_text = _html(target)
+        target.replace(executed)
+    executed.with_name(f"{notebook.stem}.failed.ipynb").unlink(missing_ok=True)
+    artifacts.write_text(page, page_text)
+    files = {path.name: artifacts.file_digest(path) for path in outputs(run, notebook)}
+    artifacts.write_sealed(
+        _marker(run, notebook), {"key": _key(run, notebook), "results": _results(run), "files": files}
+    )
+
+
+def check_publishable(run: Run) -> None:
+    """Refuse to publish a run on the facts corpus, before it is made.
+
+    Raises:
+        UserError: it is one.
+    """
+    if run.fallback or set(run.config.eval) <= set(FACTS):
+        raise UserError(f"run {run.name} uses the facts corpus: only runs on real data are published")
+
+
+def publish(run: Run) -> list[Path]:
+    """Copy a finished real-data run's cells, tables and figures to where they are tracked; a cell once, for all runs.
+
+    Raises:
+        UserError: the run is on the facts corpus, or not finished.
+    """
+    from lib.figures import gallery
+
+    check_publishable(run)
+    if cells.missing(run) or not tables.current(run):
+        raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
+    target = run.folder / "published"
+    copies = {run.folder / name: target / name for name in TRACKED if (run.folder / name).exists()}
+    for cell in cells.of(run):
+        if not cells.is_published(run, cell):
+            copies |= {path: target / "cells" / path.name for path in cells.files(run, cell)}
+    pictures = paths.FIGURES / run.name
+    copies |= {path: pictures / path.name for path in gallery.saved(run)}
+    for source, copy in copies.items():
+        with artifacts.replacing(copy) as temporary:
+            shutil.copyfile(source, temporary)
+    artifacts.write_text(pictures / "README.md", gallery.page(run))
+    written = [*copies.values(), pictures / "README.md", gallery.write_index()]
+    if readme.update(run):
+        written.append(paths.ROOT / "README.md")
+    return written
+
+
+def _marker(run: Run, notebook: Path) -> Path:
+    return run.folder / "notebooks" / f".{notebook.stem}.done.json"
+
+
+def _key(run: Run, notebook: Path) -> str:
+    """What a notebook's output depends on: itself, the code, the configuration and the data."""
+    settings = [run.name, as_dict(run.config), [cells.inputs(cell, run.config) for cell in cells.of(run)]]
+    return artifacts.digest([artifacts.file_digest(notebook), artifacts.code([""]), settings])
+
+
+def _results(run: Run) -> str | None:
+    """Which results a notebook could show; None while they are not all there, as for the first two."""
+    return None if cells.missing(run) else tables.digest(run)
+
+
+def _check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """papermill injects names that a notebook does not know, and goes on: that run would ignore them."""
+    import papermill
+
+    known = papermill.inspect_notebook(str(notebook))
+    if unknown := sorted(set(parameters) - set(known)):
+        raise NotebookFailed(f"{notebook.name}: its parameters cell does not know {', '.join(unknown)}")
+
+
+def _explain(notebook: Path, error: Exception, kept: Path) -> str:
+    """One line for the terminal: which notebook, which cell, what happened."""
+    detail = f"{getattr(error, 'ename', type(error).__name__)}: {getattr(error, 'evalue', None) or error}"
+    last = ANSI.sub("", detail).strip().splitlines()[0]
+    if type(error).__name__ == "DeadKernelError":
+        last += ", killed from outside, as it is when the machine runs out of memory"
+    number = getattr(error, "cell_index", None)
+    if number is None and kept.exists():
+        number = _last_started(kept)
+    where = f"{notebook.name}, cell {number}" if number is not None else notebook.name
+    return f"{where}: {last}" + (f" (see {paths.shown(kept)})" if kept.exists() else "")
+
+
+def _last_started(notebook: Path) -> int | None:
+    """Index of the last code cell that papermill has started, with or without an answer: where a kernel died."""
+    try:
+        found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except ValueError:  # the notebook itself could not be written to its end, as on a full disk
+        return None
+    started = [i for i, c in enumerate(found) if c["metadata"].get("papermill", {}).get("start_time")]
+    return started[-1] if started else None
+
+
+def _html(notebook: Path) -> str:
+    """The notebook as a page that loads nothing from elsewhere; it has no formulas and no widgets."""
+    from nbconvert import HTMLExporter
+
+    page = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="").from_filename(str(notebook))[0]
+    return page.replace('<script src=""></script>', "")
+
+
+@contextmanager
+def _environment(run: Run) -> Iterator[None]:
+    """What the kernel inherits: the decision on the data, and a file to report progress to, shown meanwhile."""
+    with tempfile.NamedTemporaryFile("r", suffix=".progress", encoding="utf-8") as report:
+        added = {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
+        if run.fallback:
+            added["HYBRID_FALLBACK"] = "facts"
+        if run.finished:
+            added["HYBRID_FINISHED"] = "yes"
+        before = {name: os.environ.get(name) for name in added}
+        os.environ.update(added)
+        stop = threading.Event()
+        shower = threading.Thread(target=_show, args=(report, stop), daemon=True)
+        shower.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            shower.join()
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+def _show(report: Any, stop: threading.Event) -> None:
+    """Show the last line of the report: in place at a terminal, else one line a minute."""
+    live, waited, shown = sys.stderr.isatty(), 0.0, False
+    while not stop.wait(0.5):
+        waited += 0.5
+        lines = report.read().splitlines()
+        if lines and live:
+            print(f"\r\x1b[K   {lines[-1]}", end="", file=sys.stderr, flush=True)
+            shown = True
+        elif lines and waited >= 60:
+            print(f"   {lines[-1]}", file=sys.stderr, flush=True)
+            waited = 0.0
+    if shown:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,228 @@
+"""A run's tables as its report shows them: fewer columns, rounded numbers, the exact ones kept for sorting."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from lib.base.config import Run
+from lib.data import download
+from lib.evidence import findings, shift, tables
+from lib.figures import style
+from lib.runs import open as runs
+from lib.show import readme
+
+MINUS = "\N{MINUS SIGN}"
+KEYS = ["dataset", "train", "strategy"]
+PLACES = {
+    shift.GAIN_IN: "at home", shift.GAIN_OUT: "on the other set", shift.LOSS: "loss",
+    shift.AT_HOME: "at home", shift.AWAY: "on the other set", shift.DIFFERENCE: "loss",
+}  # fmt: skip
+
+
+class Cell(NamedTuple):
+    """What a cell shows, and the number that it is sorted by, if it is one (None where it is missing)."""
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of the report.
+
+    Attributes:
+        title: its caption.
+        note: what a reader needs to know beside it.
+        rows: by column: numbers as `Cell`, everything else as text.
+        source: the file that it is taken from, in the run's folder.
+    """
+
+    title: str
+    note: str
+    rows: pd.DataFrame
+    source: str
+
+    @property
+    def numbers(self) -> set[str]:
+        """The columns that hold numbers."""
+        return {name for name in self.rows if self.rows[name].map(lambda x: isinstance(x, Cell)).any()}
+
+    @property
+    def head(self) -> str:
+        """The column that names a row: its strategy, or else the first."""
+        return "strategy" if "strategy" in self.rows else self.rows.columns[0]
+
+
+def number(value: float, form: str = ".3f") -> Cell:
+    """A number with a true minus; nothing where there is none."""
+    return Cell("") if pd.isna(value) else Cell(format(value, form).replace("-", MINUS), float(value))
+
+
+def interval(value: float, low: float, high: float, form: str = "+.3f") -> Cell:
+    """A number with its 95% interval."""
+    middle, *ends = (number(x, form).text for x in (value, low, high))
+    return Cell(f"{middle} [{', '.join(ends)}]", float(value))
+
+
+def answer(rows: pd.DataFrame) -> Sheet:
+    """What the answer rests on; ``rows`` are those of `lib.readme.compared`."""
+    shown = pd.DataFrame(
+        {
+            "shift": rows["shift"],
+            "trained on": rows["train"],
+            "strategy": rows["baseline"],
+            "at home": rows["home"].map(lambda x: number(x, "+.3f")),
+            "on MLQA-R [95% interval]": [interval(*x) for x in rows[["away", "away_low", "away_high"]].to_numpy()],
+            "D [95% interval]": _intervals(rows, "value"),
+            "that is": rows["verdict"],
+            "seeds": rows["seeds"].map(lambda x: number(x, ",.0f")),
+        }
+    )
+    return Sheet("Hybrid batches against each other strategy", readme.near_and_far(rows), shown, "domain_shift.csv")
+
+
+def main(run: Run) -> Sheet:
+    """The main table: mAP in the three settings and rank distance."""
+    metrics = tables.read(run, "metrics.csv")
+    wide = runs.headline(metrics)
+    seeds = metrics.assign(strategy=tables.labels(metrics)).groupby(KEYS)["seed"].nunique().reindex(wide.index)
+    rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"})
+    for name in wide:
+        rows[name] = rows[name].map(lambda x, form=",.0f" if name == "rank distance" else ".3f": number(x, form))
+    rows["seeds"] = [number(count if count else None, ",.0f") for count in seeds]
+    note = "mAP, and rank distance (lower is better); means over seeds. none is the encoder before any fine-tuning."
+    return Sheet("mAP in each setting, and rank distance", note, rows, "metrics.csv")
+
+
+def by_language(run: Run) -> Sheet:
+    """Multilingual mAP by the language of the question, one column a language."""
+    table = tables.read(run, "metrics_by_language.csv.gz")
+    table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
+    table = table.assign(strategy=tables.labels(table))
+    wide = table.pivot_table(index=KEYS, columns="query_language", values="value", sort=False)
+    wide = wide[findings.ordered(wide.columns)].map(number)
+    rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)
+    note = "One pool of all languages; means over seeds. An empty field: the set has no questions in that language."
+    return Sheet("Multilingual mAP by the language of the question", note, rows, "metrics_by_language.csv.gz")
+
+
+def effects(run: Run) -> Sheet:
+    """Paired differences between two strategies."""
+    table = tables.read(run, "effects.csv")
+    rows = _named(table, ["dataset", "train", "setting", "metric", "languages", "strategy", "baseline"])
+    rows["difference [95% interval]"] = _intervals(table, "difference")
+    rows["p (Holm)"] = table["p_holm"].map(lambda x: number(x, ".4f"))
+    rows["relative reduction"] = [
+        Cell("") if pd.isna(row.relative) else interval(row.relative, row.relative_low, row.relative_high, ".1%")
+        for row in table.itertuples()
+    ]
+    note = (
+        "The strategy minus the one it is compared with, question by question. Intervals are over questions and "
+        "seeds; p holds for these seeds. A negative difference of rank distance is better."
+    )
+    return Sheet("Paired differences", note, _counts(rows, table), "effects.csv")
+
+
+def shifts(run: Run) -> Sheet:
+    """What each strategy gains at home and away, and what is lost between; and how two strategies differ in these."""
+    table = tables.read(run, "domain_shift.csv").astype({"baseline": object}).fillna({"baseline": ""})
+    columns = ["dataset", "train", "shift", "setting", "languages", "strategy", "baseline"]
+    counts = ["questions_in", "questions_out", "seeds"]
+    table["place"], table["shown"] = table["quantity"].map(PLACES), _intervals(table, "value")
+    wide = table.set_index([*columns, *counts, "place"])["shown"].unstack(sort=False)
+    wide = wide.rename_axis(columns=None).reset_index().rename(columns={"questions_out": "questions"})
+    rows = _named(wide, columns)
+    for place in dict.fromkeys(PLACES.values()):  # by language there are losses alone
+        rows[place] = [x if isinstance(x, Cell) else Cell("") for x in wide.get(place, ())]
+    rows["questions at home"] = wide["questions_in"].map(lambda x: number(x, ",.0f"))
+    note = (
+        "Gains in mAP over no fine-tuning, with 95% intervals; where two strategies are compared, the first minus the "
+        "second. Loss: at home less on the other set."
+    )
+    return Sheet("Domain shift", note, _counts(rows, wide), "domain_shift.csv")
+
+
+def overlap(run: Run) -> Sheet:
+    """What training and test sets share."""
+    table = tables.read(run, "overlap.csv").astype({"example": object}).fillna({"example": ""})
+    rows = _named(table, ["train", "dataset", "unit", "match", "example"])
+    rows["found"], rows["of"] = (table[name].map(lambda x: number(x, ",.0f")) for name in ("found", "of"))
+    return Sheet("What training and test sets share", "Exact text, and near copies.", rows, "overlap.csv")
+
+
+def ledger(run: Run) -> Sheet:
+    """The paper's numbers beside ours, where this run has the same quantity; the strategies side by side."""
+    table = tables.read(run, "ledger.csv")
+    ours = table[table["ours"].notna()].astype({"note": object}).fillna({"note": ""})
+    columns = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
+    alike = ours.groupby(columns, sort=False).agg(
+        order=("order", "first"), note=("note", lambda notes: "; ".join(filter(None, dict.fromkeys(notes))))
+    )
+    rows = _named(alike.reset_index(), columns)
+    forms = [",.0f" if metric == "rank_distance" else ".3f" for metric in rows["measure"]]
+    for strategy, part in ours.groupby("strategy", sort=False):
+        part = part.set_index(columns).reindex(alike.index)
+        for name in ("paper", "ours"):
+            rows[f"{strategy}: {name}"] = [number(*each) for each in zip(part[name], forms, strict=True)]
+        rows[f"{strategy}: direction"] = part["direction"].fillna("").to_list()
+    rows = rows.assign(**{name: alike[name].to_list() for name in alike})
+    note = (
+        f"{len(ours)} of the {len(table)} cells of the paper's tables 1 to 8; the others have no counterpart here. "
+        "Encoders and training data differ: what can agree is the direction from hybrid, and the order of the three."
+    )
+    return Sheet("The paper beside ours", note, rows, "ledger.csv")
+
+
+def made_cells(cells: dict[str, dict]) -> Sheet:
+    """The cells of a run, as ``provenance.json`` lists them: machine, time, and the digest of the ranks."""
+    rows = [
+        {
+            "cell": name,
+            "device": cell["made"]["device"],
+            "cores": number(cell["made"]["cores"], ",.0f"),
+            "precision": cell["made"]["precision"],
+            "evaluation, s": number(cell["made"]["evaluation_seconds"], ",.0f"),
+            "SHA-256 of its ranks": cell["sha256"],
+        }
+        for name, cell in cells.items()
+    ]
+    note = "A cell is one training (or none) and its evaluation."
+    return Sheet("Cells", note, pd.DataFrame(rows), tables.PROVENANCE)
+
+
+def files(sets: Iterable[str]) -> Sheet:
+    """The benchmark files of data sets, with the digests that they are checked against."""
+    rows = [
+        {"file": file.path, "bytes": number(file.bytes, ",.0f"), "licence": file.licence, "SHA-256": file.sha256}
+        for name in sets
+        for file in download.files_of(name)
+    ]
+    note = "Each file is checked before it is read."
+    return Sheet("Data files", note, pd.DataFrame(rows, columns=["file", "bytes", "licence", "SHA-256"]), "")
+
+
+def base(strategy: str) -> str:
+    """The strategy that a label stands for, as in `lib.style.COLOURS`: that of ``hybrid 0.5`` is ``hybrid``."""
+    found = "hybrid" if strategy.startswith("hybrid") else strategy
+    return found if found in style.COLOURS else ""
+
+
+def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Columns of a table as text, under the names that people read."""
+    names = {"dataset": "tested on", "train": "trained on", "metric": "measure", "baseline": "compared with"}
+    names |= {"paper_encoder": "the paper's encoder", "table": "paper's table"}
+    return table[columns].astype(str).rename(columns=names)
+
+
+def _intervals(table: pd.DataFrame, value: str) -> list[Cell]:
+    """Values with their intervals, in mAP or, where the metric is one, in ranks."""
+    metrics = table["metric"] if "metric" in table else ["map"] * len(table)
+    forms = ["+,.0f" if metric == "rank_distance" else "+.3f" for metric in metrics]
+    numbers = table[[value, "low", "high"]].to_numpy()
+    return [interval(*row, form) for row, form in zip(numbers, forms, strict=True)]
+
+
+def _counts(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(**{name: table[name].map(lambda x: number(x, ",.0f")) for name in ("questions", "seeds")})

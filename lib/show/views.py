@@ -1,0 +1,196 @@
+"""Small tables and pictures that the notebooks show; nothing here is computed that is not in the modules below."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from lib.base import store as artifacts
+from lib.base.config import Run
+from lib.data import catalog as data
+from lib.data import miracl as miracl_files
+from lib.encoders import load as encoders
+from lib.evidence import tables, wording
+from lib.runs import cells
+from lib.training.sampling import Pairs, Strategy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
+
+
+class Styled(Styler):
+    """A styled table whose plain text is the table, not its address: a notebook made again is the same."""
+
+    def __repr__(self) -> str:
+        return repr(self.data)
+
+
+def picture(figure: "Figure") -> Any:
+    """A figure as a PNG for the notebook, the same with every matplotlib backend."""
+    from IPython.display import Image
+
+    from lib.figures import style
+
+    return Image(style.render(figure, "png", dpi=100))
+
+
+def published() -> Any:
+    """What the README says of the published run of `full`: the answer, and the verdict on each claim."""
+    from IPython.display import Markdown
+
+    from lib.show import readme
+
+    return Markdown(readme.quoted("answer"))
+
+
+def evaluation_sets(run: Run) -> pd.DataFrame:
+    """One row an evaluated set: how many questions, queries and candidates, and how parallel it is."""
+    rows = []
+    for name in run.config.eval:
+        chosen = data.evaluation_set(name, run.config.candidates)
+        languages = (chosen.passage_rows >= 0).sum(axis=1)
+        rows.append(
+            {
+                "dataset": name,
+                "languages": len(chosen.languages),
+                "questions": len(chosen.questions),
+                "queries": len(chosen.queries),
+                "candidates": miracl_files.count(chosen.languages) if name == data.BY_SHARD else len(chosen.passages),
+                "relevant per question": f"{languages.min()} to {languages.max()}",
+                "monolingual settings": len(chosen.languages),
+                "cross-lingual settings": len(chosen.languages) * (len(chosen.languages) - 1),
+            }
+        )
+    return pd.DataFrame(rows).set_index("dataset")
+
+
+def training_sets(run: Run) -> pd.DataFrame:
+    """One row a training set: what may be trained on, after held-out and shared articles are taken out."""
+    rows = []
+    for name in run.config.train:
+        chosen = data.training_set(name, run.config.eval, run.config.candidates)
+        pairs = Pairs.of(chosen)
+        rows.append(
+            {
+                "trained on": name,
+                "questions": len(chosen.questions),
+                "groups (articles)": chosen.questions["group"].nunique(),
+                "languages": " ".join(chosen.languages),
+                "pairs in all": len(pairs.anchor),
+                "of them in one language": int((pairs.row.diagonal(axis1=1, axis2=2) >= 0).sum()),
+            }
+        )
+    return pd.DataFrame(rows).set_index("trained on")
+
+
+def example(run: Run, question: int = 0) -> Any:
+    """A question of the first evaluated set and the passage that answers it, in every language."""
+    chosen = data.evaluation_set(run.config.eval[0], run.config.candidates)
+    rows = []
+    for column, language in enumerate(chosen.languages):
+        query, passage = chosen.query_rows[question, column], chosen.passage_rows[question, column]
+        if query >= 0 and passage >= 0:
+            texts = chosen.queries["text"].iloc[query], chosen.passages["text"].iloc[passage]
+            rows.append((language, *texts))
+    return readable(pd.DataFrame(rows, columns=["language", "query", "relevant passage"]).set_index("language"))
+
+
+def encoded(run: Run) -> pd.DataFrame:
+    """The encoder, and the exact strings that it sees: a wrong prompt or special token costs more than any method."""
+    model = encoders.load(cells.encoder_folder(run.config.encoder))
+    facts = encoders.describe(model)
+    names = ("name", "revision", "dimension", "max_tokens", "query", "passage")
+    return pd.DataFrame({"value": {name: str(facts[name]) for name in names}})
+
+
+def first_batches(run: Run, strategy: str, alpha: float | None = None, steps: int = 6) -> pd.DataFrame:
+    """The first batches of a strategy on the run's first training set: kind, and query>passage languages."""
+    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
+    pairs = Pairs.of(chosen)
+    sampler = Strategy(strategy, alpha).sampler(pairs)(pairs.anchor, batch_size=run.config.batch_size)
+    log = sampler.log(steps).set_index("step")
+    log["pairs by language"] = log["languages"].str.split().str[:6].str.join("  ")
+    return log[["kind", "pairs by language"]]
+
+
+def one_batch(run: Run, kind: str, rows: int = 4) -> Any:
+    """The first pairs of the first monolingual (``x-x-mono``) or cross-lingual (``x-y``) batch, as they are trained."""
+    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
+    pairs = Pairs.of(chosen)
+    sampler = Strategy(kind).sampler(pairs)(pairs.anchor, batch_size=run.config.batch_size)
+    first = next(iter(sampler))[:rows]
+    queries, passages = chosen.queries.iloc[pairs.anchor[first]], chosen.passages.iloc[pairs.positive[first]]
+    languages = [f"{q}>{p}" for q, p in zip(queries["language"], passages["language"], strict=True)]
+    table = pd.DataFrame({"query": queries["text"].tolist(), "relevant passage": passages["text"].tolist()})
+    return readable(table.set_index(pd.Index(languages, name="languages")))
+
+
+def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
+    """A metric by query language (rows) and strategy (columns), averaged over seeds; one block a data set."""
+    metrics = metrics.assign(strategy=tables.labels(metrics))
+    chosen = metrics[(metrics["metric"] == metric) & (metrics["setting"] == setting)]
+    order = list(dict.fromkeys(chosen["strategy"]))
+    table = chosen.pivot_table(index=["dataset", "query_language"], columns="strategy", values="value", aggfunc="mean")
+    return table[order].rename_axis(columns=None)
+
+
+def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: str = "setting") -> pd.DataFrame:
+    """Values with their 95% intervals as text, ``+.012 [+.004, +.020]``; settings in the order of the paper."""
+    from lib.evaluation import metrics
+
+    if table.empty:
+        return pd.DataFrame({"": ["this run has no such rows"]})
+    shown = [[wording.number(number, sign=True) for number in row] for row in table[[value, "low", "high"]].to_numpy()]
+    text = [f"{value} [{low}, {high}]" for value, low, high in shown]
+    wide = table.assign(text=text).pivot_table(index=index, columns=columns, values="text", aggfunc="first", sort=False)
+    known = [name for name in metrics.SETTINGS if name in wide.columns]
+    return wide[known or list(wide.columns)].rename_axis(columns=None)
+
+
+def vectors(table: pd.DataFrame) -> pd.DataFrame:
+    """How much language the vectors hold, before and after centring, mean over seeds; and by chance."""
+    keys, table = ["dataset", "train", "strategy"], table.assign(strategy=tables.labels(table))
+    wide = table.pivot_table(index=keys, columns=["measure", "centring"], values="value", sort=False)
+    return wide.reindex(columns=["before", "after", "chance"], level="centring").rename_axis(columns=[None, None])
+
+
+def centred(variants: pd.DataFrame) -> pd.DataFrame:
+    """mAP in each setting and rank distance, as they are and after centring, mean over seeds."""
+    chosen = variants[variants["metric"].isin(["map", "rank_distance"])]
+    chosen = chosen[chosen["variant"].isin(["all queries", "centred"])]
+    names = chosen["setting"].where(chosen["metric"] == "map", "rank distance")
+    chosen = chosen.assign(column=names, variant=chosen["variant"].replace("all queries", "as it is"))
+    chosen["strategy"] = tables.labels(chosen)
+    keys = ["dataset", "train", "strategy"]
+    both = chosen.groupby([*keys, "variant"])["value"].count().unstack().dropna().index
+    wide = chosen.pivot_table(index=keys, columns=["column", "variant"], values="value", sort=False)
+    return wide.loc[wide.index.isin(both)].rename_axis(columns=[None, None])
+
+
+def verdicts(table: pd.DataFrame) -> Styled:
+    """Claims with their verdicts, reasons, numbers and rules, to be read."""
+    shown = table.drop(columns="caveat").assign(reason=table["reason"] + ". " + table["caveat"].fillna(""))
+    style = Styled(shown).format(escape="html").hide(axis="index")
+    style = style.set_properties(**{"text-align": "left", "vertical-align": "top"})
+    return style.set_properties(subset=["numbers", "rule"], **{"font-size": "85%"}).set_uuid("claims")
+
+
+def readable(table: pd.DataFrame) -> Styled:
+    """Wrapped text, right-to-left scripts from the right."""
+    direction = pd.DataFrame("text-align: left; max-width: 28em; white-space: normal", table.index, table.columns)
+    for label in set(table.index):
+        if str(label).split(">")[0] in RIGHT_TO_LEFT:
+            direction.loc[label, "query"] += "; direction: rtl; text-align: right"
+        if str(label).split(">")[-1] in RIGHT_TO_LEFT:
+            direction.loc[label, "relevant passage"] += "; direction: rtl; text-align: right"
+    unique = table.reset_index()
+    styles = direction.reset_index(drop=True).assign(**{table.index.name: ""})[list(unique.columns)]
+    return (
+        Styled(unique)
+        .format(escape="html")
+        .hide(axis="index")
+        .apply(lambda _: styles, axis=None)
+        .set_uuid(artifacts.digest(unique.values.tolist())[:8])
+    )

@@ -1,0 +1,272 @@
+"""The explorer in a notebook: two ranked lists side by side, by ipywidgets, and the same as HTML for other readers."""
+
+import time
+from functools import partial
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from babel import Locale
+from IPython.display import clear_output, display
+
+from lib.base import progress
+from lib.base.config import Run
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data.sets import ParallelSet
+from lib.figures import style
+from lib.runs import plan as grid
+from lib.runs.plan import Cell
+from lib.show import explorer
+from lib.show.explorer import Answer
+from lib.show.views import RIGHT_TO_LEFT
+
+WIDE = widgets.Layout(width="auto")
+LABELS = {"description_width": "8em"}
+# Colours of JupyterLab's theme, light or dark; the second ones are for pages outside it.
+SHEET = """<style>
+.explorer {line-height: 1.45; color: var(--jp-content-font-color1, #222); font-size: var(--jp-content-font-size1, 14px);
+  font-family: var(--jp-content-font-family, system-ui, sans-serif)}
+.explorer .question {font-size: 1.35em; margin: .6em 0 .2em}
+.explorer .lists {display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 0 2.2rem}
+.explorer h3 {font-size: 1.1em; margin: .8em 0 .3em; padding-left: .5em; border-left: .35em solid var(--strategy)}
+.explorer h3 small, .explorer p small, .explorer caption {font-weight: normal;
+  color: var(--jp-content-font-color2, #555)}
+.explorer p {margin: .2em 0 .6em}
+.explorer .notice {padding: .5em .8em; border: 1px solid var(--jp-warn-color0, #b26a00); border-radius: 3px}
+.explorer table {border-collapse: collapse; width: 100%; margin: 0 0 1em; font-size: inherit; color: inherit}
+.explorer th, .explorer td {padding: .28em .5em; text-align: right; vertical-align: top; white-space: nowrap;
+  border: 0; border-bottom: 1px solid var(--jp-border-color2, #ddd); background: none}
+.explorer thead th {font-weight: 600; font-size: .88em; color: var(--jp-content-font-color2, #555)}
+.explorer th[scope=row], .explorer caption, .explorer .lists th:nth-child(n + 3):not(:last-child),
+  .explorer .ranks th:first-child {text-align: left}
+.explorer caption {padding: .3em 0}
+.explorer td {font-variant-numeric: tabular-nums}
+.explorer td.text {text-align: start; white-space: normal; overflow-wrap: anywhere; width: 100%}
+.explorer td.code {text-align: left}
+.explorer .found td, .explorer td.found {background: color-mix(in srgb, #009e73 16%, transparent)}
+.explorer tr.found td:first-child {box-shadow: inset .22em 0 #009e73}
+.explorer td.found, .explorer .mark {font-weight: 700}
+.explorer abbr {text-decoration: none}
+.explorer .ranks {overflow-x: auto; contain: inline-size}
+.explorer-controls input {unicode-bidi: plaintext}
+</style>"""
+
+
+def show(run: Run) -> "Explorer":
+    """The explorer of a run; what its first lists need is made, or encoded, with its progress shown meanwhile."""
+    view = Explorer(run)
+    display(view.status)
+    view.answer()
+    clear_output(wait=True)
+    return view
+
+
+class Explorer(widgets.VBox):
+    """Choose a data set, a language, a question and two models, or ask a question of one's own; lists follow."""
+
+    def __init__(self, run: Run):
+        offered = {name: explorer.explorable(run, name) for name in run.config.eval}
+        self.models = {name: found for name, found in offered.items() if found}
+        if not self.models:
+            raise UserError(f"run {run.name}: no cell is finished yet; make them: {run.command}")
+        self.run, self.number, self.busy = run, 0, False
+        choose = partial(widgets.Dropdown, style=LABELS, layout=WIDE)
+        write = {"continuous_update": False, "style": LABELS, "layout": WIDE}
+        self.dataset = choose(description="Data set", options=[(style.name(name), name) for name in self.models])
+        self.language = choose(description="Query language")
+        self.question = widgets.Combobox(description="Question", **write)
+        self.own = widgets.Text(description="Or ask", placeholder="a question of your own, in any language", **write)
+        self.left, self.right = choose(description="Left"), choose(description="Right")
+        self.status, self.lists = widgets.HTML(), widgets.HTML()
+        self._offer_models()
+        self._offer_questions()
+        controls = [self.dataset, self.language, self.question, self.own, self.left, self.right]
+        for control in controls:
+            control.observe(self._changed, "value")
+        grid = widgets.GridBox(
+            controls,
+            layout=widgets.Layout(grid_template_columns="repeat(auto-fit, minmax(24rem, 1fr))", grid_gap="4px 24px"),
+        )
+        grid.add_class("explorer-controls")
+        super().__init__([grid, self.status, self.lists])
+
+    def answer(self) -> None:
+        """Rank for what is chosen, and show it."""
+        begun = time.perf_counter()
+        own = self.own.value.strip()
+        with progress.heard(self._say):
+            sides = [(cell, self._ranked(cell, own)) for cell in (self.left.value, self.right.value)]
+        chosen = self.chosen()
+        language = self.language.value
+        if own:
+            asked = (own, None, "your question: no right answers are known")
+        else:
+            text = chosen.queries["text"].iloc[self._query()]
+            asked = (text, language, f"question {self.number + 1}, asked in {language_name(language)}")
+        self.lists.value = page(*asked, sides, chosen.languages, len(chosen.passages))
+        self._say(f"{len(chosen.passages):,} passages ranked twice in {time.perf_counter() - begun:.2f} s")
+
+    def _ranked(self, cell: Cell, own: str) -> Answer | UserError:
+        try:
+            retriever = explorer.retriever(self.run, cell, self.dataset.value)
+            return retriever.ask(own) if own else retriever.answer(self._query())
+        except UserError as error:
+            return error
+
+    def chosen(self) -> ParallelSet:
+        """The data set that is looked at."""
+        return data.evaluation_set(self.dataset.value, self.run.config.candidates)
+
+    def _rows(self) -> np.ndarray:
+        """Rows of the questions in the chosen language, -1 where there is none."""
+        chosen = self.chosen()
+        return chosen.query_rows[:, chosen.languages.index(self.language.value)]
+
+    def _query(self) -> int:
+        return int(self._rows()[self.number])
+
+    def _changed(self, change: dict[str, Any]) -> None:
+        if self.busy:  # the change is not the reader's
+            return
+        self.busy = True
+        try:
+            self._follow(change["owner"])
+        finally:
+            self.busy = False
+
+    def _follow(self, control: widgets.Widget) -> None:
+        if control is self.question:
+            if control.value not in self.numbers:
+                self._say("No question reads so: choose one of the list, or ask it in the field beside.")
+                return
+            self.number = self.numbers[control.value]
+            self.own.value = control.value = ""  # a list opens in full below an empty field
+        if control is self.dataset:
+            self._offer_models()
+        if control in (self.dataset, self.language):
+            self._offer_questions()
+        self.answer()
+
+    def _offer_models(self) -> None:
+        """Offer the models and the query languages of the data set."""
+        found = self.models[self.dataset.value]
+        hybrid = [cell for cell in found if cell.strategy == "hybrid"]
+        options = [(cell_label(cell), cell) for cell in found]
+        _offer(self.left, options, found[0])
+        _offer(self.right, options, (hybrid or found)[-1])
+        chosen = self.chosen()
+        asked = [name for name in chosen.languages if name in set(chosen.queries["language"])]
+        _offer(self.language, [(f"{language_name(x)} ({x})", x) for x in asked], "en" if "en" in asked else asked[0])
+
+    def _offer_questions(self) -> None:
+        """Offer the questions that exist in the language; the same one stays, if it does."""
+        rows, texts = self._rows(), self.chosen().queries["text"].to_numpy()
+        there = np.flatnonzero(rows >= 0)
+        self.numbers = {f"{number + 1} · {' '.join(texts[rows[number]].split())}": int(number) for number in there}
+        self.number = self.number if self.number in there else int(there[0])
+        self.question.options = list(self.numbers)
+        self.question.placeholder = f"one of {len(there):,}: type a word, or its number"
+
+    def _say(self, line: str) -> None:
+        self.status.value = f'<span class="explorer" role="status">{escape(line)}</span>'
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """The lists as they are now, for readers that have no widgets."""
+        return {**super()._repr_mimebundle_(**options), "text/html": self.lists.value}
+
+
+def page(
+    question: str,
+    language: str | None,
+    note: str,
+    sides: list[tuple[Cell, Answer | UserError]],
+    languages: list[str],
+    pool: int,
+) -> str:
+    """Both ranked lists as HTML, and where the translations of the right answer stand; all texts escaped.
+
+    Args:
+        question: as it was asked.
+        language: its language; None for a question of one's own.
+        note: what is known of it, in a few words.
+        sides: a cell and its answer, or why there is none, left then right.
+        languages: of the set.
+        pool: passages in it.
+    """
+    head = passage("p", question, language, "question") + f"<p><small>{escape(note)}</small></p>"
+    lists = "".join(_side(*side) for side in sides)
+    known = [(cell, answer.ranks) for cell, answer in sides if isinstance(answer, Answer) and answer.ranks]
+    table = _ranks(known, [x for x in languages if any(x in ranks for _, ranks in known)], pool) if known else ""
+    return f'{SHEET}<div class="explorer">{head}<div class="lists">{lists}</div>{table}</div>'
+
+
+def passage(tag: str, text: str, language: str | None, name: str) -> str:
+    """An element with a text that runs in the direction of its language."""
+    if language is None:
+        return f'<{tag} class="{name}" dir="auto">{escape(text)}</{tag}>'
+    direction = "rtl" if language.split("-")[0] in RIGHT_TO_LEFT else "ltr"
+    return f'<{tag} class="{name}" lang="{escape(language)}" dir="{direction}">{escape(text)}</{tag}>'
+
+
+def cell_label(cell: Cell) -> str:
+    """A model as people choose it: ``hybrid 0.5, trained on XQuAD-R, seed 0``."""
+    return ", ".join(_names(cell))
+
+
+def language_name(code: str) -> str:
+    """The English name of a language, such as German for ``de``; the code where it has none."""
+    return Locale("en").languages.get(code.split("-")[0], code)
+
+
+def _names(cell: Cell) -> list[str]:
+    if cell.train == grid.NONE:
+        return [style.name(grid.NONE)]
+    return [cell.label.replace("hybrid-", "hybrid "), f"trained on {style.name(cell.train)}", f"seed {cell.seed}"]
+
+
+def _side(cell: Cell, answer: Answer | UserError) -> str:
+    name, *details = map(escape, _names(cell))
+    heading = f'<h3 style="--strategy: {style.COLOURS[cell.strategy]}">{name} <small>{", ".join(details)}</small></h3>'
+    if isinstance(answer, UserError):
+        return f'<section>{heading}<p class="notice">{escape(str(answer))}</p></section>'
+    right = f"{answer.top['right'].sum()} right of {len(answer.ranks)}; " if answer.ranks else ""
+    counts = ", ".join(f"{escape(code)} {count}" for code, count in answer.top["language"].value_counts().items())
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("right", "rank", "in", "passage", "score"))
+    rows = "".join(_line(**line) for line in answer.top.to_dict("records"))
+    summary = f"<p><small>Of the first {len(answer.top)}: {right}languages: {counts}</small></p>"
+    return f"<section>{heading}{summary}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>"
+
+
+def _line(rank: int, score: float, language: str, text: str, right: bool) -> str:
+    mark = '<span class="mark" role="img" aria-label="right answer">✓</span>' if right else ""
+    code = f'<abbr title="{escape(language_name(language))}">{escape(language)}</abbr>'
+    return (
+        f'<tr{" class=found" if right else ""}><td>{mark}</td><td>{rank}</td><td class="code">{code}</td>'
+        f"{passage('td', text, language, 'text')}<td>{score:.3f}</td></tr>"
+    )
+
+
+def _ranks(known: list[tuple[Cell, dict[str, int]]], languages: list[str], pool: int) -> str:
+    """A row a model: the rank of the right passage of each language, and the distance between best and worst."""
+    titles = [f'<abbr title="{escape(language_name(x))}">{escape(x)}</abbr>' for x in languages]
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("model", *titles, "rank distance"))
+    rows = []
+    for cell, ranks in known:
+        shown = [f"<td{' class=found' if ranks[x] <= explorer.search.TOP else ''}>{ranks[x]:,}</td>" for x in languages]
+        apart = f"<td>{max(ranks.values()) - min(ranks.values()):,}</td>"
+        rows.append(f'<tr><th scope="row">{escape(cell_label(cell))}</th>{"".join(shown)}{apart}</tr>')
+    caption = f"Rank of the right passage in each language, of {pool:,} passages; bold: among the first ten"
+    return (
+        f'<div class="ranks" tabindex="0" role="region" aria-label="ranks by language"><table><caption>{caption}'
+        f"</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _offer(menu: widgets.Dropdown, options: list[tuple[str, Any]], otherwise: Any) -> None:
+    """Give a menu its options; what was chosen stays chosen where it is still offered."""
+    before = menu.value
+    offered = [value for _, value in options]
+    menu.options = options
+    menu.value = before if before in offered else otherwise

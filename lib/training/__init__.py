@@ -1,0 +1,1 @@
+"""Training: how batches are put together, and fine-tuning."""
