@@ -37,6 +37,21 @@ def _listed(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Further trainings, of which each is scored on one set alone (see `lib.runs.plan.parts`)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    encoder: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    train: Annotated[tuple[str, ...], Field(min_length=1)]
+    test: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = ("x-x-mono", "x-y", "hybrid")
+    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    changes: tuple[str | tuple[str, ...], ...] = ((),)
+
+
+@dataclass(frozen=True)
 class Config:
     """What a run does. Field by field as in the YAML file of a profile (see ``configs/``)."""
 
@@ -64,6 +79,12 @@ class Config:
     cross: Literal["row", "batch"] = "row"  # x-y draws a pair of languages for each row, or one for the whole batch
     heldout_seeds: tuple[Seed, ...] | None = None  # the seeds that are scored on held-out sets too; None: all
     by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict)  # keys that differ for an encoder
+
+    sweep: tuple[Sweep, ...] = ()  # further trainings: other settings, or cross-fitting
+
+    def changed(self, changes: Sequence[str]) -> "Config":
+        """The configuration with keys changed, each as ``key=value``."""
+        return replace(self, **{key: tuple(v) if isinstance(v, list) else v for key, v in _changes(changes).items()})
 
     def of(self, encoder: str) -> "Config":
         """The configuration for one of the encoders, with the keys that differ for it."""

@@ -5,6 +5,7 @@ XQuAD-R and MLQA-R are used as released by LAReQA (Roy et al. 2020); their candi
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,8 @@ EVALUATED = (
     *LAREQA, "xquad-r-heldout", "mlqa-r-heldout", "facts", "facts-heldout", "facts-new", "parallel-docs-heldout",
     "miracl-mini", miracl_files.NAME,
 )  # fmt: skip
+FOLD = re.compile(r"(?P<base>xquad-r|mlqa-r)(?P<without>-without)?-fold(?P<number>[0-4])")
+CUT = re.compile(r"(?P<base>xquad-r|parallel-docs)-(?P<to>900-questions|7-languages)")
 BY_SHARD = miracl_files.NAME  # whose passages are never all in memory: `lib.miracl` searches them
 READ_BY = ("data",)  # with which released files are always the same set
 
@@ -36,11 +39,15 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
         name: ``xquad-r`` or ``mlqa-r`` (all questions), ``xquad-r-heldout`` or ``mlqa-r-heldout`` (in-domain test
             questions against the full pool), ``facts`` (its test part; ``facts-heldout`` of the relations that are
             trained on, ``facts-new`` of the others, against the same pool), ``parallel-docs-heldout``,
+            ``mlqa-r-fold0`` to ``-fold4`` (the questions of a fold against the full pool; likewise ``xquad-r``),
             ``miracl-mini``, ``miracl-dev`` (its topics and the docids that answer them, without the texts of any
             passage), or the path of a parallel JSONL file.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
     base = name.removesuffix("-heldout")
+    if (fold := FOLD.fullmatch(name)) and not fold["without"]:
+        full = lareqa(fold["base"], candidates)
+        return full.only(parallel.folds_of(full.questions) == int(fold["number"]), name)
     if base in LAREQA:
         full = lareqa(base, candidates)
         return full if name == base else full.heldout
@@ -59,7 +66,7 @@ def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
         return artifacts.digest(miracl_files.identity())[:16]
-    if name in EVALUATED and download.files_of(name.removesuffix("-heldout")):
+    if (name in EVALUATED or FOLD.fullmatch(name)) and download.files_of(base_of(name)):
         return _released(name, None, candidates)["digest"]
     return evaluation_set(name, candidates).digest
 
@@ -71,6 +78,10 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     is evaluated. Development and in-domain test questions are never trained on. Pages of documentation repeat each
     other: of ``parallel-docs``, 477 questions go, which have a text (most often a heading, Overview) in some language
     in common with a held-out question or its passage.
+
+    ``mlqa-r-without-fold0`` is MLQA-R less the articles of that fold, for cross-fitting (likewise ``xquad-r``).
+    ``parallel-docs-900-questions`` is a fixed sample of as many questions as MLQA-R trains on, ``xquad-r-7-languages``
+    has the languages of MLQA-R alone: they tell size and languages of a training set from its distance to a test.
     """
     return _trainable(name, frozenset(evaluated) & set(LAREQA), candidates)
 
@@ -93,8 +104,15 @@ def training_languages(name: str, evaluated: Iterable[str], candidates: str = "s
 
 def _released_training(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any] | None:
     """Digest and languages of a training set of released files; None of any other, which has to be read for each."""
-    released = name in TRAINED and download.files_of(name)
+    known = name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)
+    released = known and download.files_of(base_of(name))
     return _released(name, frozenset(evaluated) & set(LAREQA), candidates) if released else None
+
+
+def base_of(name: str) -> str:
+    """The released set that a name stands for a part of: ``mlqa-r`` for ``mlqa-r-fold0`` or ``mlqa-r-heldout``."""
+    part = FOLD.fullmatch(name) or CUT.fullmatch(name)
+    return part["base"] if part else name.removesuffix("-heldout")
 
 
 @cache
@@ -108,7 +126,7 @@ def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
         found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
         return {"digest": found.digest, "languages": found.languages}
 
-    datasets = {name.removesuffix("-heldout"), *(evaluated or ())}
+    datasets = {base_of(name), *(evaluated or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}
     for dataset in datasets:
         download.fetch(dataset)
     files = {file.path: file.sha256 for dataset in datasets for file in download.files_of(dataset)}
@@ -122,6 +140,13 @@ def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
 def _trainable(name: str, evaluated: frozenset[str], candidates: str) -> ParallelSet:
     if name == "facts":
         return _facts("train")
+    if cut := CUT.fullmatch(name):
+        return _cut(_trainable(cut["base"], evaluated, candidates), name, cut["to"])
+    if fold := FOLD.fullmatch(name):
+        whole = _trainable(fold["base"], evaluated, candidates)
+        full = lareqa(fold["base"], candidates).questions
+        of = dict(zip(full["group"], parallel.folds_of(full), strict=True))
+        return whole.only((whole.questions["group"].map(of) != int(fold["number"])).to_numpy(), name)
     full = _full(name, candidates)
     keep = full.questions["split"] == "train"
     for other in evaluated - {name}:
@@ -129,6 +154,14 @@ def _trainable(name: str, evaluated: frozenset[str], candidates: str) -> Paralle
     if name == "parallel-docs":
         keep &= ~full.repeats(_parallel_docs_heldout())
     return full.only(keep.to_numpy())
+
+
+def _cut(full: ParallelSet, name: str, to: str) -> ParallelSet:
+    """A training set cut to 900 questions, by a fixed hash of their ids, or to the languages of MLQA-R."""
+    if to == "900-questions":
+        order = full.questions["id"].map(lambda id_: hashlib.sha256(id_.encode()).hexdigest()).rank()
+        return full.only((order <= 900).to_numpy(), name)
+    return full.within(lareqa("mlqa-r").languages, name)
 
 
 @cache

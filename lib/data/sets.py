@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+FOLDS = 5  # for cross-fitting: each question is scored by the model that was not trained on its article
 SPLITS = {"train": range(0, 80), "dev": range(80, 90), "test": range(90, 100)}
 # The 11 languages of XQuAD-R, in the order that every table and figure uses.
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
@@ -95,6 +96,21 @@ class ParallelSet:
             negatives=None if self.negatives is None else self.negatives[keep],
         )
 
+    def within(self, languages: list[str], name: str) -> "ParallelSet":
+        """The questions and passages in some languages."""
+        asked = self.queries["language"].isin(languages).to_numpy()
+        held = self.passages["language"].isin(languages).to_numpy()
+        qrels = self.qrels[asked[self.qrels["query"]] & held[self.qrels["passage"]]]
+        number = {"query": np.cumsum(asked) - 1, "passage": np.cumsum(held) - 1}
+        return replace(
+            self,
+            name=name,
+            pool=name,
+            queries=self.queries[asked].reset_index(drop=True),
+            passages=self.passages[held].reset_index(drop=True),
+            qrels=qrels.assign(**{side: to[qrels[side]] for side, to in number.items()}).reset_index(drop=True),
+        )
+
     def repeats(self, other: "ParallelSet") -> np.ndarray:
         """bool [questions]: which share a text, or an answer's, with another set in a language, once `folded`."""
         asked = _texts(self.queries).isin(_texts(other.queries))
@@ -119,6 +135,20 @@ def split_of(group: str) -> str:
     """``train`` (80%), ``dev`` (10%) or ``test`` (10%), by a fixed hash of the group's name."""
     bucket = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") % 100
     return next(split for split, buckets in SPLITS.items() if bucket in buckets)
+
+
+def folds_of(questions: pd.DataFrame, count: int = FOLDS) -> np.ndarray:
+    """The fold of each question, from 0: whole groups, dealt out in the order of a fixed hash of their names.
+
+    Groups of the training split are dealt first, so that each fold lacks about as many training questions.
+
+    Args:
+        questions: ``group, split``.
+    """
+    groups = questions.drop_duplicates("group")[["group", "split"]]
+    hashed = groups["group"].map(lambda group: hashlib.sha256(f"fold {group}".encode()).hexdigest())
+    order = groups.assign(hashed=hashed, other=groups["split"] != "train").sort_values(["other", "hashed"])["group"]
+    return questions["group"].map({group: place % count for place, group in enumerate(order)}).to_numpy()
 
 
 def assemble(

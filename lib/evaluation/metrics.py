@@ -64,6 +64,23 @@ def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     return table
 
 
+def by_query(table: pd.DataFrame) -> pd.DataFrame:
+    """The few scores of each query that sweeps and cross-fitting keep.
+
+    Args:
+        table: as `units` returns it, of one set.
+
+    Returns:
+        One row a question and query language: ``question, query_language``, average precision in each setting (in
+        ``cross-lingual`` the mean over the languages that answer it; 0 where there is none), and ``rank_distance``.
+    """
+    keys = ["question", "query_language"]
+    found = table.pivot_table(index=keys, columns="setting", values="map", aggfunc="mean", observed=True)
+    found = found.reindex(columns=list(SETTINGS)).fillna(0.0)
+    pooled = table[table["setting"] == "multilingual"].set_index(keys)["rank_distance"]
+    return found.assign(rank_distance=pooled).reset_index().rename_axis(columns=None)
+
+
 def by_language(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over questions for each setting and language pair, long: ``..., metric, value, n``."""
     names = [name for name in MEASURES if name in table]

@@ -22,9 +22,9 @@ from lib.data import catalog as data
 from lib.data.sets import ParallelSet
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
-from lib.evaluation import centring, probe, search
+from lib.evaluation import centring, metrics, probe, search
 from lib.evaluation import shards as miracl
-from lib.runs.plan import LARGE, NONE, Cell, evaluated, plan
+from lib.runs.plan import LARGE, NONE, Cell, evaluated, parts, plan
 from lib.training import fit as training
 from lib.training.sampling import Strategy
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 VERSION = 1  # to be raised when the same inputs would give other results
 PARTS = ("top", "vectors", "centred")  # of a record, by test set
 RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")  # of a finished cell
+UNIT = 10_000  # of the scores that a cell of a sweep keeps
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
@@ -42,9 +43,14 @@ def of(run: Run) -> list[Cell]:
     return [c for c in plan(run.config) if not run.finished or record(run, c) is not None]
 
 
+def parts_of(run: Run) -> list[Cell]:
+    """The finished cells of a run's sweeps and cross-fitting."""
+    return [cell for cell in parts(run.config) if record(run, cell) is not None]
+
+
 def inputs(cell: Cell, config: Config) -> dict[str, Any]:
     """Everything that a cell's result depends on, beside the software and the machine, as JSON values."""
-    names, config = evaluated(cell, config), config.of(cell.encoder)
+    names, config = evaluated(cell, config), cell.settings(config)
     sets = {name: data.evaluation_digest(name, config.candidates) for name in names}
     values = {"version": VERSION, "cell": cell.columns(), "encoder": encoders.identity(cell.encoder), "eval": sets}
     values |= {name: getattr(config, name) for name in ("max_tokens", "candidates", "precision")}
@@ -70,7 +76,7 @@ def record(run: Run, cell: Cell) -> dict[str, Any] | None:
 def adopt_published(run: Run) -> list[Cell]:
     """Copy the published cells that this run lacks and that were made from the same inputs; returns them."""
     adopted = []
-    for cell in plan(run.config):
+    for cell in (*plan(run.config), *parts(run.config)):
         target = run.folder / "cells" / cell.id
         if _record(target, inputs(cell, run.config)) is None and (source := published(run, cell)) is not None:
             for suffix in SUFFIXES:
@@ -135,19 +141,21 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
         return None
     started = time.monotonic()
     model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
-    config = run.config.of(cell.encoder)
-    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config)
+    config = cell.settings(run.config)
+    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, not cell.is_part)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
     with artifacts.replacing(_beside(path, RANKS)) as temporary:
-        _write(ranks, temporary)
+        if cell.is_part:
+            _write_scores(metrics.by_query(metrics.units(ranks)), temporary)
+        else:
+            _write(ranks, temporary)
         digest = artifacts.file_digest(temporary)
     value = {
         "inputs": inputs(cell, run.config),
         "sha256": digest,
         "top": {name: _top(name, r, config) for name, r in rankings.items() if name != data.BY_SHARD},
-        "vectors": vectors,
-        "centred": centred,
+        **({} if cell.is_part else {"vectors": vectors, "centred": centred}),
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
         "made": {
@@ -161,9 +169,12 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
 
 
 def evaluate(
-    model: "SentenceTransformer", names: Sequence[str], config: Config
+    model: "SentenceTransformer", names: Sequence[str], config: Config, in_full: bool = True
 ) -> tuple[dict[str, search.Ranking], dict[str, Any], dict[str, Any]]:
     """Encode each set once and rank its relevant passages: all three settings come from the same vectors.
+
+    Args:
+        in_full: whether the vectors are looked at too, beside the ranks.
 
     Returns:
         For each set the ranking (of MIRACL's corpora without what fills the first ten); for each whole parallel set
@@ -173,6 +184,9 @@ def evaluate(
         embedding.cut(model, config.max_tokens)
         ranks = miracl.rank(model, device.precision(config.precision))
         return {data.BY_SHARD: search.Ranking(ranks, np.empty((0, 0), np.int64))}, {}, {}
+    if not in_full:
+        sets = zip(names, embedding.encode_sets(model, names, config), strict=True)
+        return {name: search.rank(queries, passages, chosen) for name, (chosen, queries, passages) in sets}, {}, {}
     parallel = [name for name in names if not name.startswith(LARGE)]
     means = [] if any(name in FACTS for name in names) or not parallel else [FACTS[0]]  # whose texts only give means
     found, vectors, encoded, pools = {}, {}, {}, set()
@@ -195,6 +209,12 @@ def ranks(run: Run, cell: Cell) -> pd.DataFrame:
     return table[table["dataset"].isin(evaluated(cell, run.config))]
 
 
+def scores(run: Run, cell: Cell) -> pd.DataFrame:
+    """The scores of a finished cell of a sweep or of cross-fitting, as `lib.evaluation.metrics.by_query` gives them."""
+    table = pd.read_parquet(_beside(run.folder / "cells" / cell.id, RANKS))
+    return table.assign(**{name: table[name] / UNIT for name in metrics.SETTINGS})
+
+
 def files(run: Run, cell: Cell) -> list[Path]:
     """The two files of a finished cell: the table of ranks, and the record."""
     return [_beside(run.folder / "cells" / cell.id, suffix) for suffix in SUFFIXES]
@@ -209,7 +229,7 @@ def training_log(run: Run, cell: Cell) -> dict[str, Any]:
 
 def forget(run: Run) -> None:
     """Remove a run's cells and trained models, so that they are made anew."""
-    for cell in plan(run.config):
+    for cell in (*plan(run.config), *parts(run.config)):
         for path in files(run, cell):
             path.unlink(missing_ok=True)
         if cell.train != NONE:
@@ -225,15 +245,16 @@ def encoder_folder(name: str) -> Path:
 
 
 def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
-    questions = data.training_set(cell.train, run.config.eval, run.config.candidates)
+    config = cell.settings(run.config)
+    questions = data.training_set(cell.train, config.eval, config.candidates)
     recipe = training.Recipe(
         encoder=cell.encoder,
         encoder_digest=encoders.identity(cell.encoder),
         train=cell.train,
-        train_digest=data.training_digest(cell.train, run.config.eval, run.config.candidates),
-        strategy=Strategy(cell.strategy, cell.alpha, run.config.of(cell.encoder).cross),
+        train_digest=data.training_digest(cell.train, config.eval, config.candidates),
+        strategy=Strategy(cell.strategy, cell.alpha, config.cross),
         seed=cell.seed or 0,
-        config=run.config.of(cell.encoder),
+        config=config,
     )
     return recipe, questions
 
@@ -261,7 +282,7 @@ def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
     if made["eval"] == wanted["eval"]:
         return made == wanted
     pools = {name.removesuffix("-heldout") for name in wanted["eval"] if not name.startswith(LARGE)}
-    read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value["vectors"]}
+    read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value.get("vectors", {})}
     return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
 
 
@@ -273,6 +294,13 @@ def _write(ranks: pd.DataFrame, path: Path) -> None:
     ordered.to_parquet(
         path, index=False, compression="brotli", compression_level=11, use_dictionary=names, column_encoding=packing
     )
+
+
+def _write_scores(scores: pd.DataFrame, path: Path) -> None:
+    """In steps of .0001, which is a hundredth of the margin that anything is judged by: 40 kB at most."""
+    steps = {name: (scores[name] * UNIT).round().astype(np.uint16) for name in metrics.SETTINGS}
+    table = scores.assign(**steps, rank_distance=scores["rank_distance"].astype(np.int32))
+    table.to_parquet(path, index=False, compression="brotli", compression_level=11, use_dictionary=["query_language"])
 
 
 def _top(name: str, ranking: search.Ranking, config: Config) -> dict[str, Any]:

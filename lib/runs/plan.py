@@ -9,6 +9,7 @@ from typing import Any
 
 from lib.base.config import Config, Run
 from lib.base.errors import UserError
+from lib.data.sets import FOLDS
 from lib.training.sampling import ALPHA
 
 NONE = "none"
@@ -19,7 +20,9 @@ LARGE = "miracl"
 class Cell:
     """An encoder, fine-tuned on ``train`` with a strategy and a seed, or (train ``none``) left as it is.
 
-    It is scored on the sets of the profile, or ``on`` one large set alone, whose encoding would hold up the others.
+    It is scored on the sets of the profile, or ``on`` one set alone: a large one, whose encoding would hold up the
+    others, or the one that a sweep or cross-fitting asks for. A cell of a sweep differs from the profile by
+    ``changes``, such as ``scale=100``.
     """
 
     encoder: str
@@ -28,15 +31,21 @@ class Cell:
     alpha: float | None = None
     seed: int | None = None
     on: str = ""
+    changes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
         name = Path(self.encoder).name if "/" in self.encoder else self.encoder
-        scored = f"_on_{self.on}" if self.on else ""
+        scored = "".join(f"_{change}" for change in self.changes) + (f"_on_{self.on}" if self.on else "")
         if self.train == NONE:
             return f"{name}_none{scored}"
         return f"{name}_{Path(self.train).name.split('.jsonl')[0]}_{self.label}_seed{self.seed}{scored}"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it belongs to a sweep or to cross-fitting: it keeps the scores of each query, not all ranks."""
+        return bool(self.on) and not self.on.startswith(LARGE)
 
     @property
     def label(self) -> str:
@@ -54,6 +63,10 @@ class Cell:
             "seed": self.seed,
         }
 
+    def settings(self, config: Config) -> Config:
+        """The configuration that the cell is made by: the profile's, as it is for the encoder, with the changes."""
+        return config.of(self.encoder).changed(self.changes)
+
 
 def plan(config: Config) -> list[Cell]:
     """All cells of a run, in the order in which they are made: by training set, then seed, then strategy.
@@ -66,6 +79,24 @@ def plan(config: Config) -> list[Cell]:
     for name in large:
         found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
     return found
+
+
+def parts(config: Config) -> list[Cell]:
+    """The cells of a run's sweeps and cross-fitting, in the order in which they are made.
+
+    An entry of the profile's ``sweep`` lists encoders, training sets, strategies, alphas, seeds and changes, of which
+    all combinations are made, each scored on each set of ``test``. ``{fold}`` stands for each fold's
+    number in both names.
+    """
+    found: dict[Cell, None] = {}
+    for entry in config.sweep:
+        for fold in range(FOLDS) if any("{fold}" in name for name in entry.train) else (0,):
+            one = replace(config, encoder=entry.encoder, alphas=entry.alphas, strategies=entry.strategies, sweep=())
+            cells = _grid(one, [name.format(fold=fold) for name in entry.train], entry.seeds)
+            for change, test, cell in product(entry.changes, entry.test, cells):
+                changes = (change,) if isinstance(change, str) else tuple(change)
+                found[replace(cell, on=test.format(fold=fold), changes=changes)] = None
+    return list(found)
 
 
 def trainings(cells: Iterable[Cell]) -> list[Cell]:
@@ -83,7 +114,7 @@ def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
     Raises:
         UserError: there is none.
     """
-    among = [cell for cell in plan(run.config) if not trained or cell.train != NONE]
+    among = [cell for cell in (*plan(run.config), *parts(run.config)) if not trained or cell.train != NONE]
     found = [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
     if not found:
         some = "trained cell" if trained else "cell"

@@ -90,7 +90,10 @@ def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
         texts = [*data.queries["text"], *data.passages["text"].iloc[_used(data)]]
         if recipe.config.checkpoint == "validation":
             texts += [text for pair in validation.pairs() for text in pair]
-        cut = vocabulary.trim(model, texts)
+        # Of word vectors that are frozen nothing is computed, and trimming would only cost its pass over the texts; a
+        # transformer's fill most of each checkpoint.
+        is_worth_it = recipe.config.train_word_vectors or hasattr(model[0], "auto_model")
+        cut = vocabulary.trim(model, texts) if is_worth_it else None
         log = fit(model, data, recipe.strategy, recipe.seed, recipe.config, halfway, recipe.train)
         vocabulary.restore(model, cut)
         return model, log
