@@ -1,6 +1,8 @@
 """What is promised of batches: their kinds, no false negatives, one order for (seed, epoch), and that training
 uses the very batches that the log shows, resumed or not."""
 
+import hashlib
+import json
 import math
 import pickle
 
@@ -256,13 +258,94 @@ def test_the_log_is_what_iterating_yields():
 def test_the_description_says_how_batches_are_made():
     sampler = LanguageBatchSampler(Strategy("x-y"), pairs_of(synthetic.rows(30)), 8, seed=3, processes=2)
     assert sampler.describe() == {
-        "strategy": "x-y", "alpha": 0.0, "batch_size": 8, "processes": 2, "seed": 3,
+        "strategy": "x-y", "alpha": 0.0, "batch_size": 8, "processes": 2, "seed": 3, "version": 2,
         "languages": ["de", "en", "zh"], "questions": 30, "pairs": 270,
     }  # fmt: skip
 
 
 def test_labels_tell_alphas_apart():
     assert [s.label for s in STRATEGIES] == ["x-x-mono", "x-y", "hybrid-0.5", "x-x", "en-en"]
+
+
+# --- the two versions of the order ---
+
+# SHA-256 of the rows of two epochs, taken before there was a second version.
+FIRST_VERSION = {
+    "x-x-mono": "21001ef51255c992",
+    "x-y": "22bcece9358f0631",
+    "hybrid-0.5": "30fc6962a380196c",
+    "x-x": "fc6fda889a0d0c29",
+    "en-en": "332c4a49405f1938",
+}
+
+
+def test_version_1_gives_the_batches_of_the_published_trainings_bit_for_bit():
+    rows = synthetic.rows(50, passages=31)
+    for row in rows[::3]:
+        row["q"].pop("zh")
+    pairs = pairs_of(rows)
+    for strategy in STRATEGIES:
+        sampler = LanguageBatchSampler(strategy, pairs, 4, seed=3, version=1)
+        found = [batch.rows for epoch in (0, 1) for batch in sampler.batches(epoch)]
+        digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+        assert digest == FIRST_VERSION[strategy.label], strategy.label
+
+
+@given(questions=st.integers(12, 40), size=st.integers(2, 4), seed=st.integers(0, 9), epoch=st.integers(0, 2))
+@settings(max_examples=30, deadline=None)
+def test_all_strategies_of_a_seed_meet_the_questions_in_one_order(questions, size, seed, epoch):
+    pairs = pairs_of(synthetic.rows(questions))  # fully parallel, no two answers alike: no batch has to pass one over
+    question, _, _ = index(pairs)
+    orders = {
+        tuple(
+            question[row]
+            for rows in LanguageBatchSampler(strategy, pairs, size, seed).batches(epoch)
+            for row in rows.rows
+        )
+        for strategy in STRATEGIES
+    }
+    assert len(orders) == 1
+
+
+@given(seed=st.integers(0, 99), alpha=st.sampled_from([0.25, 0.5, 0.75]))
+@settings(max_examples=30, deadline=None)
+def test_languages_of_monolingual_batches_come_in_rounds(seed, alpha):
+    pairs = pairs_of(synthetic.rows(60))
+    _, asked, _ = index(pairs)
+    batches = LanguageBatchSampler(Strategy("hybrid", alpha), pairs, 4, seed).batches(0)
+    languages = [asked[batch.rows[0]] for batch in batches if batch.kind == "mono"]
+    rounds = [languages[start : start + 3] for start in range(0, len(languages), 3)]
+    assert all(len(set(one)) == len(one) for one in rounds)
+
+
+def test_each_version_draws_the_same_kinds():
+    pairs = pairs_of(synthetic.rows(60))
+    kinds = [
+        [batch.kind for batch in LanguageBatchSampler(Strategy("hybrid", 0.5), pairs, 4, seed=1, version=n).batches(0)]
+        for n in (1, 2)
+    ]
+    assert kinds[0] == kinds[1] and len(set(kinds[0])) == 2
+
+
+def test_an_unknown_version_is_refused():
+    with pytest.raises(UserError, match="sampler: version must be 1 or 2, not 3"):
+        LanguageBatchSampler(Strategy("x-y"), pairs_of(synthetic.rows(30)), 4, version=3)
+
+
+@given(seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_cross_lingual_pairs_can_be_drawn_for_a_whole_batch(seed):
+    pairs = pairs_of(synthetic.rows(60))
+    _, asked, answered = index(pairs)
+    batches = list(LanguageBatchSampler(Strategy("x-y", cross="batch"), pairs, 4, seed).batches(0))
+    drawn = [set(zip(asked[batch.rows], answered[batch.rows], strict=True)) for batch in batches]
+    assert all(len(one) == 1 for one in drawn)
+    assert len(set.union(*drawn[:6])) == 6  # of three languages, each ordered pair once before any comes again
+
+
+def test_another_unit_of_drawing_is_refused():
+    with pytest.raises(UserError, match="strategy x-y: cross must be row or batch, not page"):
+        Strategy("x-y", cross="page")
 
 
 # --- mistakes ---

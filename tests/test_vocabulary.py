@@ -57,7 +57,7 @@ def test_the_run_s_texts_are_encoded_as_before(folder):
     model = load(folder)
     before = encodings(model, TEXTS)
     kept = vocabulary.trim(model, TEXTS).kept
-    assert vocabulary._vectors(model).weight.shape[0] == len(kept) < len(synthetic.unigram_tokenizer().get_vocab())
+    assert vocabulary.word_vectors(model).weight.shape[0] == len(kept) < len(synthetic.unigram_tokenizer().get_vocab())
     np.testing.assert_allclose(encodings(model, TEXTS), before, atol=1e-6)
 
 
@@ -81,10 +81,10 @@ def test_a_trimmed_model_can_be_saved_and_loaded(folder, tmp_path):
 
 def test_undone_without_training_it_is_the_same_to_the_bit(folder):
     model = load(folder)
-    weights, tokenizer = encoders.fingerprint(model), vocabulary._backend(model).to_str()
+    weights, tokenizer = encoders.fingerprint(model), vocabulary.tokenizer_of(model).to_str()
     vocabulary.restore(model, vocabulary.trim(model, TEXTS))
     assert encoders.fingerprint(model) == weights
-    assert vocabulary._backend(model).to_str() == tokenizer
+    assert vocabulary.tokenizer_of(model).to_str() == tokenizer
     assert model[0].tokenizer is model.tokenizer
 
 
@@ -98,7 +98,7 @@ def test_undone_after_training_the_kept_rows_and_all_else_are_the_trained_ones(f
             parameter += 1
     trained = encodings(model, TEXTS)
     vocabulary.restore(model, cut)
-    change = vocabulary._vectors(model).weight - vocabulary._vectors(original).weight
+    change = vocabulary.word_vectors(model).weight - vocabulary.word_vectors(original).weight
     expected = torch.zeros(len(change))
     expected[torch.from_numpy(cut.kept)] = 1
     torch.testing.assert_close(change, expected[:, None].expand_as(change))

@@ -7,12 +7,12 @@ command line), and its name says which: the profile's name, with 8 hex digits of
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from lib.base import paths
 from lib.base import store as artifacts
@@ -31,13 +31,18 @@ Natural = Annotated[int, Field(ge=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # what NumPy and torch both take
 
 
+def _listed(value: Any) -> Any:
+    """One name may stand for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 @dataclass(frozen=True)
 class Config:
     """What a run does. Field by field as in the YAML file of a profile (see ``configs/``)."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    encoder: Annotated[str, Field(min_length=1)]
+    encoder: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
     train: tuple[str, ...]
     eval: Annotated[tuple[str, ...], Field(min_length=1)]
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
@@ -55,6 +60,15 @@ class Config:
     train_word_vectors: bool = False
     candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    sampler: Literal[1, 2] = 2  # the version of the batches (see `lib.sampling`)
+    cross: Literal["row", "batch"] = "row"  # x-y draws a pair of languages for each row, or one for the whole batch
+    heldout_seeds: tuple[Seed, ...] | None = None  # the seeds that are scored on held-out sets too; None: all
+    by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict)  # keys that differ for an encoder
+
+    def of(self, encoder: str) -> "Config":
+        """The configuration for one of the encoders, with the keys that differ for it."""
+        keys = self.by_encoder.get(encoder, {})
+        return replace(self, **{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})
 
 
 @dataclass(frozen=True)
@@ -122,7 +136,11 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
         raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML in UTF-8") from error
     if not isinstance(values, dict):
         raise UserError(f"profile {profile}: configs/{file.name} must hold lines of the form key: value")
-    return Run(profile, tuple(overrides), _checked(values | _changes(overrides), source=f"profile {profile}"))
+    changes = _changes(overrides)
+    own = {} if "by_encoder" in changes else values.get("by_encoder") or {}  # what is asked for holds for all encoders
+    kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
+    values |= {"by_encoder": {encoder: keys for encoder, keys in kept.items() if keys}} | changes
+    return Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
 
 
 def as_dict(config: Config) -> dict[str, Any]:
@@ -132,7 +150,7 @@ def as_dict(config: Config) -> dict[str, Any]:
 
 def _changes(overrides: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    known = {field.name: field for field in fields(Config)}
+    known = {key.name: key for key in fields(Config)}
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key:
@@ -157,20 +175,24 @@ def _checked(values: dict[str, Any], source: str) -> Config:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         if first["type"] == "unexpected_keyword_argument":
-            names = ", ".join(field.name for field in fields(Config))
+            names = ", ".join(key.name for key in fields(Config))
             raise UserError(f"{source}: {key} is not a key; the keys are: {names}") from error
         raise UserError(f"{source}: {key}: {first['msg']} (it is {first['input']!r})") from error
     if problem := _contradiction(config):
         raise UserError(f"{source}: {problem}")
+    for encoder, keys in config.by_encoder.items():
+        if unfit := sorted({"encoder", "train", "eval", "strategies", "seeds", "by_encoder"} & set(keys)):
+            raise UserError(f"{source}: by_encoder: {encoder}: {unfit[0]} is one for all encoders")
+        _checked(values | {"by_encoder": {}} | keys, f"{source}: by_encoder: {encoder}")
     return config
 
 
 def _contradiction(config: Config) -> str | None:
     """What is wrong with keys whose values are each possible."""
-    for field in fields(Config):
-        value = getattr(config, field.name)
+    for key in (known.name for known in fields(Config)):
+        value = getattr(config, key)
         if isinstance(value, tuple) and (twice := [x for x in value if value.count(x) > 1]):
-            return f"{field.name}: {twice[0]} occurs twice; name each once"
+            return f"{key}: {twice[0]} occurs twice; name each once"
     if "hybrid" in config.strategies and not config.alphas:
         return "alphas: the strategy hybrid needs at least one, such as alphas=[0.5]"
     if "none" in config.train or not config.train:

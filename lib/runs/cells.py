@@ -16,13 +16,13 @@ import pandas as pd
 
 from lib.base import device, processes
 from lib.base import store as artifacts
-from lib.base.config import Config, Run
+from lib.base.config import FACTS, Config, Run
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.data.sets import ParallelSet
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
-from lib.evaluation import probe, search
+from lib.evaluation import centring, probe, search
 from lib.evaluation import shards as miracl
 from lib.runs.plan import LARGE, NONE, Cell, evaluated, plan
 from lib.training import fit as training
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 VERSION = 1  # to be raised when the same inputs would give other results
-PARTS = ("top", "vectors")  # of a record, by test set
+PARTS = ("top", "vectors", "centred")  # of a record, by test set
 RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")  # of a finished cell
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
@@ -44,7 +44,8 @@ def of(run: Run) -> list[Cell]:
 
 def inputs(cell: Cell, config: Config) -> dict[str, Any]:
     """Everything that a cell's result depends on, beside the software and the machine, as JSON values."""
-    sets = {name: data.evaluation_digest(name, config.candidates) for name in evaluated(cell, config)}
+    names, config = evaluated(cell, config), config.of(cell.encoder)
+    sets = {name: data.evaluation_digest(name, config.candidates) for name in names}
     values = {"version": VERSION, "cell": cell.columns(), "encoder": encoders.identity(cell.encoder), "eval": sets}
     values |= {name: getattr(config, name) for name in ("max_tokens", "candidates", "precision")}
     if cell.train != NONE:
@@ -63,7 +64,7 @@ def record(run: Run, cell: Cell) -> dict[str, Any] | None:
     if found is None:
         return None
     wanted = evaluated(cell, run.config)
-    return found | {part: {name: found[part][name] for name in wanted if name in found[part]} for part in PARTS}
+    return found | {part: {name: found[part][name] for name in wanted if name in found.get(part, {})} for part in PARTS}
 
 
 def adopt_published(run: Run) -> list[Cell]:
@@ -134,7 +135,8 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
         return None
     started = time.monotonic()
     model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
-    rankings, vectors = evaluate(model, evaluated(cell, run.config), run.config)
+    config = run.config.of(cell.encoder)
+    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
     with artifacts.replacing(_beside(path, RANKS)) as temporary:
@@ -143,13 +145,14 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     value = {
         "inputs": inputs(cell, run.config),
         "sha256": digest,
-        "top": {name: _top(name, r, run.config) for name, r in rankings.items() if name != data.BY_SHARD},
+        "top": {name: _top(name, r, config) for name, r in rankings.items() if name != data.BY_SHARD},
         "vectors": vectors,
+        "centred": centred,
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
         "made": {
             **device.describe(),
-            "precision": device.precision(run.config.precision),
+            "precision": embedding.runs_in(model, config.precision),
             "evaluation_seconds": round(time.monotonic() - started, 1),
         },
     }
@@ -159,24 +162,31 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
 
 def evaluate(
     model: "SentenceTransformer", names: Sequence[str], config: Config
-) -> tuple[dict[str, search.Ranking], dict[str, Any]]:
+) -> tuple[dict[str, search.Ranking], dict[str, Any], dict[str, Any]]:
     """Encode each set once and rank its relevant passages: all three settings come from the same vectors.
 
     Returns:
-        For each set the ranking (of MIRACL's corpora without what fills the first ten); and for each whole parallel
-        set what `lib.probe` reads off the vectors.
+        For each set the ranking (of MIRACL's corpora without what fills the first ten); for each whole parallel set
+        what `lib.probe` reads off the vectors; and what it scores less language means (`lib.centring.read_off`).
     """
     if data.BY_SHARD in names:  # which is scored alone
         embedding.cut(model, config.max_tokens)
         ranks = miracl.rank(model, device.precision(config.precision))
-        return {data.BY_SHARD: search.Ranking(ranks, np.empty((0, 0), np.int64))}, {}
-    found, vectors, pools = {}, {}, set()
-    for name, (chosen, queries, passages) in zip(names, embedding.encode_sets(model, names, config), strict=True):
+        return {data.BY_SHARD: search.Ranking(ranks, np.empty((0, 0), np.int64))}, {}, {}
+    parallel = [name for name in names if not name.startswith(LARGE)]
+    means = [] if any(name in FACTS for name in names) or not parallel else [FACTS[0]]  # whose texts only give means
+    found, vectors, encoded, pools = {}, {}, {}, set()
+    wanted = [*names, *means]
+    for name, (chosen, queries, passages) in zip(wanted, embedding.encode_sets(model, wanted, config), strict=True):
+        if name in parallel or name in means:
+            encoded[name] = chosen, queries, passages
+        if name in means:
+            continue
         found[name] = search.rank(queries, passages, chosen)
-        if chosen.pool not in pools and not name.startswith(LARGE):
+        if chosen.pool not in pools and name in parallel:
             vectors[name] = probe.read_off(queries, passages, chosen)
         pools.add(chosen.pool)
-    return found, vectors
+    return found, vectors, centring.read_off(encoded, scored=parallel)
 
 
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:
@@ -221,9 +231,9 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
         encoder_digest=encoders.identity(cell.encoder),
         train=cell.train,
         train_digest=data.training_digest(cell.train, run.config.eval, run.config.candidates),
-        strategy=Strategy(cell.strategy, cell.alpha),
+        strategy=Strategy(cell.strategy, cell.alpha, run.config.of(cell.encoder).cross),
         seed=cell.seed or 0,
-        config=run.config,
+        config=run.config.of(cell.encoder),
     )
     return recipe, questions
 

@@ -92,10 +92,15 @@ def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
 
 
 def evaluated(cell: Cell, config: Config) -> list[str]:
-    """The sets that a cell is scored on: all but the one it was trained on, of which only held-out questions."""
+    """The sets that a cell is scored on: all but the one it was trained on, of which only held-out questions.
+
+    Held-out sets only for the seeds that the configuration names, if it names any.
+    """
     if cell.on:
         return [cell.on]
     names = [name for name in config.eval if not name.startswith(LARGE)]
+    if cell.seed not in (None, *(config.of(cell.encoder).heldout_seeds or (cell.seed,))):
+        names = [name for name in names if not name.endswith("-heldout")]
     if cell.train in (NONE, "facts"):
         return names
     others = [name for name in names if name.removesuffix("-heldout") != cell.train and "-heldout" not in name]
@@ -104,9 +109,11 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
 
 
 def _grid(config: Config, trains: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
-    found = [Cell(config.encoder)] if NONE in config.strategies else []
-    for train, seed, strategy in product(trains, seeds, config.strategies):
-        if strategy != NONE:
-            alphas = config.alphas if strategy == "hybrid" else (None,)
-            found += [Cell(config.encoder, train, strategy, alpha, seed) for alpha in alphas]
+    found = []
+    for encoder in config.encoder:
+        found += [Cell(encoder)] if NONE in config.strategies else []
+        for train, seed, strategy in product(trains, seeds, config.strategies):
+            if strategy != NONE:
+                alphas = config.alphas if strategy == "hybrid" else (None,)
+                found += [Cell(encoder, train, strategy, alpha, seed) for alpha in alphas]
     return found

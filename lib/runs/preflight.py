@@ -58,10 +58,11 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     """
     if not todo:
         return
-    if (folder := Path(run.config.encoder)).is_dir():
-        _fits(encoders.load(folder, "cpu"), run)
-    elif fetch and encoders.find(run.config.encoder).build is None:
-        cells.encoder_folder(run.config.encoder)
+    for encoder in dict.fromkeys(cell.encoder for cell in todo):
+        if (folder := Path(encoder)).is_dir():
+            _fits(encoders.load(folder, "cpu"), encoder, run)
+        elif fetch and encoders.find(encoder).build is None:
+            cells.encoder_folder(encoder)
     trainer.tracker()
     if fetch and any(cell.on == data.BY_SHARD for cell in todo):
         data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training
@@ -98,10 +99,10 @@ def scorable(name: str, chosen: ParallelSet) -> None:
         raise UserError(f"{name}: {most} different passages a language are too few to be ranked; {FEWEST} at least")
 
 
-def _fits(model: object, run: Run) -> None:
+def _fits(model: object, encoder: str, run: Run) -> None:
     """An encoder has places for so many tokens; beyond them it would fail at the first long text."""
     settings = getattr(getattr(model[0], "auto_model", None), "config", None)
     places = getattr(settings, "max_position_embeddings", None)
     if places and run.config.max_tokens > places:
         asked = run.config.max_tokens
-        raise UserError(f"max_tokens: {asked} is more than the {places} that {run.config.encoder} takes")
+        raise UserError(f"max_tokens: {asked} is more than the {places} that {encoder} takes")

@@ -64,9 +64,10 @@ class Recipe:
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """What a training depends on, of a configuration; the choice of the checkpoint where it is not the last one."""
+    """What a training depends on, of a configuration."""
     chosen = {name: getattr(config, name) for name in SETTINGS}
-    return chosen | ({"checkpoint": config.checkpoint} if config.checkpoint != "last" else {})
+    others = {"checkpoint": "last", "sampler": 1, "cross": "row"}  # named where they are not what they were at first
+    return chosen | {name: now for name, first in others.items() if (now := getattr(config, name)) != first}
 
 
 def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
@@ -132,7 +133,7 @@ def fit(
 
     trainer.prepare(model, config)
     pairs = Pairs.of(data)
-    sampler = strategy.sampler(pairs, processes.count())
+    sampler = strategy.sampler(pairs, processes.count(), config.sampler)
     dataset = as_dataset(data, pairs)
     last = checkpoints.last(folder, config.steps)
     run = trainer.make(

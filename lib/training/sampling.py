@@ -23,6 +23,7 @@ from lib.base.errors import UserError
 from lib.data.sets import ParallelSet
 
 ALPHA = {"x-x-mono": 1.0, "x-y": 0.0}
+VERSION = 2  # of the order of batches
 KINDS = {"x-x-mono": ("mono",), "x-y": ("cross",), "hybrid": ("mono", "cross")}
 
 
@@ -123,16 +124,21 @@ class Strategy:
     ``x-x-mono``: each batch in one language, drawn uniformly. ``x-y``: query and passage of each pair in
     different languages. ``hybrid``: the first with probability ``alpha``, else the second. Baselines: ``x-x``
     (same-language pairs, languages mixed in the batch) and ``en-en`` (English only).
+
+    ``cross`` says for which unit a batch of ``x-y`` draws the two languages: each ``row``, or the ``batch``.
     """
 
     name: str
     alpha: float | None = None
+    cross: str = "row"
 
     def __post_init__(self) -> None:
         if self.name not in ("x-x-mono", "x-y", "hybrid", "x-x", "en-en"):
             raise UserError(f"strategy '{self.name}' does not exist; choose x-x-mono, x-y, hybrid, x-x or en-en")
         if self.name == "hybrid" and not (self.alpha is not None and 0 <= self.alpha <= 1):
             raise UserError(f"strategy hybrid: alpha must be a number from 0 to 1, not {self.alpha}")
+        if self.cross not in ("row", "batch"):
+            raise UserError(f"strategy {self.name}: cross must be row or batch, not {self.cross}")
 
     @property
     def label(self) -> str:
@@ -145,18 +151,27 @@ class Strategy:
             return self.name
         return "mono" if draw.random() < ALPHA.get(self.name, self.alpha) else "cross"
 
-    def sampler(self, pairs: Pairs, processes: int = 1) -> Callable[..., "LanguageBatchSampler"]:
+    def sampler(
+        self, pairs: Pairs, processes: int = 1, version: int = VERSION
+    ) -> Callable[..., "LanguageBatchSampler"]:
         """What ``batch_sampler=`` of SentenceTransformerTrainingArguments takes."""
-        return partial(_make, self, pairs, processes)
+        return partial(_make, self, pairs, processes, version)
 
 
 def _make(
-    strategy: Strategy, pairs: Pairs, processes: int, dataset: Any, batch_size: int, seed: int = 0, **ignored: Any
+    strategy: Strategy,
+    pairs: Pairs,
+    processes: int,
+    version: int,
+    dataset: Any,
+    batch_size: int,
+    seed: int = 0,
+    **ignored: Any,
 ) -> "LanguageBatchSampler":
     """The trainer's call. A module's function, not a closure: the trainer saves its arguments with each checkpoint."""
     if len(dataset) != len(pairs.anchor):
         raise UserError(f"the data set has {len(dataset)} rows, the pairs {len(pairs.anchor)}: make it from them")
-    return LanguageBatchSampler(strategy, pairs, batch_size, seed, processes)
+    return LanguageBatchSampler(strategy, pairs, batch_size, seed, processes, version)
 
 
 class LanguageBatchSampler:
@@ -167,13 +182,28 @@ class LanguageBatchSampler:
 
     Under several processes the global batch (``processes`` times ``batch_size``) is of one kind, and is cut
     into consecutive batches, which accelerate deals to the processes in turn.
+
+    Version 2 shuffles the questions by a stream of random numbers of its own, so that all strategies of a seed meet
+    them in one order, as far as a batch can take them; and the languages of monolingual batches are a shuffled round,
+    each once before any comes again. In version 1 all draws but those of kinds come from one stream, languages
+    independently of each other; the first published trainings were made with it.
     """
 
     drop_last = False
 
-    def __init__(self, strategy: Strategy, pairs: Pairs, batch_size: int, seed: int = 0, processes: int = 1):
+    def __init__(
+        self,
+        strategy: Strategy,
+        pairs: Pairs,
+        batch_size: int,
+        seed: int = 0,
+        processes: int = 1,
+        version: int = VERSION,
+    ):
+        if version not in (1, 2):
+            raise UserError(f"sampler: version must be 1 or 2, not {version}")
         self.strategy, self.pairs, self.batch_size = strategy, pairs, batch_size
-        self.seed, self.processes, self.epoch = seed, processes, 0
+        self.seed, self.processes, self.epoch, self.version = seed, processes, 0, version
         self._check()
 
     def set_epoch(self, epoch: int) -> None:
@@ -195,12 +225,23 @@ class LanguageBatchSampler:
         """The global batches of an epoch, with their kinds."""
         kinds = np.random.default_rng([self.seed, epoch, 0])
         draw = np.random.default_rng([self.seed, epoch, 1])
+        shuffles = draw if self.version == 1 else np.random.default_rng([self.seed, epoch, 2])
         queue: list[int] = []
+        rounds: dict[str, list[int]] = {}
         for _ in range(self.global_batches):
             kind = self.strategy.kind(kinds)
             masks = self._masks(kind)
-            rows, avoided, queue = self._fill(masks[draw.integers(len(masks))], queue, draw)
+            mask = masks[self._next(len(masks), rounds.setdefault(kind, []), draw)]
+            rows, avoided, queue = self._fill(mask, queue, draw, shuffles)
             yield Batch(kind, rows, avoided)
+
+    def _next(self, masks: int, left: list[int], draw: np.random.Generator) -> int:
+        """The number of the next mask: of a shuffled round of all, whose rest is ``left``."""
+        if self.version == 1:
+            return int(draw.integers(masks))
+        if not left:
+            left.extend(draw.permutation(masks).tolist())
+        return left.pop()
 
     def first(self, steps: int) -> Iterator[tuple[int, Batch]]:
         """The first global batches, as many as ``steps``, each with its epoch."""
@@ -230,6 +271,7 @@ class LanguageBatchSampler:
             "batch_size": self.batch_size,
             "processes": self.processes,
             "seed": self.seed,
+            "version": self.version,
             "languages": list(self.pairs.languages),
             "questions": len(self.pairs.row),
             "pairs": len(self.pairs.anchor),
@@ -243,6 +285,11 @@ class LanguageBatchSampler:
     def _masks(self, kind: str) -> list[np.ndarray]:
         """The masks, bool [query languages, passage languages], of which a batch of this kind draws one."""
         same = np.eye(len(self.pairs.languages), dtype=bool)
+        if kind == "cross" and self.strategy.cross == "batch":
+            each_pair = [np.zeros_like(same) for _ in range(same.size - len(same))]
+            for mask, place in zip(each_pair, np.argwhere(~same), strict=True):
+                mask[tuple(place)] = True
+            return [mask for mask in each_pair if (self.pairs.row[:, mask] >= 0).any()]
         if kind == "cross":
             return [~same]
         if kind == "x-x":
@@ -250,7 +297,9 @@ class LanguageBatchSampler:
         each = [same & (np.arange(len(same)) == number) for number in range(len(same))]
         return each if kind == "mono" else [each[self.pairs.languages.index("en")]]
 
-    def _fill(self, mask: np.ndarray, queue: list[int], draw: np.random.Generator) -> tuple[list[int], int, list[int]]:
+    def _fill(
+        self, mask: np.ndarray, queue: list[int], draw: np.random.Generator, shuffles: np.random.Generator
+    ) -> tuple[list[int], int, list[int]]:
         """Take one global batch from the queue; returns its rows, the conflicts met, and what is left."""
         size = self.batch_size * self.processes
         rows: list[int] = []
@@ -280,7 +329,7 @@ class LanguageBatchSampler:
             if shuffled and len(rows) == before:
                 raise UserError(self._too_few(mask, len(rows), size))
             waiting = questions | set(left)
-            queue = left + [q for q in draw.permutation(len(self.pairs.row)).tolist() if q not in waiting]
+            queue = left + [q for q in shuffles.permutation(len(self.pairs.row)).tolist() if q not in waiting]
             shuffled = True
 
     def _check(self) -> None:
@@ -292,7 +341,7 @@ class LanguageBatchSampler:
             raise UserError(f"strategy {self.strategy.name} needs training data in at least two languages")
         for kind in KINDS.get(self.strategy.name, (self.strategy.name,)):
             for mask in self._masks(kind):
-                self._fill(mask, [], np.random.default_rng(0))
+                self._fill(mask, [], np.random.default_rng(0), np.random.default_rng(0))
 
     def _too_few(self, mask: np.ndarray, found: int, size: int) -> str:
         languages = sorted({self.pairs.languages[i] for i in np.flatnonzero(mask.any(axis=1))})

@@ -11,6 +11,7 @@ from lib.base.config import Config
 from lib.base.errors import UserError
 from lib.data import squadshifts as validation
 from lib.encoders import encode as embedding
+from lib.encoders import vocabulary
 from lib.training import checkpoints
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ def prepare(model: Any, config: Config) -> None:
         if config.dropout is not None and isinstance(module, torch.nn.Dropout):
             module.p = config.dropout
     embedding.cut(model, config.max_tokens)
-    if hasattr(model[0], "auto_model"):
-        model[0].auto_model.get_input_embeddings().weight.requires_grad_(config.train_word_vectors)
-        if device.device() == "cpu":
-            model[0].auto_model.set_attn_implementation("eager")
+    words = vocabulary.word_vectors(model).weight
+    if any(weights is not words for weights in model.parameters()):  # else there is nothing else to learn
+        words.requires_grad_(config.train_word_vectors)
+    if hasattr(model[0], "auto_model") and device.device() == "cpu":
+        model[0].auto_model.set_attn_implementation("eager")
 
 
 def in_groups(model: "SentenceTransformer", bf16: bool = False) -> Any:
@@ -191,7 +193,7 @@ def diverged(task: progress.Task, step: int, found: str, args: Any) -> UserError
 
 def in_bf16(model: Any, config: Config) -> bool:
     """Whether the transformer is to run in bf16, and there is one."""
-    return device.precision(config.precision) == "bfloat16" and hasattr(model[0], "auto_model")
+    return embedding.runs_in(model, config.precision) == "bfloat16"
 
 
 def _has_unused_pooler(model: Any) -> bool:

