@@ -18,7 +18,7 @@ QUESTIONS = 30
 
 
 def main() -> None:
-    run = runs.open(sys.argv[1] if len(sys.argv) > 1 else "smoke")
+    run = runs.open_run(sys.argv[1] if len(sys.argv) > 1 else "smoke")
     view = explorer_view.Explorer(run)
     result = {"profile": run.name, "passages": {}, "choosing, ms": {}, "asking, ms": {}}
     for name in view.models:

@@ -21,7 +21,7 @@ def main() -> None:
 
     from lib.encoders import load as encoders
 
-    run = runs.open("default")
+    run = runs.open_run("default")
     questions = data.training_set("mlqa-r", run.config.eval)
     model = encoders.load(cells.encoder_folder(run.config.encoder))
     model.max_seq_length = run.config.max_tokens

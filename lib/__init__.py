@@ -1,6 +1,50 @@
 """Hybrid-batch training of multilingual retrievers: train, measure, audit, and show the evidence.
 
-Data flows one way through the modules, and none imports one that comes after it:
-``config -> data -> encoders -> sampling -> training -> embedding -> search -> metrics, bias -> tables ->
-figures``; ``artifacts`` (an atomic, content-addressed store) lies under all of them.
+What notebooks and other programs use stands here, each name loaded when it is first asked for (see ``docs/api.md``)::
+
+    import lib
+
+    run = lib.open("smoke")
+    lib.evaluate(run)
+    lib.main_table(run)
+
+The packages below are one staircase, and none imports what stands further up: ``base``, ``data``, ``encoders``,
+``training`` and ``evaluation``, ``runs``, ``evidence``, ``figures``, ``show``, ``interop``. Six files hold the method:
+``training/sampling.py``, ``training/fit.py``, ``evaluation/search.py``, ``evaluation/metrics.py``,
+``evaluation/bias.py`` and ``evidence/stats.py``.
 """
+
+from importlib import import_module
+from typing import Any
+
+# Name -> where it is: a module of lib, and what it is called there.
+_PUBLIC = {
+    "open": ("runs.open", "open_run"),
+    "banner": ("runs.open", "banner"),
+    "train": ("evidence.judge", "train"),
+    "evaluate": ("evidence.judge", "evaluate"),
+    "judge": ("evidence.judge", "judge"),
+    "table": ("evidence.tables", "read"),
+    "main_table": ("evidence.tables", "main_table"),
+    "draw": ("show.views", "draw"),
+    "explore": ("show.widgets", "show"),
+    "audit": ("interop.audit", "audit"),
+    "evaluation_set": ("data.catalog", "evaluation_set"),
+    "training_set": ("data.catalog", "training_set"),
+    "load_encoder": ("encoders.load", "load"),
+    "Pairs": ("training.sampling", "Pairs"),
+    "Strategy": ("training.sampling", "Strategy"),
+    "UserError": ("base.errors", "UserError"),
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'lib' has no attribute '{name}'")
+    module, known_as = _PUBLIC[name]
+    return getattr(import_module(f"lib.{module}"), known_as)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -9,19 +9,11 @@ import argparse
 import os
 import sys
 import time
-from typing import NoReturn
 
 from lib.base import paths, processes
-from lib.base.errors import UserError, told
+from lib.base.errors import Parser, UserError, told
 
 USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
-
-
-class Parser(argparse.ArgumentParser):
-    """Tells of a mistake in one line, as everything else does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help says what there is")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +76,7 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib.base import config
+    from lib.base import config, progress
     from lib.runs import cells
     from lib.runs import estimate as cost
     from lib.runs import open as runs
@@ -102,7 +94,7 @@ def go(asked: argparse.Namespace) -> int:
     if asked.table:
         print(printed.text(config.load(asked.profile, asked.overrides), asked.table), end="")  # data are not needed
         return 0
-    run = runs.open(asked.profile, asked.overrides, asked.finished)
+    run = runs.open_run(asked.profile, asked.overrides, asked.finished)
     if asked.publish:
         suite.check_publishable(run)
     print(runs.banner(run))
@@ -132,7 +124,7 @@ def go(asked: argparse.Namespace) -> int:
     if not asked.only:
         mend_tables(run)
     finish(run, bool(todo), asked.publish)
-    print(f"{'all done' if todo else 'nothing had changed'}, {runs.progress.duration(time.monotonic() - started)}")
+    print(f"{'all done' if todo else 'nothing had changed'}, {progress.duration(time.monotonic() - started)}")
     return 0
 
 
@@ -198,11 +190,10 @@ def mend_tables(run: object) -> None:
     from lib.evidence import judge as evidence
     from lib.evidence import tables
     from lib.runs import cells
-    from lib.runs import open as runs
 
     if not cells.missing(run) and not (tables.current(run) and evidence.current(run)):
         print("tables: some are missing, damaged or out of date: writing them again")
-        runs.judge(run)
+        evidence.judge(run)
 
 
 def finish(run: object, worked: bool, wanted: bool) -> None:

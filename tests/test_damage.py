@@ -24,7 +24,6 @@ from lib.evidence import judge as evidence
 from lib.evidence import leaks, tables
 from lib.figures import gallery
 from lib.runs import cells
-from lib.runs import open as runs
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
 from lib.show import notebooks as suite
@@ -105,7 +104,7 @@ def world(tmp_path_factory):
         settings += [f"train={folder / 'train.jsonl'}", f"eval={folder / 'test.jsonl'}"]
         made = Made(*(config.load("smoke", [f"encoder={name}", *settings]) for name in NAMES))
         for run in (made.run, made.twin):
-            runs.judge(run)
+            evidence.judge(run)
             gallery.save_all(run)
         write_notebooks()
         for notebook in suite.notebooks():
@@ -196,19 +195,19 @@ KINDS = {
         (*cell_files("none"), *cell_files("hybrid")),
         in_results,
         cells_whole,
-        lambda made: runs.evaluate(made.run),
+        lambda made: evidence.evaluate(made.run),
     ),
     "table": Kind(
         (*tables.TABLES, tables.PROVENANCE),
         in_results,
         lambda made: tables.current(made.run),
-        lambda made: runs.evaluate(made.run),
+        lambda made: evidence.evaluate(made.run),
     ),
     "evidence": Kind(
         (*evidence.TABLES, evidence.SEAL),
         in_results,
         lambda made: evidence.current(made.run),
-        lambda made: runs.judge(made.run),
+        lambda made: evidence.judge(made.run),
     ),
     "figure": Kind(
         (*(f"figures/{name}{end}" for name in FIGURES for end in SHADES), gallery.SEAL),
@@ -411,11 +410,11 @@ def test_leaks_are_looked_for_again_only_where_the_data_or_the_rules_are_others(
     before = (made.run.folder / "overlap.csv").read_bytes()
     monkeypatch.setattr(leaks, "table", lambda run: pytest.fail("looked for again"))
     (made.run.folder / "effects.csv").unlink()
-    runs.judge(made.run)
+    evidence.judge(made.run)
     assert evidence.current(made.run) and (made.run.folder / "overlap.csv").read_bytes() == before
     monkeypatch.setattr(leaks, "inputs", lambda run: {"pairs": [], "code": ["of tomorrow"]})
     with pytest.raises(pytest.fail.Exception, match="looked for again"):
-        runs.judge(made.run)
+        evidence.judge(made.run)
 
 
 # --- what is published, and what is downloaded ---

@@ -231,9 +231,8 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
         shutil.copytree(paths.ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     write_notebook(
         clone / "notebooks" / "01_all.ipynb",
-        "from lib.figures import retrieval as figures\nfrom lib.runs import open as runs\nfrom lib.show import views\n"
-        "run = runs.open(profile, overrides)\nprint(runs.banner(run))",
-        "runs.judge(run)\nviews.picture(figures.map_by_setting(run))",
+        "import lib\nrun = lib.open(profile, overrides)\nprint(lib.banner(run))",
+        'lib.judge(run)\nlib.draw(run, "map_by_setting")',
     )
     shutil.copytree(inputs, clone / "my data")
     asked = settings("my data")

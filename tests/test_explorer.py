@@ -252,4 +252,4 @@ def test_naming_a_cell_makes_its_model_again(run):
     artifacts.shutil.rmtree(paths.store() / "models")
     changes = [word for change in run.overrides for word in ("--set", change)]
     assert command.main(["--profile", "smoke", *changes, "--cells", cell.id]) == 0
-    assert cells.model(runs.open("smoke", run.overrides), cell).is_dir()
+    assert cells.model(runs.open_run("smoke", run.overrides), cell).is_dir()

@@ -24,11 +24,11 @@ from lib.data import catalog as data
 from lib.data import sets as parallel
 from lib.evaluation.metrics import SETTINGS
 from lib.evidence import findings, shift, tables, wording
+from lib.evidence import judge as evidence
 from lib.figures import evidence as figures_evidence
 from lib.figures import gallery, style
 from lib.figures import retrieval as figures
 from lib.runs import cells
-from lib.runs import open as runs
 from lib.runs import plan as grid
 
 LANGUAGES = ["ar", "de", "en"]
@@ -63,7 +63,7 @@ def trainable_set(name: str) -> parallel.ParallelSet:
 
 
 def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds: tuple = (0,)) -> config.Run:
-    """The four tables of a run, with the given multilingual mAP and rank distance on every set."""
+    """The tables of a run, those of bias empty, with the given multilingual mAP and rank distance on every set."""
     macro, languages, top, log = [], [], [], []
     names = {"facts": "facts"} if style.on_facts(run) else {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
     for (dataset, train), strategy in product(names.items(), maps):
@@ -89,6 +89,7 @@ def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds
     pairs = ["query_language", "passage_language"]
     store(run, "metrics_by_language.csv.gz", languages, [*keys, "setting", *pairs, *tables.VALUES])
     store(run, "top10_languages.csv", top, [*keys, *pairs, "share", "pool_share"])
+    store(run, "bias.csv.gz", [], [*tables.SCORED, "measure", "value"])
     store(run, "training_log.csv", log, [*keys[:5], "step", "epoch", "loss", "kind", "avoided", "languages"])
     return run
 
@@ -224,7 +225,7 @@ def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
     step = {"step": 1, "epoch": 0, "loss": 1.0, "kind": "", "avoided": 0, "languages": "en>en:4"}
     monkeypatch.setattr(cells, "of", lambda run: [grid.Cell("e5-small-q4"), one, twin])
     monkeypatch.setattr(cells, "training_log", lambda run, cell: {"steps": [step]})
-    assert len(runs.train(run)) == len(tables.read(run, "training_log.csv")) == 1
+    assert len(evidence.train(run)) == len(tables.read(run, "training_log.csv")) == 1
 
 
 def test_shares_after_several_trainings_of_the_same_test_are_a_range():

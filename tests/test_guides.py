@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import lib
 from lib import __main__ as command
 from lib.base import config, paths
 from lib.data import jsonl
@@ -110,6 +111,27 @@ def follow(guide: Path, here: Path, monkeypatch) -> dict:
     if lacking:
         pytest.skip(f"all examples ran but those that need {', '.join(lacking)}")
     return names
+
+
+# --- the public names ---
+
+
+def test_every_example_of_the_page_of_names_runs(here, monkeypatch):
+    names = follow(paths.ROOT / "docs" / "api.md", here, monkeypatch)
+    assert {"none", "x-x-mono", "x-y"} <= {name for _, _, name in lib.main_table(names["run"]).index}
+    assert names["vectors"].shape[0] == 2
+
+
+def test_the_page_of_names_lists_them_all_and_no_other():
+    text = (paths.ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = "".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `lib."))
+    assert re.findall(r"`lib\.(\w+)", rows) == lib.__all__
+
+
+def test_a_name_that_lib_does_not_have_is_an_attribute_error():
+    assert set(lib.__all__) <= set(dir(lib))
+    with pytest.raises(AttributeError, match="has no attribute 'headline'"):
+        lib.headline  # noqa: B018 - asked for, so that it fails
 
 
 # --- the guides ---

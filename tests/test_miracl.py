@@ -21,6 +21,7 @@ from lib.data import miracl as miracl_files
 from lib.encoders import encode as embedding
 from lib.evaluation import metrics, search
 from lib.evaluation import shards as miracl
+from lib.evidence import judge as evidence
 from lib.runs import cells
 from lib.runs import open as runs
 from lib.runs import plan as grid
@@ -337,7 +338,7 @@ def whole(arabic, counting, own_folders, monkeypatch):
     miracl_files.full.cache_clear()
     counting.save(str(own_folders / "counting"), create_model_card=False)
     overrides = [f"encoder={own_folders / 'counting'}", "strategies=[none]", "eval=[facts,miracl-dev]"]
-    yield runs.open("smoke", overrides)
+    yield runs.open_run("smoke", overrides)
     miracl_files.full.cache_clear()
 
 
@@ -352,7 +353,7 @@ def test_a_profile_may_name_the_full_corpora(whole, counting):
     assert ranks["rank"].tolist() == [2, 5, 7, math.inf]
     assert record["vectors"] == record["top"] == {} and cells.record(whole, large) == record
 
-    scored = runs.evaluate(whole)
+    scored = evidence.evaluate(whole)
     found = scored[scored["dataset"] == "miracl-dev"].set_index("metric")["value"]
     assert set(scored.loc[scored["dataset"] == "miracl-dev", "setting"]) == {"monolingual"}
     expected = metrics.macro(metrics.by_language(miracl.evaluate(counting, "ar"))).set_index("metric")["value"]

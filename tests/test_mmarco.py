@@ -23,9 +23,9 @@ from lib.data import jsonl, mmarco
 from lib.data import sets as parallel
 from lib.data import squadshifts as validation
 from lib.encoders import load as encoders
+from lib.evidence import judge as evidence
 from lib.evidence import tables, verdicts
 from lib.runs import cells
-from lib.runs import open as runs
 from lib.runs import plan as grid
 from lib.runs import preflight as checks
 from lib.training import fit as training
@@ -316,7 +316,7 @@ def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, re
     run = make_cells(tiny_paper)
     said = capsys.readouterr().out
     assert 0 < said.index("GPU hours") < said.index("GPU memory") < said.index("mmarco_hybrid-0.5_seed0")
-    judged = runs.judge(run).set_index("id")
+    judged = evidence.judge(run).set_index("id")
     table = tables.read(run, "metrics.csv")
     assert set(zip(table["train"], table["strategy"], strict=True)) == {
         ("none", "none"), ("mmarco", "x-x-mono"), ("mmarco", "x-y"), ("mmarco", "hybrid")

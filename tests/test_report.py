@@ -43,7 +43,7 @@ def made_tiny(tmp_path_factory):
         (folder / "train.jsonl").rename(folder / HOSTILE)
         own = ["steps=9", "batch_size=8", "warmup_steps=1", "learning_rate=0.1", "seeds=[0,1]"]
         run = config.load("smoke", [encoder, f"train={folder / HOSTILE}", test, *own])
-        runs.judge(run)
+        evidence.judge(run)
         gallery.save_all(run)
         add_notebook(run.folder)
         report.write(run)
@@ -218,7 +218,7 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(run):
 def test_the_main_table_is_that_of_the_run(run):
     page, expected = (
         table(run, MAIN),
-        runs.headline(tables.read(run, "metrics.csv")),
+        tables.headline(tables.read(run, "metrics.csv")),
     )
     assert list(zip(*(shown(page, name) for name in ("tested on", "trained on", "strategy")), strict=True)) == list(
         expected.index

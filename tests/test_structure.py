@@ -19,11 +19,6 @@ LINES, FUNCTION, FILES = 300, 45, 9
 # What breaks a rule today. A line goes when it is mended; none is added.
 AGAINST_THE_STAIRCASE = {
     "evidence.findings -> figures.style",
-    "figures.bias -> show.bias_views",
-    "interop.audit -> __main__",
-    "interop.exports -> __main__",
-    "runs.open -> evidence.judge",
-    "runs.open -> evidence.tables",
 }
 LONG_FILES = {"encoders.load", "evidence.findings", "training.sampling"}
 LONG_FUNCTIONS = {"__main__.go", "training.fit.fit"}

@@ -1,9 +1,11 @@
 """The one exception that a person's mistake, or a missing file, is reported with, and how a command reports it."""
 
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -11,6 +13,13 @@ class UserError(Exception):
 
     Command-line entry points print the message alone, without a traceback, and exit with status 2.
     """
+
+
+class Parser(argparse.ArgumentParser):
+    """A command's arguments; a mistake in them is a `UserError`, one line as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help says what there is")
 
 
 def told(work: Callable[[], int | None]) -> int:

@@ -7,10 +7,44 @@ import pandas as pd
 from lib.base import store as artifacts
 from lib.base.config import Run
 from lib.evidence import claims, effects, leaks, ledger, shift, tables, verdicts
+from lib.runs import cells
+from lib.runs import plan as grid
 
 TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
 RULES = ("data", "evaluation", "evidence")
 SEAL = "evidence.json"
+
+
+def train(run: Run) -> pd.DataFrame:
+    """Train the models of all cells that are not finished; returns one row a training, and writes the log.
+
+    Of cells that share a training the first one; if that one is finished, the others train when they are evaluated.
+    """
+    rows = []
+    for cell in grid.trainings(cells.of(run)):
+        log = pd.DataFrame(cells.training_log(run, cell)["steps"])
+        losses = log["loss"]
+        row = {"train": cell.train, "strategy": cell.label, "seed": cell.seed, "steps": len(log)}
+        row["monolingual batches"] = int((log["kind"] == "mono").sum())
+        rows.append(row | {"loss, first 10": losses[:10].mean(), "loss, last 10": losses[-10:].mean()})
+    tables.write_training_log(run)
+    return pd.DataFrame(rows)
+
+
+def evaluate(run: Run) -> pd.DataFrame:
+    """Finish all cells and write the tables, unless they are there; returns the table of macro means."""
+    for cell in cells.of(run):
+        cells.finish(run, cell)
+    if not tables.current(run):
+        tables.write(run)
+    return tables.read(run, "metrics.csv")
+
+
+def judge(run: Run) -> pd.DataFrame:
+    """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`lib.claims`)."""
+    evaluate(run)
+    write(run)
+    return tables.read(run, "claims.csv")
 
 
 def write(run: Run) -> None:

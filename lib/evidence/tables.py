@@ -3,7 +3,7 @@
 They are a pure function of the finished cells: the same cells give the same bytes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ TABLES = (
     "metrics_variants.csv",
     "top10_languages.csv",
     "bias.csv.gz",
+    "who_is_hurt.csv.gz",
     "vectors.csv",
     "training_log.csv",
 )
@@ -39,21 +40,23 @@ MANY = 16  # cells from which on several processes are faster than one
 
 def write(run: Run) -> None:
     """Write all tables of a run from its finished cells, and then what they were made from."""
-    macro, languages, others = [], [], []
+    macro, languages, others, biased = [], [], [], []
     sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
     repeated = {name: _repeated(run, name) for name in sets}
-    for cell, dataset, (means, distinct) in by_set(run, partial(_means, repeated)):
+    for cell, dataset, (means, distinct, *rest) in by_set(run, partial(_measured, repeated)):
         identity = {**cell.columns(), "dataset": dataset, "pool": _pool(dataset, run)}
         languages.append(means.assign(**identity))
         macro.append(metrics.macro(means).assign(**identity))
         others.append(variants(run, cell, dataset, means, distinct).assign(**identity))
+        biased.append((cell, dataset, rest))
     save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
     save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
     save(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
     top = top_languages(run)
     save(run, "top10_languages.csv", top)
-    save(run, "bias.csv.gz", bias_measures(run, top))
+    save(run, "bias.csv.gz", bias_measures(biased, top))
+    save(run, "who_is_hurt.csv.gz", who_is_hurt(biased))
     save(run, "vectors.csv", vectors(run))
     write_training_log(run)
     write_provenance(run)
@@ -94,11 +97,11 @@ def _worked(run: Run, work: Callable[[str, pd.DataFrame], Any], cell: grid.Cell)
     return [(dataset, work(dataset, ranks)) for dataset, ranks in _ranks(run, cell)]
 
 
-def _means(repeated: dict[str, pd.MultiIndex], dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Means by language, over all queries of a set and over those that are not ``repeated`` ones."""
+def _measured(repeated: dict[str, pd.MultiIndex], dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame | None, ...]:
+    """Means by language, over all queries of a set and over those that are not ``repeated`` ones; and `bias_of` it."""
     units = metrics.units(ranks)
     again = pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(repeated[dataset])
-    return metrics.by_language(units), metrics.by_language(units[~again])
+    return metrics.by_language(units), metrics.by_language(units[~again]), *bias_of(dataset, ranks)
 
 
 def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
@@ -139,14 +142,22 @@ def top_languages(run: Run) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)[columns]
 
 
-def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
-    """Every measure of `lib.bias` for each finished cell and parallel set; ``top`` are the `top_languages`."""
+def bias_of(dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Every measure of bias, and the median rank of each language pair; None of a set that is not parallel."""
+    if not parallel(ranks):
+        return None, None
+    return bias.measures(ranks), bias.who_is_hurt(ranks).stack().rename("rank").reset_index()
+
+
+Biased = Iterable[tuple[grid.Cell, str, Sequence[pd.DataFrame | None]]]  # cell, data set, its `bias_of`
+
+
+def bias_measures(biased: Biased, top: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of bias for each finished cell and parallel set; ``top`` are the `top_languages`."""
     columns = [*SCORED, "measure", "value"]
-    every = by_set(run, _bias)
-    measured = [table.assign(**cell.columns(), dataset=dataset) for cell, dataset, table in every if table is not None]
-    if not measured:
-        return pd.DataFrame(columns=columns)
-    ranked = pd.concat(measured).astype(NUMBERS)
+    ranked = _stacked(biased, 0, columns)
+    if ranked.empty:
+        return ranked
     by_cell = top[top["dataset"].isin(ranked["dataset"])].groupby(SCORED, sort=False, dropna=False)
     shares = {"own_share": bias.own_language_share, "share_distance": bias.share_distance}
     found = [
@@ -156,8 +167,15 @@ def bias_measures(run: Run, top: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ranked, *found], ignore_index=True)[columns]
 
 
-def _bias(dataset: str, ranks: pd.DataFrame) -> pd.DataFrame | None:
-    return bias.measures(ranks) if parallel(ranks) else None
+def who_is_hurt(biased: Biased) -> pd.DataFrame:
+    """Median rank in the pool, by language of query and passage, for each finished cell and parallel set."""
+    return _stacked(biased, 1, [*SCORED, "query_language", "passage_language", "rank"])
+
+
+def _stacked(biased: Biased, which: int, columns: list[str]) -> pd.DataFrame:
+    parts = [(cell, dataset, found[which]) for cell, dataset, found in biased]
+    tables = [part.assign(**cell.columns(), dataset=dataset) for cell, dataset, part in parts if part is not None]
+    return pd.concat(tables, ignore_index=True)[columns].astype(NUMBERS) if tables else pd.DataFrame(columns=columns)
 
 
 def parallel(ranks: pd.DataFrame) -> bool:
@@ -210,6 +228,26 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
     having = labels[trained].groupby(keys).transform("nunique")
     most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
     return table[~trained | (having == most).reindex(table.index, fill_value=False)]
+
+
+def main_table(run: Run) -> pd.DataFrame:
+    """Return the main table of a run: mAP in the three settings and rank distance, by test set, training and strategy.
+
+    Values are means over seeds; a run of one test set that is not parallel has fewer columns.
+    """
+    return headline(read(run, "metrics.csv"))
+
+
+def headline(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The `main_table` of the rows of ``metrics.csv``."""
+    wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
+    chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
+    chosen["strategy"] = labels(chosen)
+    order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
+    table = chosen.pivot_table(
+        index=["dataset", "train", "strategy"], columns="column", values="value", aggfunc="mean", sort=False
+    )
+    return table[[name for name in order if name in table]].rename_axis(columns=None)
 
 
 def labels(table: pd.DataFrame) -> pd.Series:

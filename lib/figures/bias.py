@@ -13,7 +13,6 @@ from lib.evaluation import bias
 from lib.evidence import findings, tables, wording
 from lib.evidence.findings import Task
 from lib.figures import panels, style
-from lib.show import bias_views
 
 SHOWN = {
     "rank_distance": "rank\ndistance ↓",
@@ -54,7 +53,7 @@ def bias_panel(run: Run) -> Figure:
 @style.house()
 def who_is_hurt(run: Run) -> Figure:
     """The median rank at which queries of a language (rows) find the right answer in another (columns)."""
-    table = findings.chosen(bias_views.who_is_hurt(run))
+    table = findings.chosen(tables.read(run, "who_is_hurt.csv.gz"))
     names = [name for name in findings.COMPARED if name in set(table["strategy"])]
     found = findings.by_task(table)
     heights = [1.0 + 0.17 * rows["query_language"].nunique() for rows in found.values()]

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from lib.base import paths, workers
 from lib.base import store as artifacts
 from lib.base.config import Run
+from lib.base.errors import UserError
 from lib.evidence import findings, tables
 from lib.evidence import judge as evidence
 from lib.figures import bias as figures_bias
 from lib.figures import evidence as figures_evidence
 from lib.figures import retrieval as figures
 from lib.figures import style
-from lib.runs import cells
 
 ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "top10")
 ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
@@ -33,12 +33,22 @@ def available(run: Run) -> list[str]:
     absent |= set() if findings.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
-    ranks = [cells.files(run, cell)[0] for cell in cells.of(run)]  # of which who is hurt is made
-    absent |= set() if parallel and all(map(Path.exists, ranks)) else set(figures_bias.FIGURES)
+    absent |= set() if len(tables.read(run, "bias.csv.gz")) else set(figures_bias.FIGURES)
     judged = figures_evidence.drawable(run) if evidence.current(run) else []
     absent |= set(figures_evidence.FIGURES) - set(judged)
     found = [name for name in ALL if name not in absent]
     return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
+def draw(run: Run, name: str) -> Figure:
+    """Draw a figure of a run by its name, such as ``forest``; the tables that it is made from must be there.
+
+    Raises:
+        UserError: there is no figure of this name.
+    """
+    if name not in ALL:
+        raise UserError(f"figure '{name}' does not exist; choose one of: {', '.join(ALL)}")
+    return ALL[name][1](run)
 
 
 def save_all(run: Run) -> list[Path]:
@@ -51,7 +61,7 @@ def save_all(run: Run) -> list[Path]:
 
 
 def _save(run: Run, origin: dict[str, str], name: str) -> list[Path]:
-    return style.save(ALL[name][1](run), run.folder / "figures" / name, origin)
+    return style.save(draw(run, name), run.folder / "figures" / name, origin)
 
 
 def current(run: Run) -> bool:

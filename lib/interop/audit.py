@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.__main__ import Parser
 from lib.base import config, paths
 from lib.base import store as artifacts
 from lib.base.config import Run
-from lib.base.errors import UserError, told
+from lib.base.errors import Parser, UserError, told
 from lib.data import catalog as data
 from lib.data.sets import ParallelSet
 from lib.encoders import load as encoders

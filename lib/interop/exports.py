@@ -4,10 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.__main__ import Parser
 from lib.base import config
 from lib.base.config import Run
-from lib.base.errors import UserError
+from lib.base.errors import Parser, UserError
 from lib.runs import cells
 from lib.runs import open as runs
 from lib.runs import plan as grid
@@ -33,9 +32,9 @@ def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool
         trained: only those with a model of their own.
 
     Raises:
-        UserError: as `lib.runs.open`; or none is finished, and how to make it.
+        UserError: as `lib.runs.open.open_run`; or none is finished, and how to make it.
     """
-    run = runs.open(profile, overrides)
+    run = runs.open_run(profile, overrides)
     cells.adopt_published(run)
     named = grid.named(run, pattern, trained)
     done = [cell for cell in named if cells.record(run, cell) is not None]

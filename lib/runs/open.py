@@ -1,18 +1,14 @@
-"""What the notebooks call: open a run, train its models, evaluate them, write its tables."""
+"""Open a run: read its profile, look at which data can be had, and say what a reader is looking at."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-
-import pandas as pd
 
 from lib.base import config, device, progress
 from lib.base.config import FACTS_ONLY, Run
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.data import download
-from lib.evidence import tables
 from lib.runs import cells
 from lib.runs import estimate as cost
 from lib.runs import plan as grid
@@ -22,11 +18,8 @@ MIRROR_ONLY = ("parallel-docs", "miracl-mini")
 NOT_OBTAINABLE = "data not obtainable"
 NOWHERE = "which can be had neither from a mirror nor from its origin; set HYBRID_DATA_MIRROR to a folder that holds it"
 
-# Bars are not shown in notebooks, so that tqdm needs no widgets for them.
-warnings.filterwarnings("ignore", message="IProgress not found")
 
-
-def open(profile: str, overrides: Sequence[str] = (), finished: bool = False) -> Run:
+def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False) -> Run:
     """Load a profile with overrides; `default` falls back to the facts corpus where its data cannot be had.
 
     Sets that exist only in a mirror are left out of a profile that names others too, and the banner says so.
@@ -81,52 +74,6 @@ def banner(run: Run) -> str:
     left_out = f"\nnot run: {', '.join(run.left_out)}: {NOT_OBTAINABLE}" if run.left_out else ""
     done = f"\n{len(cells.of(run))} of {len(grid.plan(run.config))} cells are finished" if run.finished else ""
     return line + left_out + done
-
-
-def train(run: Run) -> pd.DataFrame:
-    """Train the models of all cells that are not finished; returns one row a training, and writes the log.
-
-    Of cells that share a training the first one; if that one is finished, the others train when they are evaluated.
-    """
-    rows = []
-    for cell in grid.trainings(cells.of(run)):
-        log = pd.DataFrame(cells.training_log(run, cell)["steps"])
-        losses = log["loss"]
-        row = {"train": cell.train, "strategy": cell.label, "seed": cell.seed, "steps": len(log)}
-        row["monolingual batches"] = int((log["kind"] == "mono").sum())
-        rows.append(row | {"loss, first 10": losses[:10].mean(), "loss, last 10": losses[-10:].mean()})
-    tables.write_training_log(run)
-    return pd.DataFrame(rows)
-
-
-def evaluate(run: Run) -> pd.DataFrame:
-    """Finish all cells and write the tables, unless they are there; returns the table of macro means."""
-    for cell in cells.of(run):
-        cells.finish(run, cell)
-    if not tables.current(run):
-        tables.write(run)
-    return tables.read(run, "metrics.csv")
-
-
-def judge(run: Run) -> pd.DataFrame:
-    """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`lib.claims`)."""
-    from lib.evidence import judge as evidence
-
-    evaluate(run)
-    evidence.write(run)
-    return tables.read(run, "claims.csv")
-
-
-def headline(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The main table: mAP in the three settings and rank distance, for each training, test set and strategy."""
-    wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
-    chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
-    chosen["strategy"] = tables.labels(chosen)
-    order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
-    table = chosen.pivot_table(
-        index=["dataset", "train", "strategy"], columns="column", values="value", aggfunc="mean", sort=False
-    )
-    return table[[name for name in order if name in table]].rename_axis(columns=None)
 
 
 def estimate(run: Run, missing: list[grid.Cell]) -> float:

@@ -1,4 +1,4 @@
-"""Tables of language bias: each measure for each cell of a run, who does not see what, and the synthetic rankings."""
+"""Tables of language bias: each measure for each cell of a run, and the synthetic rankings."""
 
 import pandas as pd
 
@@ -22,22 +22,6 @@ LABELS = {  # in the order of tables and figures
     "share_distance": "top 10 from pool ↓",
     "peer": "PEER",
 }
-
-
-def who_is_hurt(run: Run) -> pd.DataFrame:
-    """Median rank in the pool, by language of query and passage, for each finished cell and parallel set of a run.
-
-    Returns:
-        One row a pair: ``encoder, train, strategy, alpha, seed, dataset, query_language, passage_language, rank``.
-    """
-    every = tables.by_set(run, _who_is_hurt)
-    found = [table.assign(**cell.columns(), dataset=dataset) for cell, dataset, table in every if table is not None]
-    table = pd.concat(found, ignore_index=True)
-    return table[[*tables.SCORED, "query_language", "passage_language", "rank"]].astype(tables.NUMBERS)
-
-
-def _who_is_hurt(dataset: str, ranks: pd.DataFrame) -> pd.DataFrame | None:
-    return bias.who_is_hurt(ranks).stack().rename("rank").reset_index() if tables.parallel(ranks) else None
 
 
 def gaps(run: Run) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from lib.base.errors import UserError
 from lib.evaluation import metrics
 from lib.evidence import judge as evidence
 from lib.evidence import tables, wording
-from lib.runs import open as runs
 from lib.runs.plan import Cell
 
 MAIN = "main"
@@ -53,7 +52,7 @@ def scores(run: Run, cell: Cell) -> list[str]:
 
 def main(table: pd.DataFrame) -> str:
     """The main table, from ``metrics.csv``: mAP with 3 decimals, rank distances as whole numbers."""
-    wide = runs.headline(table).reset_index()
+    wide = tables.headline(table).reset_index()
     for column in wide.columns[3:]:
         wide[column] = wide[column].map("{:.0f}".format if column == "rank distance" else "{:.3f}".format)
     return wide.to_csv(sep="\t", index=False, lineterminator="\n")

@@ -13,7 +13,6 @@ from lib.evaluation import bias
 from lib.evidence import effects, findings, shift, tables, wording
 from lib.figures import bias as figures_bias
 from lib.figures import style
-from lib.runs import open as runs
 from lib.runs import plan as grid
 
 Text = Callable[[Run, str], str]
@@ -48,7 +47,7 @@ def quoted(part: str) -> str:
 
 def results(run: Run, digest: str) -> str:
     """The main table in Markdown, with the run that it came from."""
-    table = runs.headline(tables.read(run, "metrics.csv")).reset_index()
+    table = tables.headline(tables.read(run, "metrics.csv")).reset_index()
     numbers = table.columns[3:]
     lines = [f"| tested on | trained on | strategy | {' | '.join(numbers)} |", "|---|---|---|" + "---:|" * len(numbers)]
     for row in table.itertuples(index=False):

@@ -57,7 +57,7 @@ class Picture:
 def write(run: Run) -> Path:
     """Write ``report.html`` into a run's folder, from the tables and figures that are there.
 
-    The tables of metrics must be there (`lib.runs.evaluate`); verdicts, figures and executed notebooks are shown
+    The tables of metrics must be there (see `judge.evaluate`); verdicts, figures and executed notebooks are shown
     where they are. The same files and the same commit give the same page.
     """
     target = run.folder / PAGE

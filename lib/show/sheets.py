@@ -10,7 +10,6 @@ from lib.base.config import Run
 from lib.data import download
 from lib.evidence import findings, shift, tables
 from lib.figures import style
-from lib.runs import open as runs
 from lib.show import readme
 
 MINUS = "\N{MINUS SIGN}"
@@ -86,7 +85,7 @@ def answer(rows: pd.DataFrame) -> Sheet:
 def main(run: Run) -> Sheet:
     """The main table: mAP in the three settings and rank distance."""
     metrics = tables.read(run, "metrics.csv")
-    wide = runs.headline(metrics)
+    wide = tables.headline(metrics)
     seeds = metrics.assign(strategy=tables.labels(metrics)).groupby(KEYS)["seed"].nunique().reindex(wide.index)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"})
     for name in wide:

@@ -36,6 +36,13 @@ def picture(figure: "Figure") -> Any:
     return Image(style.render(figure, "png", dpi=100))
 
 
+def draw(run: Run, name: str) -> Any:
+    """Show a figure of a run by its name, such as ``forest`` (see `lib.figures.gallery`)."""
+    from lib.figures import gallery
+
+    return picture(gallery.draw(run, name))
+
+
 def published() -> Any:
     """What the README says of the published run of `full`: the answer, and the verdict on each claim."""
     from IPython.display import Markdown
