@@ -11,6 +11,7 @@ import synthetic
 
 from lib.base import config
 from lib.base import store as artifacts
+from lib.evaluation import metrics
 from lib.evidence import tables
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -68,6 +69,58 @@ def test_the_plan_goes_through_data_then_seeds_then_strategies_then_alphas():
 def test_a_cell_is_not_scored_on_questions_it_was_trained_on(train, wanted):
     settings = config.load("default", ["eval=[xquad-r,mlqa-r,xquad-r-heldout,facts]"]).config
     assert grid.evaluated(Cell("static", train, "x-y", None, 0), settings) == wanted
+
+
+def test_held_out_sets_are_scored_for_the_seeds_that_the_profile_names():
+    settings = config.load("default", ["eval=[mlqa-r,xquad-r-heldout]", "heldout_seeds=[1]"]).config
+    found = [grid.evaluated(Cell("static", "xquad-r", "x-y", None, seed), settings) for seed in (0, 1)]
+    assert found == [["mlqa-r"], ["mlqa-r", "xquad-r-heldout"]]
+    assert grid.evaluated(Cell("static"), settings) == ["mlqa-r", "xquad-r-heldout"]
+
+
+def test_the_plan_has_each_encoder_with_all_its_trainings():
+    found = [cell.id for cell in grid.plan(config.load("smoke", ["encoder=[use-m,static]"]).config)]
+    assert found == [
+        f"{encoder}_{rest}"
+        for encoder in ("use-m", "static")
+        for rest in ("none", *(f"facts_{label}_seed0" for label in ("x-x-mono", "x-y", "hybrid-0.5")))
+    ]
+
+
+SWEEP = """sweep=[{encoder: static, train: [facts], test: facts-new, strategies: [x-y], seeds: [0, 1],
+    changes: [scale=50, [scale=100, steps=9]]},
+    {encoder: static, train: ["mlqa-r-without-fold{fold}"], test: "mlqa-r-fold{fold}", strategies: [hybrid]}]"""
+
+
+def test_a_sweep_lists_further_trainings_each_scored_on_one_set():
+    settings = config.load("smoke", [SWEEP]).config
+    found = grid.parts(settings)
+    assert [cell.id for cell in found] == [
+        *(f"static_facts_x-y_seed{seed}_scale=50_on_facts-new" for seed in (0, 1)),
+        *(f"static_facts_x-y_seed{seed}_scale=100_steps=9_on_facts-new" for seed in (0, 1)),
+        *(f"static_mlqa-r-without-fold{n}_hybrid-0.5_seed0_on_mlqa-r-fold{n}" for n in range(5)),
+    ]
+    assert not set(found) & set(grid.plan(settings)) and all(cell.is_part for cell in found)
+    changed = found[2].settings(settings)
+    assert (changed.scale, changed.steps, changed.batch_size) == (100, 9, settings.batch_size)
+    assert grid.evaluated(found[4], settings) == ["mlqa-r-fold0"]
+
+
+def test_a_cell_of_a_sweep_keeps_the_scores_that_all_its_ranks_would_give(own_folders):
+    swept = "sweep=[{encoder: static, train: [facts], test: facts, strategies: [x-y], changes: [steps=3]}]"
+    run = config.load("smoke", [swept])
+    (part,) = grid.parts(run.config)
+    whole = config.load("smoke", ["steps=3", "strategies=[x-y]"])
+    (cell,) = grid.plan(whole.config)
+    assert cells.inputs(part, run.config)["steps"] == 3
+    cells.finish(run, part)
+    cells.finish(whole, cell)
+    ranks = cells.ranks(whole, cell)
+    expected = metrics.by_query(metrics.units(ranks[ranks["dataset"] == "facts"]))
+    found = cells.scores(run, part)
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, atol=5.01e-5, rtol=0)
+    assert sum(path.stat().st_size for path in cells.files(run, part)) < 60_000
+    assert cells.parts_of(run) == [part] and part not in cells.of(run)
 
 
 # --- a tiny run ---

@@ -20,7 +20,7 @@ def test_the_profiles_are_listed_from_small_to_large():
 
 def test_the_default_profile_is_the_main_result():
     main = config.load("default").config
-    assert (main.encoder, main.train, main.eval) == ("e5-small-q4", ("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
+    assert (main.encoder, main.train, main.eval) == (("e5-small-q4",), ("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
     assert main.strategies == ("none", "x-x-mono", "x-y", "hybrid")
     assert (main.alphas, main.seeds, main.steps, main.batch_size) == ((0.5,), (0,), 80, 32)
     assert (main.learning_rate, main.warmup_steps, main.scale, main.max_tokens) == (3e-5, 10, 20, 128)
@@ -40,7 +40,8 @@ def test_the_default_profile_is_the_main_result():
         ("train=my.jsonl", "train", ("my.jsonl",)),
         ("strategies=[none, x-y]", "strategies", ("none", "x-y")),
         ("train_word_vectors=true", "train_word_vectors", True),
-        ("encoder=org/name@main", "encoder", "org/name@main"),
+        ("encoder=org/name@main", "encoder", ("org/name@main",)),
+        ("encoder=[use-m, static]", "encoder", ("use-m", "static")),
     ],
 )
 def test_an_override_changes_its_key_and_nothing_else(override, field, value):
@@ -137,7 +138,9 @@ def test_a_value_that_is_not_yaml_is_named():
         ("eval=[]", "eval", "at least 1"),
         ("candidates=paragraph", "candidates", "'sentence' or 'sentence+paragraph'"),
         ("precision=float16", "precision", "'auto', 'bfloat16' or 'float32'"),
-        ("encoder=5", "encoder", "string"),
+        ("encoder=5", "encoder.0", "string"),
+        ("encoder=[]", "encoder", "at least 1"),
+        ("sampler=3", "sampler", "1 or 2"),
         ("train_word_vectors=maybe", "train_word_vectors", "boolean"),
     ],
 )
@@ -161,3 +164,50 @@ def test_a_profile_file_that_is_not_yaml_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "CONFIGS", tmp_path)
     (tmp_path / "mine.yaml").write_text("encoder: [static\n")
     assert "mine" in mistake(profile="mine")
+
+
+# --- keys that differ for an encoder ---
+
+
+def test_each_encoder_has_its_own_keys():
+    full = config.load("full").config
+    assert full.of("e5-small-q4").learning_rate == full.learning_rate == 3e-5
+    assert full.of("e5-small-q4").sampler == 1 and full.of("use-m").sampler == 2
+    assert full.of("use-m").learning_rate > full.learning_rate and full.of("static").train_word_vectors
+    assert full.of("org/name") == full
+
+
+def test_what_is_asked_for_on_the_command_line_holds_for_all_encoders():
+    asked = config.load("full", ["learning_rate=1e-5"]).config
+    assert {asked.of(name).learning_rate for name in ("e5-small-q4", "use-m", "static")} == {1e-5}
+    assert asked.of("static").train_word_vectors
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("{use-m: {learning_rat: 1}}", "by_encoder: use-m: learning_rat is not a key; the keys are"),
+        ("{use-m: {steps: 0}}", "by_encoder: use-m: steps: Input should be greater than 0"),
+        ("{use-m: {train: [facts]}}", "by_encoder: use-m: train is one for all encoders"),
+    ],
+)
+def test_a_mistake_in_an_encoders_own_keys_is_named(keys, message):
+    with pytest.raises(UserError, match=message):
+        config.load("smoke", [f"by_encoder={keys}"])
+
+
+# --- sweeps ---
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{encoder: static, train: [facts]}", "sweep.0.test: Field required"),
+        ("{encoder: static, train: [facts], test: facts-new, seed: [0]}", "sweep.0.seed is not a key"),
+        ("{encoder: static, train: [facts], test: facts-new, changes: [scal=5]}", "--set scal=5: no such key"),
+        ("{encoder: static, train: [facts], test: facts-new, changes: [scale=-5]}", "scale: Input should be greater"),
+    ],
+)
+def test_a_mistake_in_a_sweep_is_named_before_any_work(entry, message):
+    with pytest.raises(UserError, match=message):
+        config.load("smoke", [f"sweep=[{entry}]"])

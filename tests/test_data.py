@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from hypothesis import given, settings
@@ -447,3 +448,50 @@ def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_
     monkeypatch.setattr(download, "files_of", lambda name: published[1:])
     with pytest.raises(pytest.fail.Exception, match="read again"):
         found()
+
+
+# --- parts of a benchmark: folds for cross-fitting, cut training sets ---
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=5, max_size=40), data_=st.data())
+@settings(max_examples=40, deadline=None)
+def test_folds_are_whole_groups_of_about_equal_number(sizes, data_):
+    groups = [f"page {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    splits = {group: data_.draw(st.sampled_from(["train", "dev", "test"])) for group in dict.fromkeys(groups)}
+    table = pd.DataFrame({"group": groups, "split": [splits[group] for group in groups]})
+    folds = parallel.folds_of(table)
+    of = table.assign(fold=folds).groupby("group")["fold"]
+    assert (of.nunique() == 1).all()
+    trained = table.assign(fold=folds).query("split == 'train'").drop_duplicates("group")["fold"]
+    counts = np.bincount(trained, minlength=parallel.FOLDS)
+    assert counts.max() - counts.min() <= 1  # groups are dealt out in turn
+    shuffled = table.sample(frac=1, random_state=0)
+    assert (parallel.folds_of(shuffled) == folds[shuffled.index]).all()
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["xquad-r", "mlqa-r"])
+def test_each_question_is_in_one_fold_whose_articles_its_model_was_not_trained_on(name, real_data):
+    asked = []
+    for number in range(parallel.FOLDS):
+        part = data.evaluation_set(f"{name}-fold{number}")
+        trained = data.training_set(f"{name}-without-fold{number}", ["xquad-r", "mlqa-r"]).questions
+        assert not set(part.questions["group"]) & set(trained["group"])
+        assert set(trained["split"]) == {"train"} and len(trained) > 500
+        assert len(part.passages) == len(data.lareqa(name).passages)  # the full pool
+        asked += part.questions["id"].tolist()
+    assert sorted(asked) == sorted(data.lareqa(name).questions["id"])
+
+
+@pytest.mark.real_data
+def test_cut_training_sets_have_the_size_and_the_languages_of_mlqa_r(real_data):
+    cut = data.training_set("xquad-r-7-languages", ["mlqa-r"])
+    whole = data.training_set("xquad-r", ["mlqa-r"])
+    assert cut.languages == data.lareqa("mlqa-r").languages and len(cut.questions) == len(whole.questions)
+    kept = whole.queries[whole.queries["language"].isin(cut.languages)]
+    assert cut.queries["text"].tolist() == kept["text"].tolist()
+    answers = cut.passages["text"].to_numpy()[cut.qrels["passage"]]
+    assert set(answers) <= set(whole.passages["text"].to_numpy()[whole.qrels["passage"]])
+    assert whole.passage_rows[:, [whole.languages.index(x) for x in cut.languages]].shape == cut.passage_rows.shape
+    docs = data.training_set("parallel-docs-900-questions", ["mlqa-r"]).questions
+    assert len(docs) == 900 and set(docs["id"]) <= set(data.training_set("parallel-docs", ["mlqa-r"]).questions["id"])

@@ -201,3 +201,11 @@ def test_every_unit_agrees_with_trec_eval_on_real_texts(setting, part_of_mlqa):
         trec = wanted[f"{row['question']} {row['query_language']} {row['passage_language']}"]
         assert {name: row[name] for name in names} == pytest.approx({n: trec[t] for n, t in names.items()}, abs=1e-9)
     assert 0.02 < found["map"].mean() < 0.95  # neither all right nor all wrong: the comparison says something
+
+
+def test_the_scores_of_a_query_are_its_average_precisions_in_each_setting():
+    rows = [(0, "de", "de", 1, 2), (0, "de", "en", 2, 4), (0, "de", "zh", 4, 9), (1, "en", "en", 2, 3)]
+    ranks = pd.DataFrame(rows, columns=["question", "query_language", "passage_language", "rank", "pool_rank"])
+    found = metrics.by_query(metrics.units(ranks)).set_index(["question", "query_language"])
+    assert found.loc[0, "de"].tolist() == pytest.approx([1, (1 / 2 + 1 / 4) / 2, (1 / 2 + 2 / 4 + 3 / 9) / 3, 7])
+    assert found.loc[1, "en"].tolist() == pytest.approx([1 / 2, 0, 1 / 3, 0])

@@ -201,10 +201,13 @@ def _checked(values: dict[str, Any], source: str) -> Config:
         raise UserError(f"{source}: {key}: {first['msg']} (it is {first['input']!r})") from error
     if problem := _contradiction(config):
         raise UserError(f"{source}: {problem}")
+    for change in (change for entry in config.sweep for change in entry.changes):
+        changes = [change] if isinstance(change, str) else change
+        _checked(values | {"sweep": ()} | _changes(changes), f"{source}: sweep: {', '.join(changes)}")
     for encoder, keys in config.by_encoder.items():
         if unfit := sorted({"encoder", "train", "eval", "strategies", "seeds", "by_encoder"} & set(keys)):
             raise UserError(f"{source}: by_encoder: {encoder}: {unfit[0]} is one for all encoders")
-        _checked(values | {"by_encoder": {}} | keys, f"{source}: by_encoder: {encoder}")
+        _checked(values | {"by_encoder": {}, "sweep": ()} | keys, f"{source}: by_encoder: {encoder}")
     return config
 
 
