@@ -177,6 +177,13 @@ def test_each_encoder_has_its_own_keys():
     assert full.of("org/name") == full
 
 
+def test_values_of_an_encoder_and_of_a_change_are_read_like_those_of_a_profile():
+    run = config.load("smoke", ["by_encoder={use-m: {learning_rate: 1e-4}}"]).config  # YAML itself reads a text
+    assert run.of("use-m").learning_rate == 1e-4
+    changed = run.changed(["learning_rate=9e-4", "alphas=[.25]"])
+    assert (changed.learning_rate, changed.alphas) == (9e-4, (0.25,))
+
+
 def test_what_is_asked_for_on_the_command_line_holds_for_all_encoders():
     asked = config.load("full", ["learning_rate=1e-5"]).config
     assert {asked.of(name).learning_rate for name in ("e5-small-q4", "use-m", "static")} == {1e-5}

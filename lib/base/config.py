@@ -8,8 +8,9 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -84,12 +85,11 @@ class Config:
 
     def changed(self, changes: Sequence[str]) -> "Config":
         """The configuration with keys changed, each as ``key=value``."""
-        return replace(self, **{key: tuple(v) if isinstance(v, list) else v for key, v in _changes(changes).items()})
+        return replace(self, **_typed(_changes(changes)))
 
     def of(self, encoder: str) -> "Config":
         """The configuration for one of the encoders, with the keys that differ for it."""
-        keys = self.by_encoder.get(encoder, {})
-        return replace(self, **{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})
+        return replace(self, **_typed(self.by_encoder.get(encoder, {})))
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,16 @@ def _changes(overrides: Sequence[str]) -> dict[str, Any]:
         if "tuple" in str(known[key].type) and not isinstance(changes[key], list):
             changes[key] = [changes[key]]  # train=my.jsonl is as good as train=[my.jsonl]
     return changes
+
+
+def _typed(keys: dict[str, Any]) -> dict[str, Any]:
+    """Values as the fields take them: YAML reads 1e-4 as a text, and a list where a tuple is meant."""
+    return {key: _adapter(key).validate_python(value) for key, value in keys.items()}
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter:
+    return TypeAdapter(get_type_hints(Config, include_extras=True)[key])
 
 
 def _checked(values: dict[str, Any], source: str) -> Config:

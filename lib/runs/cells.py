@@ -45,7 +45,8 @@ def of(run: Run) -> list[Cell]:
 
 def parts_of(run: Run) -> list[Cell]:
     """The finished cells of a run's sweeps and cross-fitting."""
-    return [cell for cell in parts(run.config) if record(run, cell) is not None]
+    made = [cell for cell in parts(run.config) if _beside(run.folder / "cells" / cell.id, RECORD).is_file()]
+    return [cell for cell in made if record(run, cell) is not None]
 
 
 def inputs(cell: Cell, config: Config) -> dict[str, Any]:
@@ -78,7 +79,8 @@ def adopt_published(run: Run) -> list[Cell]:
     adopted = []
     for cell in (*plan(run.config), *parts(run.config)):
         target = run.folder / "cells" / cell.id
-        if _record(target, inputs(cell, run.config)) is None and (source := published(run, cell)) is not None:
+        source = published(run, cell)
+        if source is not None and _record(target, inputs(cell, run.config)) is None:
             for suffix in SUFFIXES:
                 with artifacts.replacing(_beside(target, suffix)) as temporary:
                     shutil.copyfile(_beside(source, suffix), temporary)
@@ -88,9 +90,12 @@ def adopt_published(run: Run) -> list[Cell]:
 
 def published(run: Run, cell: Cell) -> Path | None:
     """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
-    wanted = inputs(cell, run.config)
     folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*"))])
     places = [folder / "published" / "cells" / cell.id for folder in folders]
+    places = [path for path in places if _beside(path, RECORD).is_file()]
+    if not places:  # without looking at the data, which may not be here
+        return None
+    wanted = inputs(cell, run.config)
     return next((path for path in places if _record(path, wanted) is not None), None)
 
 
