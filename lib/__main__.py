@@ -9,9 +9,14 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.base import paths, processes
 from lib.base.errors import Parser, UserError, told
+
+if TYPE_CHECKING:
+    from lib.base.config import Run
 
 USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
 
@@ -76,49 +81,56 @@ def lab() -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib.base import config, progress
-    from lib.runs import cells
+    from lib.base import config
+    from lib.runs import cells, preflight
     from lib.runs import estimate as cost
     from lib.runs import open as runs
-    from lib.runs import preflight as checks
-    from lib.show import dry_run as plan
-    from lib.show import notebooks as suite
-    from lib.show import printed
+    from lib.show import notebooks, printed, publish
 
-    started = time.monotonic()
     check_together(asked)
     processes.hush()
     if processes.count() > 1 and not asked.cells:
         raise UserError("several processes share only the making of cells: add --cells PATTERN, or start one process")
-    chosen = suite.notebooks(asked.only, asked.start)
+    chosen = notebooks.notebooks(asked.only, asked.start)
     if asked.table:
         print(printed.text(config.load(asked.profile, asked.overrides), asked.table), end="")  # data are not needed
         return 0
     run = runs.open_run(asked.profile, asked.overrides, asked.finished)
     if asked.publish:
-        suite.check_publishable(run)
+        publish.check_publishable(run)
     print(runs.banner(run))
     if run.profile == "paper":
         print(cost.gpu(run))
     if asked.cells:
         return make_cells(run, asked.cells, asked.ray)
     if asked.dry_run:
-        checks.work(run, cells.missing(run), fetch=False)
-        plan.show(run, chosen, asked.force)
+        preflight.work(run, cells.missing(run), fetch=False)
+        printed.plan(run, chosen, asked.force)
         return 0
+    return go_on(run, chosen, asked)
+
+
+def go_on(run: "Run", chosen: list[Path], asked: argparse.Namespace) -> int:
+    """Execute the notebooks that are not done, then bring tables, figures and report up to date."""
+    from lib.base import progress
+    from lib.runs import cells, preflight
+    from lib.runs import estimate as cost
+    from lib.show import notebooks
+
+    started = time.monotonic()
     if asked.force:
-        checks.work(run, cells.of(run))
+        preflight.work(run, cells.of(run))
         cells.forget(run)
     elif adopted := cells.adopt_published(run):
         print(f"{len(adopted)} training cells come with this repository, finished; --force makes them anew")
     missing = cells.missing(run)
-    checks.work(run, missing)
-    todo = [path for path in chosen if asked.force or missing or not suite.is_done(run, path)]
+    preflight.work(run, missing)
+    todo = [path for path in chosen if asked.force or missing or not notebooks.is_done(run, path)]
     if missing:
         print(f"{len(missing)} cells to make: {cost.text(run, missing)}")
     try:
         execute(run, chosen, todo)
-    except suite.NotebookFailed as error:
+    except notebooks.NotebookFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not asked.only:
@@ -143,7 +155,7 @@ def check_together(asked: argparse.Namespace) -> None:
         raise UserError("--finished and --force do not go together: the one makes nothing, the other makes all anew")
 
 
-def execute(run: object, chosen: list, todo: list) -> None:
+def execute(run: "Run", chosen: list[Path], todo: list[Path]) -> None:
     """Execute the notebooks that are to do, and say of each how long it took."""
     from lib.base import progress
     from lib.show import notebooks as suite
@@ -159,7 +171,7 @@ def execute(run: object, chosen: list, todo: list) -> None:
             print(f"{path.stem}: done in {progress.duration(time.monotonic() - begun)}")
 
 
-def make_cells(run: object, pattern: str, ray: bool = False) -> int:
+def make_cells(run: "Run", pattern: str, ray: bool = False) -> int:
     """Train and evaluate the cells whose names match, one after the other or by Ray; for a share of a large run."""
     from lib.base import progress
     from lib.runs import cells, cluster
@@ -188,7 +200,7 @@ def make_cells(run: object, pattern: str, ray: bool = False) -> int:
     return 0
 
 
-def mend_tables(run: object) -> None:
+def mend_tables(run: "Run") -> None:
     """Write again what is gone, damaged or out of date of the tables of a run whose cells are all finished."""
     from lib.evidence import judge as evidence
     from lib.evidence import tables
@@ -199,14 +211,13 @@ def mend_tables(run: object) -> None:
         evidence.judge(run)
 
 
-def finish(run: object, worked: bool, wanted: bool) -> None:
+def finish(run: "Run", worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
     from lib.base import config
     from lib.evidence import tables
     from lib.figures import gallery
     from lib.runs import cells
-    from lib.show import notebooks as suite
-    from lib.show import printed, report
+    from lib.show import printed, publish, report
 
     if not cells.missing(run) and tables.current(run):
         print(f"\n{printed.text(run, printed.MAIN)}", end="")
@@ -219,7 +230,7 @@ def finish(run: object, worked: bool, wanted: bool) -> None:
         print(f"figures    {paths.shown(run.folder)}/figures")
     print(f"notebooks  {paths.shown(run.folder)}/notebooks (executed .ipynb, and .html to read)")
     if wanted:
-        print(f"published  {len(suite.publish(run))} files, to {paths.shown(run.folder)}/published and figures")
+        print(f"published  {len(publish.publish(run))} files, to {paths.shown(run.folder)}/published and figures")
     if run.fallback:
         print(config.FACTS_ONLY)
 

@@ -27,7 +27,7 @@ from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
 from lib.show import notebooks as suite
-from lib.show import report
+from lib.show import publish, report
 from lib.training import checkpoints
 from lib.training import fit as training
 
@@ -433,7 +433,7 @@ def test_a_corrected_number_of_the_paper_makes_the_evidence_be_written_again(mad
 def test_published_copies_that_are_damaged_are_not_taken_and_are_written_again(made, own_folders, monkeypatch):
     run = made.run
     monkeypatch.setattr(paths, "FIGURES", own_folders / "figures")
-    copies = suite.publish(run)
+    copies = publish.publish(run)
     whole = {path: path.read_bytes() for path in copies}
     published = run.folder / "published"
     for strategy in ("none", "hybrid"):
@@ -449,7 +449,7 @@ def test_published_copies_that_are_damaged_are_not_taken_and_are_written_again(m
             assert cells.published(run, cell)
     for number, path in enumerate(copies):
         DAMAGES[number % 4](path, path)
-    assert {path: path.read_bytes() for path in suite.publish(run)} == whole
+    assert {path: path.read_bytes() for path in publish.publish(run)} == whole
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -491,19 +491,19 @@ def test_a_downloaded_file_that_is_damaged_is_fetched_again_and_never_used(damag
 def test_a_cell_that_another_run_has_published_is_adopted_and_not_published_twice(made, own_folders, monkeypatch):
     run = made.run
     monkeypatch.setattr(paths, "FIGURES", own_folders / "figures")
-    copied = [path for path in suite.publish(run) if path.parent.name == "cells"]
+    copied = [path for path in publish.publish(run) if path.parent.name == "cells"]
     assert len(copied) == 2 * len(grid.plan(run.config))
     another = run.folder.parent / "another" / "published"
     another.mkdir(parents=True)
     copied[0].parent.rename(another / "cells")
     shutil.rmtree(run.folder / "cells")
     assert cells.adopt_published(run) == grid.plan(run.config)
-    assert not [path for path in suite.publish(run) if path.parent.name == "cells"]
+    assert not [path for path in publish.publish(run) if path.parent.name == "cells"]
 
     ranks, record = (
         another / name for name in cell_files("none")
     )  # where the other one differs, as of another machine
     pd.read_parquet(ranks).iloc[::-1].to_parquet(ranks)
     artifacts.write_sealed(record, artifacts.read_sealed(record) | {"sha256": artifacts.file_digest(ranks)})
-    copied = [path for path in suite.publish(run) if path.parent.name == "cells"]
+    copied = [path for path in publish.publish(run) if path.parent.name == "cells"]
     assert copied == [run.folder / "published" / name for name in cell_files("none")]

@@ -10,7 +10,7 @@ from lib.base import config
 from lib.data import catalog as data
 from lib.figures import training as figures_batches
 from lib.runs import cells
-from lib.show import followed
+from lib.show import views
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 
 
 def test_a_question_is_found_in_just_the_batches_of_the_training_log_that_hold_it(run):
-    page = followed.in_training(run, "hybrid", 0.5, question=2).to_html()
+    page = views.in_training(run, "hybrid", 0.5, question=2).to_html()
     cells_of = [re.sub(r"<.*?>", "", text).strip() for text in re.findall(r"<td.*?</td>", page, re.S)]
     rows = [cells_of[start : start + 5] for start in range(0, len(cells_of), 5)]
     steps = cells.training_log(run, cells.of(run)[1])["steps"]
@@ -41,7 +41,7 @@ def test_a_question_is_found_in_just_the_batches_of_the_training_log_that_hold_i
 
 
 def test_a_question_is_followed_to_the_ranks_of_all_its_answers(run):
-    table = followed.in_ranking(run, "en", question=1)
+    table = views.in_ranking(run, "en", question=1)
     assert list(table) == ["none", "hybrid-0.5"]
     assert list(table.index) == [*synthetic.LANGUAGES, "rank distance"]
     assert table.index.name == "asked in en, answered in"
@@ -53,7 +53,7 @@ def test_a_question_is_followed_to_the_ranks_of_all_its_answers(run):
 
 
 def test_a_question_is_asked_in_another_language_where_it_does_not_exist_in_the_one_wanted(run):
-    assert followed.in_ranking(run, "fr").index.name == "asked in de, answered in"
+    assert views.in_ranking(run, "fr").index.name == "asked in de, answered in"
 
 
 def test_shares_count_right_and_wrong_passages_in_the_language_of_the_query():

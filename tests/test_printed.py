@@ -9,7 +9,6 @@ import pytest
 from lib import __main__ as command
 from lib.evidence import tables
 from lib.runs.plan import Cell
-from lib.show import dry_run as plan
 from lib.show import printed
 
 METRICS = pd.DataFrame(
@@ -62,14 +61,15 @@ def test_a_table_that_is_not_there_is_one_line(own_folders, capsys, arguments, w
 
 
 def test_the_plan_has_one_line_a_strategy_with_its_seeds():
-    hybrids = {Cell("static", "facts", "hybrid", 0.5, seed): plan.DONE if seed < 2 else plan.TO_DO for seed in range(4)}
-    single = {Cell("static", "facts", "x-y", None, 0): plan.PUBLISHED}
-    assert plan.by_strategy(hybrids | single) == [
+    states = [printed.DONE, printed.DONE, printed.TO_DO, printed.TO_DO]
+    hybrids = {Cell("static", "facts", "hybrid", 0.5, seed): state for seed, state in enumerate(states)}
+    single = {Cell("static", "facts", "x-y", None, 0): printed.PUBLISHED}
+    assert printed.by_strategy(hybrids | single) == [
         "    hybrid-0.5   done: seeds 0, 1; to do: seeds 2, 3",
         "    x-y          comes with the repository: seed 0",
     ]
-    assert plan.by_strategy({Cell("static"): plan.DONE}) == ["    none         done"]
-    assert plan.count((hybrids | single).values()) == "2 done, 1 comes with the repository, 2 to do"
+    assert printed.by_strategy({Cell("static"): printed.DONE}) == ["    none         done"]
+    assert printed.count((hybrids | single).values()) == "2 done, 1 comes with the repository, 2 to do"
 
 
 def test_the_help_fits_a_screen(monkeypatch, capsys):

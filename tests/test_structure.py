@@ -18,7 +18,7 @@ LINES, FUNCTION, FILES = 300, 45, 9
 
 # What breaks a rule today. A line goes when it is mended; none is added.
 LONG_FILES = {"encoders.load", "evidence.findings", "training.sampling"}
-LONG_FUNCTIONS = {"__main__.go", "training.fit.fit"}
+LONG_FUNCTIONS = {"training.fit.fit"}
 FULL_PACKAGES = {"data", "evidence", "show"}
 
 

@@ -11,6 +11,7 @@ import pytest
 from lib import __main__ as command
 from lib.base import config, paths
 from lib.show import notebooks as suite
+from lib.show import publish
 
 GOOD = "print(profile)"
 
@@ -145,7 +146,7 @@ def test_default_without_its_data_says_so_and_takes_the_facts_corpus(tmp_path, m
 
 def test_publishing_is_refused_for_the_facts_corpus(run):
     with pytest.raises(suite.UserError, match="only runs on real data are published"):
-        suite.publish(run)
+        publish.publish(run)
 
 
 def test_publishing_is_refused_for_an_unfinished_run(tmp_path, monkeypatch):
@@ -155,7 +156,7 @@ def test_publishing_is_refused_for_an_unfinished_run(tmp_path, monkeypatch):
     own.write_text("\n".join(map(json.dumps, rows)))
     unfinished = config.load("smoke", [f"eval={own}", "strategies=[none]"])
     with pytest.raises(suite.UserError, match="not finished"):
-        suite.publish(unfinished)
+        publish.publish(unfinished)
 
 
 def test_jupyterlab_listens_on_loopback_with_its_token(monkeypatch):

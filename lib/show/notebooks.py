@@ -1,4 +1,4 @@
-"""Runs the notebooks of a run one after the other, skips what is done, and publishes what is finished."""
+"""Run the notebooks of a run one after the other, each in a kernel of its own, and skip what is done."""
 
 import json
 import os
@@ -11,19 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from lib.base import paths
 from lib.base import store as artifacts
-from lib.base.config import FACTS, Run, as_dict
+from lib.base.config import Run, as_dict
 from lib.base.errors import UserError
-from lib.evidence import judge as evidence
 from lib.evidence import tables
 from lib.runs import cells
-from lib.show import readme
-from lib.show.kernels import ahead
 
-TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+# Its import takes 5 s; nothing of lib is imported ahead, so that a notebook meets lib as it is when it starts.
+SLOW = "import sentence_transformers; del sentence_transformers"
 
 
 class NotebookFailed(Exception):
@@ -63,9 +64,48 @@ def outputs(run: Run, notebook: Path) -> list[Path]:
 
 @contextmanager
 def kernels(run: Run, count: int) -> Iterator[Iterator[Any]]:
-    """Kernels for ``count`` notebooks of a run (see `lib.kernels`), whose progress is shown meanwhile."""
+    """Kernels for ``count`` notebooks of a run (see `ahead`), whose progress is shown meanwhile."""
     with _environment(run), ahead(count) as ready:
         yield ready
+
+
+@contextmanager
+def ahead(count: int) -> Iterator[Iterator[Any]]:
+    """Give ``count`` kernel managers, one after the other; all of their kernels are gone at the end.
+
+    Kernels are reached through a local socket file, not through a port of the machine, and get the environment of
+    the moment: set it before. What a notebook made is on disk, so a kernel is not waited for: torch takes a second
+    to leave.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_core.utils import run_sync
+
+    started: list[AsyncKernelManager] = []
+
+    def start(*arguments: str) -> AsyncKernelManager:
+        connection = str(Path(sockets) / f"{uuid4().hex}.json")  # its sockets get its name
+        manager = AsyncKernelManager(kernel_name="python3", transport="ipc", connection_file=connection)
+        run_sync(manager.start_kernel)(cwd=str(paths.ROOT), extra_arguments=list(arguments))
+        started.append(manager)
+        return manager
+
+    def stop() -> None:
+        manager = started.pop(0)
+        run_sync(manager.shutdown_kernel)(now=True)
+
+    def give() -> Iterator[AsyncKernelManager]:
+        following = start()
+        for left in reversed(range(count)):
+            kernel, following = following, start(f"--IPKernelApp.exec_lines={SLOW}") if left else None
+            yield kernel
+            stop()
+
+    with tempfile.TemporaryDirectory() as sockets:
+        try:
+            yield give()
+        finally:
+            while started:
+                stop()
 
 
 def execute(run: Run, notebook: Path, kernel: Any) -> None:
@@ -107,44 +147,6 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
     artifacts.write_text(page, page_text)
     made_from = {"key": _key(run, notebook), "results": _results(run)}
     artifacts.write_seal(_marker(run, notebook), made_from, outputs(run, notebook))
-
-
-def check_publishable(run: Run) -> None:
-    """Refuse to publish a run on the facts corpus, before it is made.
-
-    Raises:
-        UserError: it is one.
-    """
-    if run.fallback or set(run.config.eval) <= set(FACTS):
-        raise UserError(f"run {run.name} uses the facts corpus: only runs on real data are published")
-
-
-def publish(run: Run) -> list[Path]:
-    """Copy a finished real-data run's cells, tables and figures to where they are tracked; a cell once, for all runs.
-
-    Raises:
-        UserError: the run is on the facts corpus, or not finished.
-    """
-    from lib.figures import gallery
-
-    check_publishable(run)
-    if cells.missing(run) or not tables.current(run):
-        raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
-    target = run.folder / "published"
-    copies = {run.folder / name: target / name for name in TRACKED if (run.folder / name).exists()}
-    for cell in cells.of(run):
-        if not cells.is_published(run, cell):
-            copies |= {path: target / "cells" / path.name for path in cells.files(run, cell)}
-    pictures = paths.FIGURES / run.name
-    copies |= {path: pictures / path.name for path in gallery.saved(run)}
-    for source, copy in copies.items():
-        with artifacts.replacing(copy) as temporary:
-            shutil.copyfile(source, temporary)
-    artifacts.write_text(pictures / "README.md", gallery.page(run))
-    written = [*copies.values(), pictures / "README.md", gallery.write_index()]
-    if readme.update(run):
-        written.append(paths.ROOT / "README.md")
-    return written
 
 
 def _marker(run: Run, notebook: Path) -> Path:

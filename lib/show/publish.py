@@ -1,0 +1,52 @@
+"""Copy what a finished run has made to where it is tracked: cells, tables, figures, and the numbers in README."""
+
+import shutil
+from pathlib import Path
+
+from lib.base import paths
+from lib.base import store as artifacts
+from lib.base.config import FACTS, Run
+from lib.base.errors import UserError
+from lib.evidence import judge as evidence
+from lib.evidence import tables
+from lib.figures import gallery
+from lib.runs import cells
+from lib.show import readme
+
+TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
+
+
+def check_publishable(run: Run) -> None:
+    """Refuse to publish a run on the facts corpus, before it is made.
+
+    Raises:
+        UserError: it is one.
+    """
+    if run.fallback or set(run.config.eval) <= set(FACTS):
+        raise UserError(f"run {run.name} uses the facts corpus: only runs on real data are published")
+
+
+def publish(run: Run) -> list[Path]:
+    """Copy a finished real-data run's cells, tables and figures to where they are tracked; a cell once, for all runs.
+
+    Raises:
+        UserError: the run is on the facts corpus, or not finished.
+    """
+    check_publishable(run)
+    if cells.missing(run) or not tables.current(run):
+        raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
+    target = run.folder / "published"
+    copies = {run.folder / name: target / name for name in TRACKED if (run.folder / name).exists()}
+    for cell in cells.of(run):
+        if not cells.is_published(run, cell):
+            copies |= {path: target / "cells" / path.name for path in cells.files(run, cell)}
+    pictures = paths.FIGURES / run.name
+    copies |= {path: pictures / path.name for path in gallery.saved(run)}
+    for source, copy in copies.items():
+        with artifacts.replacing(copy) as temporary:
+            shutil.copyfile(source, temporary)
+    artifacts.write_text(pictures / "README.md", gallery.page(run))
+    written = [*copies.values(), pictures / "README.md", gallery.write_index()]
+    if readme.update(run):
+        written.append(paths.ROOT / "README.md")
+    return written
