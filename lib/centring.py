@@ -1,0 +1,115 @@
+"""Language offset taken out: each language's mean vector is subtracted, and the ranking made anew.
+
+The means come from *other* texts (another benchmark, or the facts corpus), as one would have to do it in use; and, for
+comparison, from the texts of the test itself, which knows what is asked. Queries and passages have means of their own.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib import metrics, search
+from lib.parallel import ParallelSet
+
+OWN = "own"  # the source of means that are taken from the test's own texts
+SOURCES = ("xquad-r", "mlqa-r", "facts")  # pools whose texts give means for other tests
+MEASURED = ("map", "rank_distance")
+SETTINGS = ("monolingual", "multilingual")
+Encoded = tuple[ParallelSet, np.ndarray, np.ndarray]  # a set, and the vectors of its queries and passages
+Means = dict[str, np.ndarray]  # of each language
+
+
+def read_off(encoded: Mapping[str, Encoded]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What each whole parallel set scores when language means are subtracted, by the source of the means.
+
+    Args:
+        encoded: by name, all sets that are at hand: float32 [texts, dimensions] of length 1, rows as in ``queries``
+            and ``passages`` of the set. A set is scored unless it is a held-out part; it gives means to the sets of
+            other pools whose languages it all has, if its pool is one of ``SOURCES``.
+
+    Returns:
+        ``{set: {source: measured}}``, with ``own`` among the sources; see `measured`.
+    """
+    means = {}
+    for chosen, queries, passages in encoded.values():
+        if chosen.pool in SOURCES:  # a whole set comes before its held-out part or gives way to it: either will do
+            means.setdefault(chosen.pool, of_sides(chosen, queries, passages))
+    found = {}
+    for name, (chosen, queries, passages) in encoded.items():
+        if name.endswith("-heldout"):
+            continue
+        sources = {OWN: of_sides(chosen, queries, passages)}
+        sources |= {pool: sides for pool, sides in means.items() if pool != chosen.pool}
+        found[name] = {
+            source: measured(chosen, queries, passages, *sides)
+            for source, sides in sources.items()
+            if all(set(part["language"]) <= set(side) for part, side in zip(_texts(chosen), sides, strict=True))
+        }
+    return found
+
+
+def of_sides(chosen: ParallelSet, queries: np.ndarray, passages: np.ndarray) -> tuple[Means, Means]:
+    """The mean vector of each language's queries, and of its passages."""
+    return tuple(of(v, part["language"]) for v, part in zip((queries, passages), _texts(chosen), strict=True))
+
+
+def of(vectors: np.ndarray, languages: pd.Series) -> Means:
+    """The mean vector of each language.
+
+    Args:
+        vectors: float32 [texts, dimensions].
+        languages: [texts], the language of each.
+    """
+    return {language: vectors[rows].mean(axis=0) for language, rows in languages.groupby(languages).indices.items()}
+
+
+def centred(vectors: np.ndarray, languages: pd.Series, means: Means) -> np.ndarray:
+    """Vectors less the mean of their language, at length 1 again: float32 [texts, dimensions].
+
+    Raises:
+        ValueError: a language has no mean.
+    """
+    if lacking := sorted(set(languages) - set(means)):
+        raise ValueError(f"no mean vector of: {', '.join(lacking)}")
+    found = vectors - np.stack([means[language] for language in languages])
+    return (found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def measured(
+    chosen: ParallelSet, queries: np.ndarray, passages: np.ndarray, query_means: Means, passage_means: Means
+) -> dict[str, Any]:
+    """Rank anew with means subtracted, and keep what intervals and tables need, as JSON values.
+
+    Returns:
+        ``macro``: rows ``setting, metric, value, n`` of mAP and rank distance (see `lib.metrics.macro`); ``top``: as
+        in `lib.search.Ranking`, rows and columns in the order of ``chosen.languages``; ``articles``: by setting
+        (monolingual, multilingual) and query language, the sum of average precision over each article's questions,
+        articles in the order of first appearance in ``chosen.questions``.
+    """
+    ranking = search.rank(
+        centred(queries, chosen.queries["language"], query_means),
+        centred(passages, chosen.passages["language"], passage_means),
+        chosen,
+    )
+    units = metrics.units(ranking.ranks)
+    macro = metrics.macro(metrics.by_language(units))
+    article = pd.factorize(chosen.questions["group"])[0]
+    units = units[units["setting"].isin(SETTINGS)]
+    sums = {
+        setting: {
+            language: np.bincount(article[part["question"]], part["map"], minlength=article.max() + 1).round(4).tolist()
+            for language, part in of_setting.groupby("query_language", sort=True)
+        }
+        for setting, of_setting in units.groupby("setting", sort=True)
+    }
+    return {
+        "macro": macro[macro["metric"].isin(MEASURED)].round(6).to_dict("records"),
+        "top": ranking.top.tolist(),
+        "articles": sums,
+    }
+
+
+def _texts(chosen: ParallelSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return chosen.queries, chosen.passages
