@@ -4,7 +4,7 @@ The means come from *other* texts (another benchmark, or the facts corpus), as o
 comparison, from the texts of the test itself, which knows what is asked. Queries and passages have means of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,16 @@ Encoded = tuple[ParallelSet, np.ndarray, np.ndarray]  # a set, and the vectors o
 Means = dict[str, np.ndarray]  # of each language
 
 
-def read_off(encoded: Mapping[str, Encoded]) -> dict[str, dict[str, dict[str, Any]]]:
+def read_off(
+    encoded: Mapping[str, Encoded], scored: Collection[str] | None = None
+) -> dict[str, dict[str, dict[str, Any]]]:
     """What each whole parallel set scores when language means are subtracted, by the source of the means.
 
     Args:
         encoded: by name, all sets that are at hand: float32 [texts, dimensions] of length 1, rows as in ``queries``
             and ``passages`` of the set. A set is scored unless it is a held-out part; it gives means to the sets of
             other pools whose languages it all has, if its pool is one of ``SOURCES``.
+        scored: the sets to score; all, if not given.
 
     Returns:
         ``{set: {source: measured}}``, with ``own`` among the sources; see `measured`.
@@ -38,7 +41,7 @@ def read_off(encoded: Mapping[str, Encoded]) -> dict[str, dict[str, dict[str, An
             means.setdefault(chosen.pool, of_sides(chosen, queries, passages))
     found = {}
     for name, (chosen, queries, passages) in encoded.items():
-        if name.endswith("-heldout"):
+        if name.endswith("-heldout") or (scored is not None and name not in scored):
             continue
         sources = {OWN: of_sides(chosen, queries, passages)}
         sources |= {pool: sides for pool, sides in means.items() if pool != chosen.pool}

@@ -59,6 +59,7 @@ def test_only_known_pools_give_means_and_none_to_itself_or_to_a_held_out_part(se
         "facts": ["own", "xquad-r"],
         "own.jsonl": ["own", "xquad-r", "facts"],
     }
+    assert centring.read_off(sets, scored=["facts"]) == {"facts": found["facts"]}
 
 
 def test_a_set_without_a_language_gives_no_means_to_one_that_has_it(sets):
