@@ -12,8 +12,10 @@ from lib import (
     cells,
     evidence,
     figures,
+    figures_answer,
     figures_bias,
     figures_evidence,
+    figures_robustness,
     findings,
     paths,
     style,
@@ -22,10 +24,25 @@ from lib import (
 )
 from lib.config import Run
 
-ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "top10")
+ORDER = (
+    "plane",
+    "shift",
+    "claims",
+    "confound",
+    "robustness",
+    "forest",
+    "map_by_setting",
+    "alpha",
+    "rank_distance",
+    "bias",
+    "hurt",
+    "top10",
+)
 ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
-    **figures_evidence.FIGURES, **figures_bias.FIGURES, **figures.FIGURES,
-}  # fmt: skip
+    name: figure
+    for part in (figures_answer, figures_robustness, figures_evidence, figures_bias, figures)
+    for name, figure in part.FIGURES.items()
+}
 SEAL = "figures.json"
 RUNS = ("full", "default")  # in the order of the gallery
 
@@ -39,8 +56,9 @@ def available(run: Run) -> list[str]:
     absent |= set() if parallel else {"rank_distance", "top10"}
     ranks = [cells.files(run, cell)[0] for cell in cells.of(run)]  # of which who is hurt is made
     absent |= set() if parallel and all(map(Path.exists, ranks)) else set(figures_bias.FIGURES)
-    judged = figures_evidence.drawable(run) if evidence.current(run) else []
-    absent |= set(figures_evidence.FIGURES) - set(judged)
+    arguing = (figures_answer, figures_robustness, figures_evidence)
+    judged = {name for part in arguing for name in part.drawable(run)} if evidence.current(run) else set()
+    absent |= {name for part in arguing for name in part.FIGURES} - judged
     found = [name for name in ALL if name not in absent]
     return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 

@@ -17,7 +17,7 @@ from lib.config import FACTS, Run, as_dict
 from lib.errors import UserError
 from lib.kernels import ahead
 
-TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
+TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
