@@ -1,16 +1,28 @@
 """The tables that judge: paired effects, domain shift, overlap, the paper beside ours, and a verdict on each claim."""
 
+import json
 from typing import Any
 
 import pandas as pd
 
 from lib.base import store as artifacts
 from lib.base.config import Run
-from lib.evidence import claims, effects, leaks, ledger, shift, tables, verdicts
+from lib.evidence import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
 from lib.runs import cells
 from lib.runs import plan as grid
 
-TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
+TABLES = (
+    "effects.csv",
+    "domain_shift.csv",
+    "synergy.csv",
+    "robustness.csv",
+    "centring.csv",
+    "overlap.csv",
+    "ledger.csv",
+    "claims.csv",
+)
+ANSWER = "answer.json"
+FILES = (*TABLES, ANSWER)
 RULES = ("data", "evaluation", "evidence")
 SEAL = "evidence.json"
 
@@ -55,6 +67,9 @@ def write(run: Run) -> None:
     made: dict[str, pd.DataFrame] = {
         "effects.csv": effects.table(run, found),
         "domain_shift.csv": shift.table(run, found),
+        "synergy.csv": synergy.table(found),
+        "robustness.csv": robustness.table(found),
+        "centring.csv": centred.table(run, found),
         "overlap.csv": _overlap(run),
         "ledger.csv": ledger.table(run),
     }
@@ -64,6 +79,9 @@ def write(run: Run) -> None:
     )
     for name, table in made.items():
         tables.save(run, name, table)
+    read = {name: tables.read(run, name) for name in (*TABLES, "metrics.csv", "bias.csv.gz")}
+    text = json.dumps(answer.made(read), indent=1, ensure_ascii=False, allow_nan=False)
+    artifacts.write_text(run.folder / ANSWER, f"{text}\n")
     artifacts.write_sealed(run.folder / SEAL, _made_from(run))
 
 
@@ -80,12 +98,12 @@ def _overlap(run: Run) -> pd.DataFrame:
 def current(run: Run) -> bool:
     """Whether the tables of evidence are there, undamaged, and made from the run's present cells by today's rules."""
     sealed = artifacts.read_sealed(run.folder / SEAL)
-    present = all((run.folder / name).exists() for name in TABLES)
+    present = all((run.folder / name).exists() for name in FILES)
     return present and sealed is not None and sealed == _made_from(run)
 
 
 def _made_from(run: Run) -> dict[str, Any]:
-    files = {name: artifacts.file_digest(run.folder / name) for name in TABLES}
+    files = {name: artifacts.file_digest(run.folder / name) for name in FILES}
     return {"digest": tables.digest(run), "tables": files, "rules": rules(), "leaks": leaks.inputs(run)}
 
 

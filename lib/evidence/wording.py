@@ -11,7 +11,7 @@ VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
 ROBUST = {
     "more robust": "more robust than",
     "equivalent": "as robust as",
-    "inconclusive": "undecided against",
+    "open": "undecided against",
     "less robust": "less robust than",
 }
 

@@ -58,7 +58,7 @@ class Cost:
 def estimate(run: Run) -> Cost:
     """What all cells of a run cost together, one after the other on one GPU."""
     config, planned = run.config, grid.plan(run.config)
-    size = SIZES.get(config.encoder, BASE)
+    size = SIZES.get(config.encoder[0], BASE)
     trained = sum(cell.train != grid.NONE for cell in planned)
     texts = sum(TEXTS.get(name, 0) for cell in planned for name in _pools(cell, config))
     weights = 4 * (size.transformer + size.vectors)

@@ -22,7 +22,7 @@ from lib.runs import cells
 from lib.show import readme
 from lib.show.kernels import ahead
 
-TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
+TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
