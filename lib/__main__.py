@@ -99,7 +99,7 @@ def go(asked: argparse.Namespace) -> int:
         suite.check_publishable(run)
     print(runs.banner(run))
     if run.profile == "paper":
-        print(cost.estimate(run))
+        print(cost.gpu(run))
     if asked.cells:
         return make_cells(run, asked.cells, asked.ray)
     if asked.dry_run:
@@ -115,7 +115,7 @@ def go(asked: argparse.Namespace) -> int:
     checks.work(run, missing)
     todo = [path for path in chosen if asked.force or missing or not suite.is_done(run, path)]
     if missing:
-        print(f"{len(missing)} cells to make: {runs.estimate_text(run, missing)}")
+        print(f"{len(missing)} cells to make: {cost.text(run, missing)}")
     try:
         execute(run, chosen, todo)
     except suite.NotebookFailed as error:
@@ -134,6 +134,9 @@ def check_together(asked: argparse.Namespace) -> None:
              if getattr(asked, {"from": "start"}.get(name, name.replace("-", "_")))]  # fmt: skip
     if asked.cells and given:
         raise UserError(f"--cells and --{given[0]} do not go together: --cells only makes cells that are missing")
+    others = [*given, *(["cells"] if asked.cells else []), *(["ray"] if asked.ray else [])]
+    if asked.table and others:
+        raise UserError(f"--table and --{others[0]} do not go together: --table only prints a table that is there")
     if asked.ray and not asked.cells:
         raise UserError("--ray needs --cells PATTERN: only cells are made as tasks")
     if asked.finished and asked.force:

@@ -117,6 +117,32 @@ def test_a_number_that_a_flipped_byte_makes_infinite_is_damage(tmp_path):
     assert artifacts.read_sealed(path) is None
 
 
+# --- what files were made from ---
+
+
+@pytest.mark.parametrize("change", ["nothing", "input", "input gone", "file changed", "file gone", "seal gone"])
+def test_files_are_current_while_they_and_what_they_were_made_from_are_the_same(tmp_path, change):
+    seal, file = tmp_path / "seal.json", tmp_path / "table.csv"
+    file.write_text("a,b\n")
+    artifacts.write_seal(seal, {"cells": ["x", None], "code": {"data": "1"}}, [file], machine="any")
+    made_from = {"cells": ["x", None], "code": {"data": "1"}}
+    assert artifacts.read_sealed(seal)["machine"] == "any"
+    if change == "input":
+        made_from["code"] = {"data": "2"}
+    elif change == "input gone":
+        made_from["rules"] = None
+    elif change == "file changed":
+        file.write_text("a,c\n")
+    elif change.endswith("gone"):
+        (file if change == "file gone" else seal).unlink()
+    assert artifacts.is_current(seal, made_from, tmp_path) == (change == "nothing")
+
+
+def test_a_seal_of_no_file_is_never_current(tmp_path):
+    artifacts.write_sealed(tmp_path / "seal.json", {"code": "1"})
+    assert not artifacts.is_current(tmp_path / "seal.json", {"code": "1"}, tmp_path)
+
+
 # --- artifacts ---
 
 

@@ -172,6 +172,8 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
     ("Ray without cells", changed(more=("--ray",)), ("--ray needs --cells",)),
     ("cells in a dry run", changed(more=("--cells", "*", "--dry-run")), ("--cells and --dry-run",)),
     ("finished, with nothing finished", changed(more=("--finished",)), ("no cell is finished yet",)),
+    ("a table, and published", changed(more=("--table", "main", "--publish")), ("--table and --publish",)),
+    ("a table, and cells", changed(more=("--table", "main", "--cells", "*")), ("--table and --cells",)),
     ("finished, and made anew", changed(more=("--finished", "--force")), ("--finished and --force",)),
     ("the facts corpus published", said("--publish"), ("facts corpus", "only runs on real data are published")),
     # profiles

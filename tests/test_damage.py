@@ -417,6 +417,16 @@ def test_leaks_are_looked_for_again_only_where_the_data_or_the_rules_are_others(
         evidence.judge(made.run)
 
 
+def test_a_corrected_number_of_the_paper_makes_the_evidence_be_written_again(made, own_folders, monkeypatch):
+    evidence.judge(made.run)
+    shutil.copytree(paths.PUBLISHED, own_folders / "paper")
+    monkeypatch.setattr(paths, "PUBLISHED", own_folders / "paper")
+    assert evidence.current(made.run)
+    file = own_folders / "paper" / "results.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace("0.", "0.9", 1), encoding="utf-8")
+    assert not evidence.current(made.run)
+
+
 # --- what is published, and what is downloaded ---
 
 

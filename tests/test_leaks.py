@@ -8,6 +8,7 @@ import synthetic
 from lib.base import config
 from lib.base import store as artifacts
 from lib.data import catalog as data
+from lib.data import lareqa
 from lib.data import sets as parallel
 from lib.evidence import leaks
 
@@ -215,14 +216,14 @@ def tiny_lareqa(monkeypatch):
     """XQuAD-R and MLQA-R of one question each, whose sentences differ and whose paragraphs may be given."""
 
     def lay(**paragraphs: str):
-        def lareqa(name, candidates="sentence"):
+        def read(name, candidates="sentence"):
             key = name.split("-")[0]
             tail = f" {paragraphs[key]}" if candidates != "sentence" else ""
             passages = {"en": f"The sentence of {key}.{tail}"}
             return parallel.from_rows(name, [row(key, {"en": f"The question of {key}?"}, passages)])
 
-        monkeypatch.setattr(data, "lareqa", lareqa)
-        return leaks.overlap(lareqa("xquad-r"), lareqa("mlqa-r")).set_index(["unit", "match"])["found"]
+        monkeypatch.setattr(lareqa, "read", read)
+        return leaks.overlap(read("xquad-r"), read("mlqa-r")).set_index(["unit", "match"])["found"]
 
     return lay
 
@@ -244,7 +245,7 @@ def test_nothing_of_a_benchmark_is_seen_in_training_on_the_other(train, test, re
 
 @pytest.mark.real_data
 def test_the_two_articles_that_both_benchmarks_have_are_found_where_they_are_not_dropped(real_data):
-    table = leaks.overlap(data.lareqa("xquad-r"), data.lareqa("mlqa-r")).set_index(["unit", "match"])
+    table = leaks.overlap(lareqa.read("xquad-r"), lareqa.read("mlqa-r")).set_index(["unit", "match"])
     assert table["found"][table["found"] > 0].to_dict() == {("group", "exact"): 2, ("answer sentence", "near"): 1}
     assert table.loc[("group", "exact"), "example"] == "Prime number"
     assert "is called a composite number" in table.loc[("answer sentence", "near"), "example"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.data import catalog as data
+from lib.data import lareqa
 from lib.data import sets as parallel
 from lib.evaluation import metrics, search
 
@@ -150,7 +150,7 @@ def embed(texts) -> np.ndarray:
 @pytest.fixture(scope="module")
 def part_of_mlqa(real_data):
     """60 real questions against their relevant sentences and every 12th of the others."""
-    full = data.lareqa("mlqa-r")
+    full = lareqa.read("mlqa-r")
     keep = np.zeros(len(full.questions), bool)
     keep[::20] = True
     some = full.only(keep)

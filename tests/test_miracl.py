@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from lib.base import paths
 from lib.base.errors import UserError
-from lib.data import catalog as data
 from lib.data import download
 from lib.data import miracl as miracl_files
 from lib.encoders import encode as embedding
@@ -267,7 +266,7 @@ def test_real_passages_agree_with_trec_eval_and_with_the_search_of_all_at_once(r
     wanted = by_trec_eval(chosen.topics, chosen.qrels, docids)
     assert np.abs(rows[miracl.MEASURES].to_numpy() - wanted.to_numpy()).max() < 1e-9
 
-    full = data.miracl_mini()
+    full = miracl_files.mini()
     pool, own = (full.passages["language"] == "zh").to_numpy(), full.queries["language"] == "zh"
     everywhere = np.zeros((len(pool), vectors.shape[1]), np.float32)
     everywhere[pool] = vectors

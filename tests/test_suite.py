@@ -113,7 +113,7 @@ def test_every_notebook_takes_the_parameters_that_are_passed():
     found = suite.notebooks()
     assert [path.name[:2] for path in found][:4] == ["01", "02", "03", "04"]
     for path in found:
-        assert set(papermill.inspect_notebook(str(path))) == {"profile", "overrides"}
+        assert set(papermill.inspect_notebook(str(path))) == {"profile", "overrides", "finished", "facts"}
 
 
 def test_notebooks_are_chosen_by_number_or_name(run):

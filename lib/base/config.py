@@ -113,6 +113,8 @@ class Run:
     fallback: bool = False
     finished: bool = False
     left_out: tuple[str, ...] = ()
+    # What each cell is made from, once it has been worked out; a run that is changed starts afresh.
+    inputs: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -132,9 +134,9 @@ class Run:
     def folder(self) -> Path:
         return paths.results() / self.name
 
-    def on_facts(self) -> "Run":
+    def on_facts(self, train: tuple[str, ...] = ("facts",), scored: tuple[str, ...] = FACTS) -> "Run":
         """The same run on the embedded facts corpus, under a name of its own (design: never silently)."""
-        return replace(self, fallback=True, config=replace(self.config, train=("facts",), eval=FACTS))
+        return replace(self, fallback=True, config=replace(self.config, train=train, eval=scored))
 
 
 def profiles() -> list[str]:

@@ -109,6 +109,25 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def write_seal(seal: Path, made_from: Mapping[str, Any], files: Iterable[Path], **more: Any) -> None:
+    """Write down what files were made from, with the digest of each, for `is_current`.
+
+    Args:
+        made_from: JSON values that change when the files would.
+        more: what a reader of the seal should know, without effect on whether the files are current.
+    """
+    listed = {file.name: file_digest(file) for file in files}
+    write_sealed(seal, {**made_from, **more, "files": listed})
+
+
+def is_current(seal: Path, made_from: Mapping[str, Any], folder: Path) -> bool:
+    """Whether the files of a seal are all in a folder, undamaged, and were made from just this."""
+    value = read_sealed(seal) or {}
+    same = all(name in value and digest(value[name]) == digest(now) for name, now in made_from.items())
+    listed = value.get("files") or {}
+    return same and bool(listed) and all(is_as(folder / name, known) for name, known in listed.items())
+
+
 def zipped(content: bytes) -> bytes:
     """As gzip, without a time stamp, so that equal contents are equal files."""
     buffer = io.BytesIO()

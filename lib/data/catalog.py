@@ -1,35 +1,109 @@
-"""The data sets by name: XQuAD-R, MLQA-R, the facts corpus, parallel documentation, MIRACL passages, one's own.
+"""Which data sets there are, by name, and what each name stands for in training and in evaluation.
 
-XQuAD-R and MLQA-R are used as released by LAReQA (Roy et al. 2020); their candidates are single sentences.
+A row of `SETS` holds what is known of a set before it is read. To add one: its row here, a reader beside this file that
+returns a `ParallelSet`, and its files with their hashes in ``registry.tsv``.
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lib.base import store as artifacts
 from lib.base.errors import UserError
-from lib.data import download, jsonl
-from lib.data import miracl as miracl_files
+from lib.data import download, facts, jsonl, lareqa, miracl, mmarco, parallel_docs
 from lib.data import sets as parallel
 from lib.data.sets import ParallelSet
 
-LAREQA = ("xquad-r", "mlqa-r")
-TRAINED = (*LAREQA, "facts", "parallel-docs", "mmarco")
-EVALUATED = (
-    *LAREQA, "xquad-r-heldout", "mlqa-r-heldout", "facts", "facts-heldout", "facts-new", "parallel-docs-heldout",
-    "miracl-mini", miracl_files.NAME,
-)  # fmt: skip
+HELDOUT = "-heldout"
 FOLD = re.compile(r"(?P<base>xquad-r|mlqa-r)(?P<without>-without)?-fold(?P<number>[0-4])")
 CUT = re.compile(r"(?P<base>xquad-r|parallel-docs)-(?P<to>900-questions|7-languages)")
-BY_SHARD = miracl_files.NAME  # whose passages are never all in memory: `lib.miracl` searches them
-READ_BY = ("data",)  # with which released files are always the same set
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What is known of a data set before it is read.
+
+    Attributes:
+        label: its name for people.
+        scored: the names under which a profile's ``eval`` can list it or parts of it.
+        trained: its reader for training, of all splits, which takes the kind of candidates; None if it has no
+            training split.
+        is_wikipedia: whether its passages come from Wikipedia.
+        is_mirror_only: whether it can be had only from a mirror.
+        is_scored_alone: whether a cell of its own scores it, since its encoding would hold up the others.
+        texts: queries and passages (tables 10 and 11 of the paper; MIRACL in our languages, German as ir_datasets
+            counts it); None where they are counted when it is read.
+        download: bytes that ir_datasets fetches for it.
+    """
+
+    label: str
+    scored: tuple[str, ...] = ()
+    trained: Callable[[str], ParallelSet] | None = None
+    is_wikipedia: bool = False
+    is_mirror_only: bool = False
+    is_scored_alone: bool = False
+    texts: int | None = None
+    download: float = 0.0
+
+
+SETS = {
+    "xquad-r": DataSet(
+        "XQuAD-R", ("xquad-r", "xquad-r-heldout"), lambda candidates: lareqa.read("xquad-r", candidates),
+        is_wikipedia=True, texts=26_104,
+    ),
+    "mlqa-r": DataSet(
+        "MLQA-R", ("mlqa-r", "mlqa-r-heldout"), lambda candidates: lareqa.read("mlqa-r", candidates),
+        is_wikipedia=True, texts=24_733,
+    ),
+    "facts": DataSet("the facts corpus", ("facts", "facts-heldout", "facts-new"), lambda _: _facts("train")),
+    "parallel-docs": DataSet(
+        "parallel-docs", ("parallel-docs-heldout",), lambda _: parallel_docs.whole(), is_mirror_only=True
+    ),
+    "mmarco": DataSet(  # download: collections 27.9e9, English 4.1e9, triples 0.9e9
+        "mMARCO", trained=lambda _: _mmarco(), download=33.2e9
+    ),
+    "miracl-mini": DataSet(
+        "MIRACL-mini", ("miracl-mini",), is_wikipedia=True, is_mirror_only=True, is_scored_alone=True
+    ),
+    miracl.NAME: DataSet(
+        "MIRACL", (miracl.NAME,), is_wikipedia=True, is_scored_alone=True, texts=76_728_875, download=16.2e9
+    ),
+}  # fmt: skip
+LAREQA = lareqa.NAMES
+TRAINED = tuple(name for name, row in SETS.items() if row.trained)
+EVALUATED = tuple(name for row in SETS.values() for name in row.scored)
+BY_SHARD = miracl.NAME  # whose passages are never all in memory: `evaluation.shards` searches them
+READ_BY = ("data",)  # the code with which released files are always the same set
+
+
+def base(name: str) -> str:
+    """The row of `SETS` that a name stands for a part of: ``mlqa-r`` for ``mlqa-r-fold0``; an own file is its own."""
+    if part := FOLD.fullmatch(name) or CUT.fullmatch(name):
+        return part["base"]
+    return next((key for key, row in SETS.items() if name == key or name in row.scored), name)
+
+
+def label(name: str) -> str:
+    """How people write a data set: ``XQuAD-R (held-out)``; an own file without folder and ending."""
+    if base(name) not in SETS:
+        return Path(name).name.split(".jsonl")[0]
+    part = name.removeprefix(base(name)).removeprefix("-").replace("-", " ")
+    said = {"": "", "heldout": " (held-out)", "new": " (new relations)"}
+    return SETS[base(name)].label + said.get(part, f" ({part})")
+
+
+def is_scored_alone(name: str) -> bool:
+    """Whether a cell of its own scores the set."""
+    return base(name) in SETS and SETS[base(name)].is_scored_alone
+
+
+def is_own(name: str) -> bool:
+    """Whether it is the path of a file of one's own, not a name of ours."""
+    return name.endswith((".jsonl", ".jsonl.gz"))
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -44,29 +118,25 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
             passage), or the path of a parallel JSONL file.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
-    base = name.removesuffix("-heldout")
     if (fold := FOLD.fullmatch(name)) and not fold["without"]:
-        full = lareqa(fold["base"], candidates)
+        full = lareqa.read(fold["base"], candidates)
         return full.only(parallel.folds_of(full.questions) == int(fold["number"]), name)
-    if base in LAREQA:
-        full = lareqa(base, candidates)
-        return full if name == base else full.heldout
-    if base == "facts" or name == "facts-new":
+    if base(name) in LAREQA and name in EVALUATED:
+        full = lareqa.read(base(name), candidates)
+        return full if name == base(name) else full.heldout
+    if base(name) == "facts":
         return _facts_test(name)
-    if name == "parallel-docs-heldout":
-        return _parallel_docs_heldout()
-    if name == "miracl-mini":
-        return miracl_mini()
-    if name == BY_SHARD:
-        return miracl_files.full()
-    return _own(name, EVALUATED)
+    readers = {
+        "parallel-docs-heldout": parallel_docs.heldout, "miracl-mini": miracl.mini, miracl.NAME: miracl.full
+    }  # fmt: skip
+    return readers[name]() if name in readers else _own(name, EVALUATED)
 
 
 def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
-        return artifacts.digest(miracl_files.identity())[:16]
-    if (name in EVALUATED or FOLD.fullmatch(name)) and download.files_of(base_of(name)):
+        return artifacts.digest(miracl.identity())[:16]
+    if (name in EVALUATED or FOLD.fullmatch(name)) and download.files_of(base(name)):
         return _released(name, None, candidates)["digest"]
     return evaluation_set(name, candidates).digest
 
@@ -89,8 +159,6 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
 def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:
     """What identifies the content of a training set; of mMARCO without downloading it, since plans are made first."""
     if name == "mmarco":
-        from lib.data import mmarco
-
         return artifacts.digest(mmarco.identity())[:16]
     known = _released_training(name, evaluated, candidates)
     return known["digest"] if known else training_set(name, evaluated, candidates).digest
@@ -105,14 +173,8 @@ def training_languages(name: str, evaluated: Iterable[str], candidates: str = "s
 def _released_training(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any] | None:
     """Digest and languages of a training set of released files; None of any other, which has to be read for each."""
     known = name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)
-    released = known and download.files_of(base_of(name))
+    released = known and download.files_of(base(name))
     return _released(name, frozenset(evaluated) & set(LAREQA), candidates) if released else None
-
-
-def base_of(name: str) -> str:
-    """The released set that a name stands for a part of: ``mlqa-r`` for ``mlqa-r-fold0`` or ``mlqa-r-heldout``."""
-    part = FOLD.fullmatch(name) or CUT.fullmatch(name)
-    return part["base"] if part else name.removesuffix("-heldout")
 
 
 @cache
@@ -126,7 +188,7 @@ def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
         found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
         return {"digest": found.digest, "languages": found.languages}
 
-    datasets = {base_of(name), *(evaluated or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}
+    datasets = {base(name), *(evaluated or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}
     for dataset in datasets:
         download.fetch(dataset)
     files = {file.path: file.sha256 for dataset in datasets for file in download.files_of(dataset)}
@@ -138,21 +200,19 @@ def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
 
 @cache
 def _trainable(name: str, evaluated: frozenset[str], candidates: str) -> ParallelSet:
-    if name == "facts":
-        return _facts("train")
     if cut := CUT.fullmatch(name):
         return _cut(_trainable(cut["base"], evaluated, candidates), name, cut["to"])
     if fold := FOLD.fullmatch(name):
         whole = _trainable(fold["base"], evaluated, candidates)
-        full = lareqa(fold["base"], candidates).questions
+        full = lareqa.read(fold["base"], candidates).questions
         of = dict(zip(full["group"], parallel.folds_of(full), strict=True))
         return whole.only((whole.questions["group"].map(of) != int(fold["number"])).to_numpy(), name)
-    full = _full(name, candidates)
+    full = SETS[name].trained(candidates) if name in TRAINED else _own(name, TRAINED)
     keep = full.questions["split"] == "train"
     for other in evaluated - {name}:
-        keep &= ~full.questions["group"].isin(lareqa(other, candidates).questions["group"])
+        keep &= ~full.questions["group"].isin(lareqa.read(other, candidates).questions["group"])
     if name == "parallel-docs":
-        keep &= ~full.repeats(_parallel_docs_heldout())
+        keep &= ~full.repeats(parallel_docs.heldout())
     return full.only(keep.to_numpy())
 
 
@@ -161,150 +221,36 @@ def _cut(full: ParallelSet, name: str, to: str) -> ParallelSet:
     if to == "900-questions":
         order = full.questions["id"].map(lambda id_: hashlib.sha256(id_.encode()).hexdigest()).rank()
         return full.only((order <= 900).to_numpy(), name)
-    return full.within(lareqa("mlqa-r").languages, name)
-
-
-@cache
-def lareqa(name: str, candidates: str = "sentence") -> ParallelSet:
-    """XQuAD-R (11 languages) or MLQA-R (7): the relevant sentence is the one in which the answer starts.
-
-    Returns:
-        1,190 questions and 13,014 sentences, or 1,148 questions and 20,534 sentences; questions in the order
-        of the English file, grouped by the English article title.
-    """
-    files = download.fetch(name)
-    articles = {Path(f).stem: json.loads(path.read_text(encoding="utf-8"))["data"] for f, path in files.items()}
-    questions = pd.DataFrame(
-        [(qa["id"], article["title"].replace("_", " ")) for article, _, qa in _questions(articles["en"])],
-        columns=["id", "group"],
-    )
-    questions["split"] = questions["group"].map(parallel.split_of)
-    number = {id_: row for row, id_ in enumerate(questions["id"])}
-    queries, passages, answers = [], [], []
-    for language in sorted(articles):
-        start = len(passages)
-        for paragraph, sentences in _paragraphs(articles[language]):
-            first = len(passages)
-            for sentence in sentences:
-                text = sentence if candidates == "sentence" else f"{sentence} {paragraph['context']}"
-                passages.append((f"{language}-{len(passages) - start:05d}", language, text))
-            for qa in paragraph["qas"]:
-                answers.append((number[qa["id"]], first + _answer_sentence(paragraph, qa)))
-                queries.append((number[qa["id"]], language, qa["question"]))
-    pool = name if candidates == "sentence" else f"{name}+paragraph"
-    return parallel.assemble(name, questions, queries, passages, answers, pool)
-
-
-@cache
-def miracl_mini() -> ParallelSet:
-    """Real MIRACL queries (dev and train) against a small pool of real passages: 8 languages, monolingual."""
-    files = download.fetch("miracl-mini")
-    passages, queries, answers, questions = [], [], [], []
-    for name in sorted(f for f in files if f.endswith(".passages.jsonl.gz")):
-        language, row = name.split(".")[0], {}
-        for passage in sorted(jsonl.read_lines(files[name]), key=lambda p: p["docid"]):
-            row[passage["docid"]] = len(passages)
-            passages.append((f"{language}-{passage['docid']}", language, passage["text"]))
-        for query in jsonl.read_lines(files[f"{language}.queries_qrels.jsonl"]):
-            answers += [(len(questions), row[d]) for d, grade in query["qrels"].items() if grade > 0 and d in row]
-            queries.append((len(questions), language, query["query"]))
-            questions.append((f"{language}-{query['qid']}", f"{language}-{query['qid']}", "test"))
-    table = pd.DataFrame(questions, columns=["id", "group", "split"])
-    return parallel.assemble("miracl-mini", table, queries, passages, answers)
+    return full.within(lareqa.read("mlqa-r").languages, name)
 
 
 @cache
 def _facts(split: str) -> ParallelSet:
-    from lib.data import facts
-
     return parallel.from_rows("facts", [row for row in facts.rows() if row["split"] == split])
 
 
 @cache
 def _facts_test(name: str) -> ParallelSet:
-    from lib.data.facts import TEST_ONLY_RELATIONS
-
     full = _facts("test")
     if name == "facts":
         return full
-    new = full.questions["id"].str.split(":").str[0].isin(TEST_ONLY_RELATIONS)
+    new = full.questions["id"].str.split(":").str[0].isin(facts.TEST_ONLY_RELATIONS)
     return full.only((new == (name == "facts-new")).to_numpy(), name)
 
 
 @cache
-def _parallel_docs_rows() -> list[dict]:
-    files = download.fetch("parallel-docs")
-    return [row for name in sorted(files) for row in jsonl.read_rows(files[name])]
-
-
-@cache
-def _parallel_docs() -> ParallelSet:
-    return parallel.from_rows("parallel-docs", _parallel_docs_rows())
-
-
-@cache
-def _parallel_docs_heldout(rows: int = 800, languages: int = 9) -> ParallelSet:
-    """Rows of held-out pages that have at least 9 languages, against a pool of just their passages."""
-    held = [
-        row
-        for row in _parallel_docs_rows()
-        if parallel.split_of(parallel.group_of(row)) == "test" and len(set(row["q"]) & set(row["p"])) >= languages
-    ]
-    held.sort(key=lambda row: hashlib.sha256(row["id"].encode()).digest())
-    return parallel.from_rows("parallel-docs-heldout", held[:rows])
-
-
-@cache
 def _mmarco() -> ParallelSet:
-    from lib.data import mmarco
-
     return parallel.from_rows("mmarco", jsonl.read_rows(mmarco.fetch()))
 
 
 def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
-    path = Path(name)
     if not is_own(name):
         use = "evaluation" if known == EVALUATED else "training"
         right = f"choose of {', '.join(known)}, or a .jsonl file of your own"
         raise UserError(f"data set '{name}' does not exist for {use}; {right}")
-    return _read(path)
+    return _read(Path(name))
 
 
 @cache
 def _read(path: Path) -> ParallelSet:
     return parallel.from_rows(path.name.split(".jsonl")[0], jsonl.read_rows(path))
-
-
-def is_own(name: str) -> bool:
-    """Whether it is the path of a file of one's own, not a name of ours."""
-    return name.endswith((".jsonl", ".jsonl.gz"))
-
-
-def _full(name: str, candidates: str) -> ParallelSet:
-    if name in LAREQA:
-        return lareqa(name, candidates)
-    if name == "mmarco":
-        return _mmarco()
-    return _parallel_docs() if name == "parallel-docs" else _own(name, TRAINED)
-
-
-def _questions(articles: list[dict]) -> Iterator[tuple[dict, dict, dict]]:
-    for article in articles:
-        for paragraph in article["paragraphs"]:
-            for qa in paragraph["qas"]:
-                yield article, paragraph, qa
-
-
-def _paragraphs(articles: list[dict]) -> Iterator[tuple[dict, list[str]]]:
-    for article in articles:
-        for paragraph in article["paragraphs"]:
-            yield paragraph, paragraph["sentences"]
-
-
-def _answer_sentence(paragraph: dict, qa: dict) -> int:
-    """Index of the sentence in which the answer starts; breaks are half-open (in Chinese they touch)."""
-    start = qa["answers"][0]["answer_start"]
-    for i, (begin, end) in enumerate(paragraph["sentence_breaks"]):
-        if begin <= start < end:
-            return i
-    raise UserError(f"question {qa['id']}: its answer starts in no sentence; the data file is not as released")

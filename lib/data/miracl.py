@@ -45,6 +45,24 @@ def full() -> ParallelSet:
     return parallel.assemble(NAME, table, queries, passages, answers)
 
 
+@cache
+def mini() -> ParallelSet:
+    """Real MIRACL queries (dev and train) against a small pool of real passages: 8 languages, monolingual."""
+    files = download.fetch("miracl-mini")
+    passages, queries, answers, questions = [], [], [], []
+    for name in sorted(f for f in files if f.endswith(".passages.jsonl.gz")):
+        language, row = name.split(".")[0], {}
+        for passage in sorted(jsonl.read_lines(files[name]), key=lambda p: p["docid"]):
+            row[passage["docid"]] = len(passages)
+            passages.append((f"{language}-{passage['docid']}", language, passage["text"]))
+        for query in jsonl.read_lines(files[f"{language}.queries_qrels.jsonl"]):
+            answers += [(len(questions), row[d]) for d, grade in query["qrels"].items() if grade > 0 and d in row]
+            queries.append((len(questions), language, query["query"]))
+            questions.append((f"{language}-{query['qid']}", f"{language}-{query['qid']}", "test"))
+    table = pd.DataFrame(questions, columns=["id", "group", "split"])
+    return parallel.assemble("miracl-mini", table, queries, passages, answers)
+
+
 def identity() -> dict[str, str]:
     """The MD5 of each file of the dev topics and corpora of our languages, as ir_datasets lists them."""
     listed = _listed().contents()

@@ -180,14 +180,13 @@ def describe(model: SentenceTransformer) -> dict[str, Any]:
     """Return what a record of a run must hold of its encoder.
 
     Returns:
-        name, revision, fingerprint (SHA-256 over all weights), dimension, max_tokens (None: no limit), and
-        the exact string, special tokens included, that one example query and one passage are encoded as.
+        name, revision, dimension, max_tokens (None: no limit), and the exact string, special tokens included, that
+        one example query and one passage are encoded as.
     """
     limit = model.max_seq_length
     return {
         "name": model.origin.name,
         "revision": model.origin.revision,
-        "fingerprint": fingerprint(model),
         "dimension": model.get_embedding_dimension(),
         "max_tokens": int(limit) if limit and limit != float("inf") else None,
         "query": encoded_string(model, EXAMPLE_QUERY, "query"),

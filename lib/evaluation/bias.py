@@ -14,7 +14,6 @@ from lib.evaluation import metrics
 
 QUERY = ["question", "query_language"]
 CUTOFFS = (10, 100)
-LOWER_IS_BETTER = ("rank_distance", "max_rank", "own_first", "own_share", "share_distance")
 
 
 def measures(ranks: pd.DataFrame) -> pd.DataFrame:

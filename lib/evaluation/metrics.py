@@ -42,6 +42,11 @@ def units(ranks: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([single, pooled], ignore_index=True)
 
 
+def is_parallel(ranks: pd.DataFrame) -> bool:
+    """Whether a question has answers in other languages than its own."""
+    return bool((ranks["query_language"] != ranks["passage_language"]).any())
+
+
 def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     """All measures for each group of ``keys``, from the ranks (from 1) in ``column``."""
     ordered = ranks.sort_values([*keys, column], kind="stable", ignore_index=True)

@@ -1,7 +1,7 @@
 """MIRACL (Zhang et al. 2023): exact search over corpora larger than memory, and nDCG@10 and recall@100 of it.
 
 Two pools, one of which every row names: ``miracl-dev``, the dev topics against the full corpora (77 million passages
-in our 8 languages, 12 GB to download); ``miracl-mini``, the topics of `lib.data.miracl_mini` against its small pool,
+in our 8 languages, 12 GB to download); ``miracl-mini``, the topics of `lib.data.miracl.mini` against its small pool,
 where scores are far higher. Queries are scored against the corpus of their own language only.
 """
 
@@ -15,7 +15,6 @@ import pandas as pd
 
 from lib.base import progress
 from lib.base.errors import UserError
-from lib.data import catalog as data
 from lib.data import miracl as miracl_files
 from lib.data.miracl import SHARD, Shard
 from lib.encoders import encode as embedding
@@ -206,7 +205,7 @@ def _placed(
 
 
 def _mini(language: str, size: int) -> Collection:
-    chosen = data.miracl_mini()
+    chosen = miracl_files.mini()
     queries = chosen.queries.assign(question=chosen.questions["id"].to_numpy()[chosen.queries["question"]])
     own = queries["language"] == language
     relevant = chosen.qrels[own.to_numpy()[chosen.qrels["query"]]]

@@ -11,7 +11,8 @@ import pandas as pd
 from lib.data.sets import LANGUAGES, ParallelSet
 from lib.evaluation import bias
 from lib.evidence import tables, wording
-from lib.figures import style
+from lib.runs import names
+from lib.training.strategies import STRATEGIES
 
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value
@@ -53,13 +54,13 @@ def by_task(table: pd.DataFrame) -> dict[Task, pd.DataFrame]:
 def by_strategy(table: pd.DataFrame, value: str = "value") -> dict[str, float]:
     """Mean of ``value`` for each strategy (over seeds, and whatever else the table holds), in the house's order."""
     means = table.groupby("strategy")[value].mean()
-    return {name: float(means[name]) for name in style.STRATEGIES if name in means}
+    return {name: float(means[name]) for name in STRATEGIES if name in means}
 
 
 def place(task: Task, among: Iterable[Task]) -> str:
     """The test's name, with the training set where several were used for it."""
     several = sum(other[1] == task[1] for other in among) > 1
-    return style.name(task[1]) + (f" after training on {style.name(task[0])}" if several else "")
+    return names.name(task[1]) + (f" after training on {names.name(task[0])}" if several else "")
 
 
 def equal_map(best: float) -> float:
@@ -123,7 +124,7 @@ def rank_distance(table: pd.DataFrame) -> str:
     ranks = chosen(table[table["metric"] == "rank_distance"])
     found = {task: by_strategy(rows) for task, rows in by_task(ranks).items()}
     before = dict.fromkeys(
-        f"{values['none']:,.0f} on {style.name(task[1])}"
+        f"{values['none']:,.0f} on {names.name(task[1])}"
         for task, values in found.items()
         if "none" in values and "none" not in leaders(values, True, equal_rank)
     )
@@ -190,7 +191,7 @@ def top_languages(table: pd.DataFrame) -> str:
                 sentences.append(f"{shown} on {place(task, found)} {pool}")
         else:
             shown = _change(owns[0]["none"], [own[after] for own in owns])
-            sentences.append(f"{shown} {_with([after])} on {style.name(test)} {pool}")
+            sentences.append(f"{shown} {_with([after])} on {names.name(test)} {pool}")
     return f"The query's own language in the top 10: {'; '.join(sentences)}"
 
 
@@ -209,7 +210,7 @@ def losses(log: pd.DataFrame) -> str:
         trainings += 1
         ends.setdefault(train, {}).setdefault(strategy, []).append(loss.tail(ends_of).mean())
     shown = [
-        f"on {style.name(train)} at {wording.joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
+        f"on {names.name(train)} at {wording.joined(f'{np.mean(values):.2f} ({name})' for name, values in by.items())}"
         for train, by in ends.items()
     ]
     said = f"The loss falls in {fell} of {trainings} trainings"
@@ -268,7 +269,7 @@ def coverage(sets: Mapping[str, ParallelSet]) -> str:
         most, share = counts.idxmax(), counts.max() / counts.sum()
         many = "all" if share == 1 else f"{share:.0%}"
         known = f"all {most}" if most == len(chosen_set.languages) else f"{most} of {len(chosen_set.languages)}"
-        sentences.append(f"{style.name(name)} has {many} of its {counts.sum():,} questions in {known} languages")
+        sentences.append(f"{names.name(name)} has {many} of its {counts.sum():,} questions in {known} languages")
     text = "; ".join(sentences)
     return text[0].upper() + text[1:]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.base import paths
 from lib.base import store as artifacts
 from lib.base.config import Run
 from lib.evidence import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
@@ -82,7 +83,7 @@ def write(run: Run) -> None:
     read = {name: tables.read(run, name) for name in (*TABLES, "metrics.csv", "bias.csv.gz")}
     text = json.dumps(answer.made(read), indent=1, ensure_ascii=False, allow_nan=False)
     artifacts.write_text(run.folder / ANSWER, f"{text}\n")
-    artifacts.write_sealed(run.folder / SEAL, _made_from(run))
+    artifacts.write_seal(run.folder / SEAL, _made_from(run), [run.folder / name for name in FILES])
 
 
 def _overlap(run: Run) -> pd.DataFrame:
@@ -90,21 +91,19 @@ def _overlap(run: Run) -> pd.DataFrame:
     wanted = leaks.inputs(run)
     for folder in (run.folder, run.folder / "published"):
         path, sealed = folder / "overlap.csv", artifacts.read_sealed(folder / SEAL) or {}
-        if sealed.get("leaks") == wanted and artifacts.is_as(path, sealed["tables"][path.name]):
+        if sealed.get("leaks") == wanted and artifacts.is_as(path, sealed.get("files", {}).get(path.name)):
             return pd.read_csv(path, keep_default_na=False, dtype={"example": str}, skiprows=int(run.fallback))
     return leaks.table(run)
 
 
 def current(run: Run) -> bool:
     """Whether the tables of evidence are there, undamaged, and made from the run's present cells by today's rules."""
-    sealed = artifacts.read_sealed(run.folder / SEAL)
-    present = all((run.folder / name).exists() for name in FILES)
-    return present and sealed is not None and sealed == _made_from(run)
+    return artifacts.is_current(run.folder / SEAL, _made_from(run), run.folder)
 
 
 def _made_from(run: Run) -> dict[str, Any]:
-    files = {name: artifacts.file_digest(run.folder / name) for name in FILES}
-    return {"digest": tables.digest(run), "tables": files, "rules": rules(), "leaks": leaks.inputs(run)}
+    paper = {path.name: artifacts.file_digest(path) for path in sorted(paths.PUBLISHED.glob("*.csv"))}
+    return {"digest": tables.digest(run), "rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
 
 
 def rules() -> dict[str, str]:

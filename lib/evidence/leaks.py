@@ -17,6 +17,7 @@ from lib.base import progress
 from lib.base import store as artifacts
 from lib.base.config import Run
 from lib.data import catalog as data
+from lib.data import lareqa
 from lib.data.sets import ParallelSet, folded
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -113,7 +114,7 @@ def _paragraphs(of: ParallelSet) -> pd.DataFrame | None:
     base = of.pool.removesuffix("+paragraph")
     if base not in data.LAREQA:
         return None
-    sentences, longer = (data.lareqa(base, way).passages for way in ("sentence", "sentence+paragraph"))
+    sentences, longer = (lareqa.read(base, way).passages for way in ("sentence", "sentence+paragraph"))
     found = longer.loc[of.qrels["passage"].unique()]
     pairs = zip(found["text"], sentences["text"].loc[found.index], strict=True)
     return found.assign(text=[text.removeprefix(f"{sentence} ") for text, sentence in pairs])

@@ -74,10 +74,11 @@ def write_training_log(run: Run) -> None:
 
 def current(run: Run) -> bool:
     """Whether all tables are there, undamaged, and made from the run's present cells by today's code."""
-    made = artifacts.read_sealed(run.folder / PROVENANCE)
-    if made is None or made.get("digest") != digest(run) or made.get("rules") != rules():
-        return False
-    return all(artifacts.is_as(run.folder / name, made["tables"].get(name)) for name in TABLES)
+    return artifacts.is_current(run.folder / PROVENANCE, _made_from(run), run.folder)
+
+
+def _made_from(run: Run) -> dict[str, Any]:
+    return {"digest": digest(run), "rules": rules()}
 
 
 def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -144,7 +145,7 @@ def top_languages(run: Run) -> pd.DataFrame:
 
 def bias_of(dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Every measure of bias, and the median rank of each language pair; None of a set that is not parallel."""
-    if not parallel(ranks):
+    if not metrics.is_parallel(ranks):
         return None, None
     return bias.measures(ranks), bias.who_is_hurt(ranks).stack().rename("rank").reset_index()
 
@@ -178,11 +179,6 @@ def _stacked(biased: Biased, which: int, columns: list[str]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[columns].astype(NUMBERS) if tables else pd.DataFrame(columns=columns)
 
 
-def parallel(ranks: pd.DataFrame) -> bool:
-    """Whether a question has answers in other languages than its own."""
-    return bool((ranks["query_language"] != ranks["passage_language"]).any())
-
-
 def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """The ranks on each set that a finished cell was scored on, in the order of the profile."""
     ranks = cells.ranks(run, cell)
@@ -203,12 +199,9 @@ def write_provenance(run: Run) -> None:
         "data": "embedded facts corpus" if run.fallback else "as configured",
         "config": as_dict(run.config),
         "software": {name: version(name) for name in names},
-        "digest": digest(run),
-        "rules": rules(),
-        "tables": {name: artifacts.file_digest(run.folder / name) for name in TABLES},
         "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
     }
-    artifacts.write_sealed(run.folder / PROVENANCE, value)
+    artifacts.write_seal(run.folder / PROVENANCE, _made_from(run), [run.folder / name for name in TABLES], **value)
 
 
 def read(run: Run, name: str) -> pd.DataFrame:

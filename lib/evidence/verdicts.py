@@ -37,7 +37,8 @@ class Evidence:
 
     def encoders(self) -> list[str]:
         """The encoders that the tables hold, as they come."""
-        return list(dict.fromkeys([*self.metrics["encoder"], *self.effects["encoder"]])) or list(self.run.config.encoder)
+        found = dict.fromkeys([*self.metrics["encoder"], *self.effects["encoder"]])
+        return list(found) or list(self.run.config.encoder)
 
     def of(self, encoder: str) -> "Evidence":
         """The evidence on one encoder; what training and test sets share is the same for all."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from lib.base import paths
+from lib.evaluation.measures import number
 from lib.evidence import effects
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
@@ -14,12 +15,6 @@ ROBUST = {
     "open": "undecided against",
     "less robust": "less robust than",
 }
-
-
-def number(value: float, sign: bool = False, places: int = 3) -> str:
-    """A share of 1 with ``places`` decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
-    text = f"{value:{'+' if sign else ''}.{places}f}"
-    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
 
 
 def difference(value: float) -> str:

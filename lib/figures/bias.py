@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from lib.base.config import Run
-from lib.evaluation import bias
+from lib.evaluation import measures
 from lib.evidence import findings, tables, wording
 from lib.evidence.findings import Task
 from lib.figures import panels, style
@@ -143,7 +143,7 @@ def _strategies(axes: Axes, measure: str, rows: pd.DataFrame, names: list[str]) 
             continue
         each = rows.loc[rows["strategy"] == name, "value"]
         panels.mark(axes, name, each, y, own=True)
-        text = f"{means[name]:,.0f}" if measure in RANKS else wording.number(means[name])
+        text = measures.MEASURES[measure].text(means[name])
         weight = "bold" if name in best else "normal"
         shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
         axes.annotate(text, (each.max(), y), fontsize=8, weight=weight, **shift)
@@ -160,7 +160,7 @@ def _leaders(rows: pd.DataFrame, measure: str) -> list[str]:
     """The strategies that a measure finds least biased."""
     means = findings.by_strategy(rows)
     equal = findings.equal_rank if measure in RANKS else findings.equal_map
-    return findings.leaders(means, measure in bias.LOWER_IS_BETTER, equal) if means else []
+    return findings.leaders(means, measure in measures.LOWER_IS_BETTER, equal) if means else []
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:

@@ -122,7 +122,7 @@ def scoreboard(run: Run) -> Figure:
         axes.axhline(y - 0.33, color="#E2E2E2", linewidth=0.6)
     axes.set(xlim=(0, 1), ylim=(y - 0.3, -0.2))
     axes.axis("off")
-    note = f"Judged for {run.config.encoders} by the rules beside each verdict in claims.csv. S: ours. RQ: the question."
+    note = f"Judged for {run.config.encoders} by the rules in claims.csv. S: ours. RQ: the question."
     style.frame(figure, run, tables.source(run), wording.verdicts(table), note)
     return figure
 

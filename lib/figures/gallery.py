@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -73,8 +74,7 @@ def save_all(run: Run) -> list[Path]:
     """Write the run's figures to its folder ``figures``, each as SVG and PNG, light and dark; returns their paths."""
     drawn = workers.each(partial(_save, run, style.provenance(run, tables.digest(run))), available(run))
     found = [path for files in drawn for path in files]
-    files = {path.name: artifacts.file_digest(path) for path in found}
-    artifacts.write_sealed(run.folder / SEAL, {"cells": tables.digest(run), "files": files})
+    artifacts.write_seal(run.folder / SEAL, _made_from(run), found)
     return found
 
 
@@ -84,10 +84,11 @@ def _save(run: Run, origin: dict[str, str], name: str) -> list[Path]:
 
 def current(run: Run) -> bool:
     """Whether the run's figures are there, undamaged, and drawn from its present cells."""
-    sealed = artifacts.read_sealed(run.folder / SEAL)
-    if sealed is None or sealed.get("cells") != tables.digest(run) or "files" not in sealed:
-        return False
-    return all(artifacts.is_as(run.folder / "figures" / name, digest) for name, digest in sealed["files"].items())
+    return artifacts.is_current(run.folder / SEAL, _made_from(run), run.folder / "figures")
+
+
+def _made_from(run: Run) -> dict[str, Any]:
+    return {"cells": tables.digest(run), "code": artifacts.code(("data", "evaluation", "evidence", "figures"))}
 
 
 def saved(run: Run) -> list[Path]:

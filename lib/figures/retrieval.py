@@ -20,7 +20,7 @@ from lib.evidence import findings, tables, wording
 from lib.figures import panels, style
 from lib.figures import training as figures_batches
 from lib.runs import cells
-from lib.runs.plan import LARGE, evaluated
+from lib.runs.plan import evaluated
 
 FIRST_BATCHES = 24
 ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
@@ -215,7 +215,7 @@ def top10_languages(run: Run) -> Figure:
         "Own: in the language of the query, mean over query languages. Each row adds up to 100%. "
         "Last row: the pool's shares, which a retriever blind to language would show."
     )
-    if any(test.startswith(LARGE) for _, test in parts):
+    if any(data.is_scored_alone(test) for _, test in parts):
         note += " MIRACL answers a query in its own language alone: less of it is not better there."
     style.frame(figure, run, tables.source(run), findings.top_languages(table), note)
     return figure

@@ -21,6 +21,9 @@ from matplotlib.transforms import Bbox
 from lib.base import config
 from lib.base import store as artifacts
 from lib.base.config import Run
+from lib.runs.names import capital as capital
+from lib.runs.names import name as name
+from lib.training.strategies import STRATEGIES
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
 DPI = 150
@@ -28,31 +31,9 @@ PLACES = 6  # decimals of a place on the page, in fractions of it
 WARNING = "Facts corpus, not the paper's data"
 GREY = "#666666"
 DARK_SUFFIX = "-dark"
-STRATEGIES = ("none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid")
-# The palette of Okabe and Ito, made for all kinds of colour vision; markers, lines and hatches serve grey print.
-COLOURS = {
-    "none": "#7F7F7F",
-    "en-en": "#D55E00",
-    "x-x": "#CC79A7",
-    "x-x-mono": "#0072B2",
-    "x-y": "#E69F00",
-    "hybrid": "#009E73",
-}
-MARKERS = {"none": "s", "en-en": "P", "x-x": "v", "x-x-mono": "o", "x-y": "^", "hybrid": "D"}
-LINES = {"en-en": (0, (5, 1, 1, 1, 1, 1)), "x-x": "-.", "x-x-mono": "--", "x-y": (0, (1, 1)), "hybrid": "-"}
-NAMES = {
-    "xquad-r": "XQuAD-R",
-    "mlqa-r": "MLQA-R",
-    "facts": "the facts corpus",
-    "facts-new": "the facts corpus (new relations)",
-    "parallel-docs": "parallel-docs",
-    "miracl-mini": "MIRACL-mini",
-    "miracl-dev": "MIRACL",
-    "mmarco": "mMARCO",
-    "xlm-r": "XLM-R",
-    "labse": "LaBSE",
-    "none": "no fine-tuning",
-}
+COLOURS = {name: look.colour for name, look in STRATEGIES.items()}
+MARKERS = {name: look.marker for name, look in STRATEGIES.items()}
+LINES = {name: look.line for name, look in STRATEGIES.items() if look.line}
 RULES = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -114,17 +95,6 @@ def seeds(run: Run) -> str:
     count = len(run.config.seeds)
     most = "up to " if run.finished else ""  # seeds of the plan that are not all there yet
     return "1 seed" if count == 1 else f"{most}{count} seeds"
-
-
-def name(key: str) -> str:
-    """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
-    base = Path(key.removesuffix("-heldout")).name.split(".jsonl")[0]
-    return NAMES.get(base, base) + (" (held-out)" if key.endswith("-heldout") else "")
-
-
-def capital(text: str) -> str:
-    """The text with a capital first letter; strategies such as x-y keep their own spelling."""
-    return text if text.startswith("x-") else text[0].upper() + text[1:]
 
 
 def title(figure: Figure) -> str:

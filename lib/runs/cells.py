@@ -24,7 +24,9 @@ from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evaluation import centring, metrics, probe, search
 from lib.evaluation import shards as miracl
-from lib.runs.plan import LARGE, NONE, Cell, evaluated, parts, plan
+from lib.runs import records
+from lib.runs.plan import NONE, Cell, evaluated, parts, plan
+from lib.runs.records import RANKS, RECORD, SUFFIXES
 from lib.training import fit as training
 from lib.training.sampling import Strategy
 
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 VERSION = 1  # to be raised when the same inputs would give other results
 PARTS = ("top", "vectors", "centred")  # of a record, by test set
-RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")  # of a finished cell
-UNIT = 10_000  # of the scores that a cell of a sweep keeps
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
@@ -45,7 +45,7 @@ def of(run: Run) -> list[Cell]:
 
 def parts_of(run: Run) -> list[Cell]:
     """The finished cells of a run's sweeps and cross-fitting."""
-    made = [cell for cell in parts(run.config) if _beside(run.folder / "cells" / cell.id, RECORD).is_file()]
+    made = [cell for cell in parts(run.config) if records.beside(run.folder / "cells" / cell.id, RECORD).is_file()]
     return [cell for cell in made if record(run, cell) is not None]
 
 
@@ -61,13 +61,20 @@ def inputs(cell: Cell, config: Config) -> dict[str, Any]:
     return values
 
 
+def made_from(run: Run, cell: Cell) -> dict[str, Any]:
+    """The `inputs` of a cell, worked out once for each run."""
+    if cell not in run.inputs:
+        run.inputs[cell] = inputs(cell, run.config)
+    return run.inputs[cell]
+
+
 def record(run: Run, cell: Cell) -> dict[str, Any] | None:
     """The record of a finished cell, or None if it is missing, damaged, or was made from something else.
 
     A cell that was scored on further sets serves as well: where a set cannot be had, the rest of what was published
     stays of use. What it holds of them is left out.
     """
-    found = _record(run.folder / "cells" / cell.id, inputs(cell, run.config))
+    found = records.read(run.folder / "cells" / cell.id, made_from(run, cell))
     if found is None:
         return None
     wanted = evaluated(cell, run.config)
@@ -80,10 +87,10 @@ def adopt_published(run: Run) -> list[Cell]:
     for cell in (*plan(run.config), *parts(run.config)):
         target = run.folder / "cells" / cell.id
         source = published(run, cell)
-        if source is not None and _record(target, inputs(cell, run.config)) is None:
+        if source is not None and records.read(target, made_from(run, cell)) is None:
             for suffix in SUFFIXES:
-                with artifacts.replacing(_beside(target, suffix)) as temporary:
-                    shutil.copyfile(_beside(source, suffix), temporary)
+                with artifacts.replacing(records.beside(target, suffix)) as temporary:
+                    shutil.copyfile(records.beside(source, suffix), temporary)
             adopted.append(cell)
     return adopted
 
@@ -92,17 +99,17 @@ def published(run: Run, cell: Cell) -> Path | None:
     """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
     folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*"))])
     places = [folder / "published" / "cells" / cell.id for folder in folders]
-    places = [path for path in places if _beside(path, RECORD).is_file()]
+    places = [path for path in places if records.beside(path, RECORD).is_file()]
     if not places:  # without looking at the data, which may not be here
         return None
-    wanted = inputs(cell, run.config)
-    return next((path for path in places if _record(path, wanted) is not None), None)
+    wanted = made_from(run, cell)
+    return next((path for path in places if records.read(path, wanted) is not None), None)
 
 
 def is_published(run: Run, cell: Cell) -> bool:
     """Whether a finished cell comes with the repository just as it is here, to the last rank."""
     place = published(run, cell)
-    return place is not None and _record(place, inputs(cell, run.config))["sha256"] == record(run, cell)["sha256"]
+    return place is not None and records.read(place, made_from(run, cell))["sha256"] == record(run, cell)["sha256"]
 
 
 def missing(run: Run) -> list[Cell]:
@@ -150,14 +157,14 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, not cell.is_part)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
-    with artifacts.replacing(_beside(path, RANKS)) as temporary:
+    with artifacts.replacing(records.beside(path, RANKS)) as temporary:
         if cell.is_part:
-            _write_scores(metrics.by_query(metrics.units(ranks)), temporary)
+            records.write_scores(metrics.by_query(metrics.units(ranks)), temporary)
         else:
-            _write(ranks, temporary)
+            records.write_ranks(ranks, temporary)
         digest = artifacts.file_digest(temporary)
     value = {
-        "inputs": inputs(cell, run.config),
+        "inputs": made_from(run, cell),
         "sha256": digest,
         "top": {name: _top(name, r, config) for name, r in rankings.items() if name != data.BY_SHARD},
         **({} if cell.is_part else {"vectors": vectors, "centred": centred}),
@@ -169,7 +176,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
             "evaluation_seconds": round(time.monotonic() - started, 1),
         },
     }
-    artifacts.write_sealed(_beside(path, RECORD), value)
+    artifacts.write_sealed(records.beside(path, RECORD), value)
     return value
 
 
@@ -192,7 +199,7 @@ def evaluate(
     if not in_full:
         sets = zip(names, embedding.encode_sets(model, names, config), strict=True)
         return {name: search.rank(queries, passages, chosen) for name, (chosen, queries, passages) in sets}, {}, {}
-    parallel = [name for name in names if not name.startswith(LARGE)]
+    parallel = [name for name in names if not data.is_scored_alone(name)]
     means = [] if any(name in FACTS for name in names) or not parallel else [FACTS[0]]  # whose texts only give means
     found, vectors, encoded, pools = {}, {}, {}, set()
     wanted = [*names, *means]
@@ -210,19 +217,19 @@ def evaluate(
 
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:
     """The ranks of a finished cell: ``dataset, question, query_language, passage_language, rank, pool_rank``."""
-    table = pd.read_parquet(_beside(run.folder / "cells" / cell.id, RANKS))
+    table = pd.read_parquet(records.beside(run.folder / "cells" / cell.id, RANKS))
     return table[table["dataset"].isin(evaluated(cell, run.config))]
 
 
 def scores(run: Run, cell: Cell) -> pd.DataFrame:
     """The scores of a finished cell of a sweep or of cross-fitting, as `lib.evaluation.metrics.by_query` gives them."""
-    table = pd.read_parquet(_beside(run.folder / "cells" / cell.id, RANKS))
-    return table.assign(**{name: table[name] / UNIT for name in metrics.SETTINGS})
+    table = pd.read_parquet(records.beside(run.folder / "cells" / cell.id, RANKS))
+    return table.assign(**{name: table[name] / records.UNIT for name in metrics.SETTINGS})
 
 
 def files(run: Run, cell: Cell) -> list[Path]:
     """The two files of a finished cell: the table of ranks, and the record."""
-    return [_beside(run.folder / "cells" / cell.id, suffix) for suffix in SUFFIXES]
+    return [records.beside(run.folder / "cells" / cell.id, suffix) for suffix in SUFFIXES]
 
 
 def training_log(run: Run, cell: Cell) -> dict[str, Any]:
@@ -262,50 +269,6 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
         config=config,
     )
     return recipe, questions
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    """The path with a suffix after its name, which may hold dots: alpha is part of it."""
-    return path.with_name(path.name + suffix)
-
-
-def _record(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    value, table = artifacts.read_sealed(_beside(path, RECORD)), _beside(path, RANKS)
-    if value is None or not table.exists() or not _serves(value, wanted):
-        return None
-    return value if artifacts.file_digest(table) == value["sha256"] else None
-
-
-def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a cell was made from the same inputs, its test sets being those wanted, and perhaps others.
-
-    What is read off the vectors is there for the first set of each pool: if that one is not wanted, the cell lacks it.
-    """
-    made = value.get("inputs")
-    if not isinstance(made, dict) or not isinstance(made.get("eval"), dict):
-        return False
-    if made["eval"] == wanted["eval"]:
-        return made == wanted
-    pools = {name.removesuffix("-heldout") for name in wanted["eval"] if not name.startswith(LARGE)}
-    read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value.get("vectors", {})}
-    return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
-
-
-def _write(ranks: pd.DataFrame, path: Path) -> None:
-    """As small as it gets, within a quarter of the ranks' entropy; the same bytes each time."""
-    names = ["dataset", "query_language", "passage_language"]
-    packing = {"question": "DELTA_BINARY_PACKED", "rank": "BYTE_STREAM_SPLIT", "pool_rank": "BYTE_STREAM_SPLIT"}
-    ordered = ranks[["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]]
-    ordered.to_parquet(
-        path, index=False, compression="brotli", compression_level=11, use_dictionary=names, column_encoding=packing
-    )
-
-
-def _write_scores(scores: pd.DataFrame, path: Path) -> None:
-    """In steps of .0001, which is a hundredth of the margin that anything is judged by: 40 kB at most."""
-    steps = {name: (scores[name] * UNIT).round().astype(np.uint16) for name in metrics.SETTINGS}
-    table = scores.assign(**steps, rank_distance=scores["rank_distance"].astype(np.int32))
-    table.to_parquet(path, index=False, compression="brotli", compression_level=11, use_dictionary=["query_language"])
 
 
 def _top(name: str, ranking: search.Ranking, config: Config) -> dict[str, Any]:

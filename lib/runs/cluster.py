@@ -24,7 +24,7 @@ from lib.runs.plan import Cell
 
 RETRIES = 3
 AHEAD = 2  # pieces handed out for each that can be worked on: none waits, and few are in memory
-PASSED_ON = ("HYBRID_RESULTS", "HYBRID_STORE", "HYBRID_DATA_MIRROR", "HYBRID_FALLBACK", "IR_DATASETS_HOME")
+PASSED_ON = ("HYBRID_RESULTS", "HYBRID_STORE", "HYBRID_DATA_MIRROR", "IR_DATASETS_HOME")
 
 Item, Found = TypeVar("Item"), TypeVar("Found")
 

@@ -1,21 +1,22 @@
-"""What a run will cost on a GPU, before it starts: upper estimates from simple formulas, each stated where it is used.
+"""What a run will cost, before it starts: its seconds on two cores, as measured, and what it takes of a GPU.
+
+The latter are upper estimates from simple formulas, each stated where it is used.
 
 Training takes 6 floating-point operations a parameter and token (2 forward, 4 backward), encoding takes 2. Rows of word
 vectors are looked up, not multiplied, and do not count. A GPU does 312e12 a second (A100, bf16), 40% of them usefully.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lib.base import device, progress
 from lib.base.config import Config, Run
-from lib.data import mmarco
+from lib.data import catalog, mmarco
 from lib.runs import plan as grid
 
 OPERATIONS_PER_SECOND = 312e12 * 0.40
 QUERY_TOKENS = 32  # the longest query of a batch, to which the others are padded
-DOWNLOADS = {"mmarco": 33.2e9, "miracl-dev": 16.2e9}  # bytes; mMARCO: collections 27.9e9, English 4.1e9, triples 0.9e9
-# Queries and candidates (tables 10 and 11 of the paper; MIRACL in our languages, German as ir_datasets counts it).
-TEXTS = {"xquad-r": 26_104, "mlqa-r": 24_733, "miracl-dev": 76_728_875}
 TRIPLE = 7_500  # bytes of a query and two passages in seven languages
 IN_MEMORY = 7  # times the file's bytes while a training set is read: 6.8 measured on 12,000 made-up rows
 
@@ -27,10 +28,33 @@ class Size(NamedTuple):
     vectors: float
     hidden: int
 
+    @property
+    def weights(self) -> float:
+        """Bytes of all parameters in 32 bits."""
+        return 4 * (self.transformer + self.vectors)
+
+
+class Speed(NamedTuple):
+    """Seconds of a step of 32 pairs, and of a text; on two cores with AVX512-BF16 and without AMX."""
+
+    step: float
+    text: float
+
 
 BASE = Size(86.0e6, 192.0e6, 768)  # XLM-R base; also what an encoder that is not listed is taken for
 SMALL = Size(21.6e6, 96.0e6, 384)
 SIZES = {"labse": Size(86.0e6, 384.9e6, 768), "e5-small": SMALL, "e5-small-q4": SMALL, "static": Size(0, 96.0e6, 384)}
+SPEEDS = {"static": Speed(0.05, 0.0001), "use-m": Speed(0.3, 0.0025)}
+OTHERS = Speed(1.7, 0.0045)  # e5-small-q4; also what an encoder that is not listed is taken for
+SLOWER = 1.8  # times, of a transformer in float32
+START, POOL = 15, 5  # seconds before the first step, and of a pool beside its texts
+
+
+class Work(NamedTuple):
+    """What a cell takes: steps of training, and the texts of each pool that is encoded."""
+
+    steps: int
+    texts: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -55,26 +79,56 @@ class Cost:
         )
 
 
-def estimate(run: Run) -> Cost:
+def work(cell: grid.Cell, config: Config) -> Work:
+    """What a cell takes; held-out questions share the pool of all questions."""
+    pools = dict.fromkeys(catalog.base(name) for name in grid.evaluated(cell, config))
+    steps = config.of(cell.encoder).steps if cell.train != grid.NONE else 0
+    return Work(steps, {name: _texts(name, config) for name in pools})
+
+
+def gpu(run: Run) -> Cost:
     """What all cells of a run cost together, one after the other on one GPU."""
     config, planned = run.config, grid.plan(run.config)
-    size = SIZES.get(config.encoder[0], BASE)
-    trained = sum(cell.train != grid.NONE for cell in planned)
-    texts = sum(TEXTS.get(name, 0) for cell in planned for name in _pools(cell, config))
-    weights = 4 * (size.transformer + size.vectors)
-    tokens = tokens_per_step(config)
-    triples = TRIPLE * mmarco.TRIPLES if "mmarco" in config.train else 0
-    downloads = sum(DOWNLOADS.get(name, 0) for name in {*config.train, *config.eval})
-    return Cost(
-        training_hours=trained * config.steps * 6 * size.transformer * tokens / OPERATIONS_PER_SECOND / 3600,
-        encoding_hours=texts * config.max_tokens * 2 * size.transformer / OPERATIONS_PER_SECOND / 3600,
-        # Each trained model is kept; two checkpoints are, with AdamW's two moments a parameter.
-        disk=downloads + triples + weights * (1 + trained + 2 * 3),
+    training = encoding = disk = gpu_memory = weights = 0.0
+    for encoder in config.encoder:
+        size, own = SIZES.get(encoder, BASE), config.of(encoder)
+        found = [work(cell, config) for cell in planned if cell.encoder == encoder]
+        tokens = tokens_per_step(own)
+        training += sum(one.steps for one in found) * 6 * size.transformer * tokens
+        encoding += sum(sum(one.texts.values()) for one in found) * own.max_tokens * 2 * size.transformer
+        disk += size.weights * (1 + sum(one.steps > 0 for one in found))  # each trained model is kept
         # Weights, gradients and the two moments; activations of 34 bytes a token, layer and hidden unit, in 16 bits and
         # with fused attention (Korthikanti et al. 2022).
-        gpu_memory=4 * weights + tokens * 34 * 12 * size.hidden,
+        gpu_memory = max(gpu_memory, 4 * size.weights + tokens * 34 * 12 * size.hidden)
+        weights = max(weights, size.weights)
+    triples = TRIPLE * mmarco.TRIPLES if "mmarco" in config.train else 0
+    rows = [catalog.SETS[name] for name in {*config.train, *config.eval} if name in catalog.SETS]
+    return Cost(
+        training_hours=training / OPERATIONS_PER_SECOND / 3600,
+        encoding_hours=encoding / OPERATIONS_PER_SECOND / 3600,
+        # Two checkpoints are kept, with AdamW's two moments a parameter.
+        disk=sum(row.download for row in rows) + triples + disk + 2 * 3 * weights,
+        gpu_memory=gpu_memory,
         memory=2 * weights + IN_MEMORY * triples + 2e9,
     )
+
+
+def seconds(run: Run, cells: Iterable[grid.Cell]) -> float:
+    """Seconds that cells will about take on two cores."""
+    total = 0.0
+    for cell in cells:
+        speed, config = SPEEDS.get(cell.encoder, OTHERS), run.config.of(cell.encoder)
+        slower = 1.0 if device.precision(config.precision) == "bfloat16" or speed != OTHERS else SLOWER
+        found = work(cell, run.config)
+        if found.steps:
+            total += START + found.steps * speed.step * config.batch_size / 32 * slower
+        total += sum(POOL + texts * speed.text * slower for texts in found.texts.values())
+    return total
+
+
+def text(run: Run, cells: Sequence[grid.Cell]) -> str:
+    """How long cells take, for people: ``about 20 min of computing``."""
+    return f"about {progress.duration(max(60.0, seconds(run, cells)))} of computing" if cells else "no training"
 
 
 def tokens_per_step(config: Config) -> int:
@@ -83,6 +137,10 @@ def tokens_per_step(config: Config) -> int:
     return config.batch_size * (min(QUERY_TOKENS, config.max_tokens) + passages * config.max_tokens)
 
 
-def _pools(cell: grid.Cell, config: Config) -> set[str]:
-    """The pools that a cell encodes; held-out questions share that of all questions."""
-    return {name.removesuffix("-heldout") for name in grid.evaluated(cell, config)}
+def _texts(name: str, config: Config) -> int:
+    """The queries and passages of a set: as the catalogue says, else counted."""
+    if name in catalog.SETS and (known := catalog.SETS[name].texts):
+        return known
+    held_out = name in catalog.SETS and name not in catalog.EVALUATED  # parallel-docs is scored in part only
+    chosen = catalog.evaluation_set(f"{name}{catalog.HELDOUT}" if held_out else name, config.candidates)
+    return len(chosen.queries) + len(chosen.passages)

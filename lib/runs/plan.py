@@ -9,11 +9,11 @@ from typing import Any
 
 from lib.base.config import Config, Run
 from lib.base.errors import UserError
+from lib.data.catalog import is_scored_alone
 from lib.data.sets import FOLDS
 from lib.training.sampling import ALPHA
 
 NONE = "none"
-LARGE = "miracl"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Cell:
     @property
     def is_part(self) -> bool:
         """Whether it belongs to a sweep or to cross-fitting: it keeps the scores of each query, not all ranks."""
-        return bool(self.on) and not self.on.startswith(LARGE)
+        return bool(self.on) and not is_scored_alone(self.on)
 
     @property
     def label(self) -> str:
@@ -74,7 +74,7 @@ def plan(config: Config) -> list[Cell]:
     Those on the MIRACL passages, which take longest to encode, come last: no fine-tuning, and of the first training
     set the first seed of each strategy.
     """
-    large = [name for name in config.eval if name.startswith(LARGE)]
+    large = [name for name in config.eval if is_scored_alone(name)]
     found = [] if large == list(config.eval) else _grid(config, config.train, config.seeds)
     for name in large:
         found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
@@ -129,7 +129,7 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
     """
     if cell.on:
         return [cell.on]
-    names = [name for name in config.eval if not name.startswith(LARGE)]
+    names = [name for name in config.eval if not is_scored_alone(name)]
     if cell.seed not in (None, *(config.of(cell.encoder).heldout_seeds or (cell.seed,))):
         names = [name for name in names if not name.endswith("-heldout")]
     if cell.train in (NONE, "facts"):

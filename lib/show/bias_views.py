@@ -4,24 +4,12 @@ import pandas as pd
 
 from lib.base import store as artifacts
 from lib.base.config import Run
-from lib.evaluation import bias
+from lib.evaluation import bias, measures
 from lib.evaluation import synthetic as synthetic_rankings
 from lib.evidence import tables
 from lib.show.views import Styled
 
-LABELS = {  # in the order of tables and figures
-    "map": "mAP ↑",
-    "rank_distance": "rank distance ↓",
-    "max_rank": "max rank ↓",
-    "complete@10": "complete@10 ↑",
-    "complete@100": "complete@100 ↑",
-    "awrf": "AWRF ↑",
-    "rank_correlation": "rank correlation ↑",
-    "own_first": "own language first ↓",
-    "own_share": "own share of top 10 ↓",
-    "share_distance": "top 10 from pool ↓",
-    "peer": "PEER",
-}
+LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} | {"peer": "PEER"}
 
 
 def gaps(run: Run) -> pd.DataFrame:
@@ -47,7 +35,7 @@ def synthetic() -> Styled:
     table = synthetic_rankings.panel()
     table = table[[name for name in LABELS if name in table]]
     worse = (table - table.min()) / (table.max() - table.min())
-    up = [name for name in table if name not in bias.LOWER_IS_BETTER]
+    up = [name for name in table if name not in measures.LOWER_IS_BETTER]
     worse[up] = 1 - worse[up]
     colours = worse.map(lambda w: f"background-color: rgba(213, 94, 0, {0.65 * w:.2f})" if w == w else "")
     return (

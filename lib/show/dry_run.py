@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lib.base.config import Run
 from lib.data import download
+from lib.data.catalog import SETS
 from lib.runs import cells
 from lib.runs import estimate as cost
-from lib.runs import open as runs
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
 from lib.show import notebooks as suite
@@ -33,11 +33,12 @@ def show(run: Run, notebooks: list[Path], force: bool) -> None:
     for name in dict.fromkeys(n.removesuffix("-heldout") for n in (*run.config.train, *run.config.eval)):
         size = sum(file.bytes for file in download.files_of(name)) / 1e6
         named = {"facts": "embedded", "facts-new": "embedded"}
-        named |= {large: f"{bytes_ / 1e9:.0f} GB through ir_datasets" for large, bytes_ in cost.DOWNLOADS.items()}
+        if name in SETS and (fetched := SETS[name].download):
+            named[name] = f"{fetched / 1e9:.0f} GB through ir_datasets"
         source = download.status(name) if size else named.get(name, "your file")
         print(f"  {name:16} {f'{size:.0f} MB, ' if size else ''}{source}")
     if run.profile != "paper":  # its cost, for GPUs, stands above
-        print(f"\nEstimate: {runs.estimate_text(run, [cell for cell, state in found.items() if state == TO_DO])}")
+        print(f"\nEstimate: {cost.text(run, [cell for cell, state in found.items() if state == TO_DO])}")
 
 
 def by_strategy(found: dict[Cell, str]) -> list[str]:

@@ -20,8 +20,7 @@ from lib.data.sets import ParallelSet
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evaluation import search
-from lib.runs import cells
-from lib.runs import open as runs
+from lib.runs import cells, estimate
 from lib.runs import plan as grid
 from lib.runs.plan import NONE, Cell
 
@@ -147,4 +146,4 @@ def _model(folder: Path, max_tokens: int) -> "SentenceTransformer":
 
 
 def _quick(run: Run, cell: Cell) -> bool:
-    return runs.estimate(run, [cell]) < QUICK
+    return estimate.seconds(run, [cell]) < QUICK

@@ -50,10 +50,9 @@ def notebooks(only: str | None = None, start: str | None = None) -> list[Path]:
 
 def is_done(run: Run, notebook: Path) -> bool:
     """Whether the notebook was executed to its end with this configuration, code and results."""
-    marker = artifacts.read_sealed(_marker(run, notebook))
-    if marker is None or marker.get("key") != _key(run, notebook) or marker["results"] not in (None, _results(run)):
-        return False
-    return all(artifacts.is_as(path, marker["files"].get(path.name)) for path in outputs(run, notebook))
+    marker, key = _marker(run, notebook), _key(run, notebook)
+    shown = {None, _results(run)}  # None: it was executed before there were results, which it does not show
+    return any(artifacts.is_current(marker, {"key": key, "results": each}, marker.parent) for each in shown)
 
 
 def outputs(run: Run, notebook: Path) -> list[Path]:
@@ -84,6 +83,7 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
     executed.parent.mkdir(parents=True, exist_ok=True)
     _marker(run, notebook).unlink(missing_ok=True)
     parameters = {"profile": run.profile, "overrides": list(run.overrides)}
+    parameters |= {name: True for name, wanted in {"finished": run.finished, "facts": run.fallback}.items() if wanted}
     _check_parameters(notebook, parameters)
     with tempfile.TemporaryDirectory(prefix=f".{notebook.stem}.", dir=executed.parent) as scratch:
         target = Path(scratch) / notebook.name
@@ -105,10 +105,8 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
         target.replace(executed)
     executed.with_name(f"{notebook.stem}.failed.ipynb").unlink(missing_ok=True)
     artifacts.write_text(page, page_text)
-    files = {path.name: artifacts.file_digest(path) for path in outputs(run, notebook)}
-    artifacts.write_sealed(
-        _marker(run, notebook), {"key": _key(run, notebook), "results": _results(run), "files": files}
-    )
+    made_from = {"key": _key(run, notebook), "results": _results(run)}
+    artifacts.write_seal(_marker(run, notebook), made_from, outputs(run, notebook))
 
 
 def check_publishable(run: Run) -> None:
@@ -155,7 +153,7 @@ def _marker(run: Run, notebook: Path) -> Path:
 
 def _key(run: Run, notebook: Path) -> str:
     """What a notebook's output depends on: itself, the code, the configuration and the data."""
-    settings = [run.name, as_dict(run.config), [cells.inputs(cell, run.config) for cell in cells.of(run)]]
+    settings = [run.name, as_dict(run.config), [cells.made_from(run, cell) for cell in cells.of(run)]]
     return artifacts.digest([artifacts.file_digest(notebook), artifacts.code([""]), settings])
 
 
@@ -209,10 +207,6 @@ def _environment(run: Run) -> Iterator[None]:
     """What the kernel inherits: the decision on the data, and a file to report progress to, shown meanwhile."""
     with tempfile.NamedTemporaryFile("r", suffix=".progress", encoding="utf-8") as report:
         added = {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
-        if run.fallback:
-            added["HYBRID_FALLBACK"] = "facts"
-        if run.finished:
-            added["HYBRID_FINISHED"] = "yes"
         before = {name: os.environ.get(name) for name in added}
         os.environ.update(added)
         stop = threading.Event()

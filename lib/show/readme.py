@@ -9,7 +9,7 @@ import pandas as pd
 from lib.base import paths
 from lib.base import store as artifacts
 from lib.base.config import Run
-from lib.evaluation import bias
+from lib.evaluation import measures
 from lib.evidence import effects, findings, shift, tables, wording
 from lib.figures import bias as figures_bias
 from lib.figures import style
@@ -118,7 +118,7 @@ def least_biased(run: Run) -> str:
     shown = shown[shown["measure"].isin(figures_bias.SHOWN)]
     means = shown.groupby(["measure", "train", "dataset", "strategy"])["value"].mean().unstack()
     means = means[["hybrid", "x-x-mono"]].dropna()
-    lower = means.index.get_level_values("measure").isin(bias.LOWER_IS_BETTER)
+    lower = means.index.get_level_values("measure").isin(measures.LOWER_IS_BETTER)
     less = (means["hybrid"] - means["x-x-mono"]) * np.where(lower, -1, 1) > 0
     return (
         f"Language bias, by {len(figures_bias.SHOWN)} measures after each training, {len(best)} cases: least biased, "

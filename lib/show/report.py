@@ -63,18 +63,17 @@ def write(run: Run) -> Path:
     """
     target = run.folder / PAGE
     artifacts.write_text(target, render(run))
-    artifacts.write_sealed(run.folder / SEAL, _made_from(run))
+    artifacts.write_seal(run.folder / SEAL, _made_from(run), [target])
     return target
 
 
 def current(run: Run) -> bool:
     """Whether the page is there, undamaged, and made from the run's present cells."""
-    sealed = artifacts.read_sealed(run.folder / SEAL)
-    return sealed is not None and (run.folder / PAGE).exists() and sealed == _made_from(run)
+    return artifacts.is_current(run.folder / SEAL, _made_from(run), run.folder)
 
 
-def _made_from(run: Run) -> dict[str, str]:
-    return {"cells": tables.digest(run), "sha256": artifacts.file_digest(run.folder / PAGE)}
+def _made_from(run: Run) -> dict[str, Any]:
+    return {"cells": tables.digest(run), "code": artifacts.code([""])}
 
 
 def render(run: Run) -> str:

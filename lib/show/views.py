@@ -107,9 +107,7 @@ def example(run: Run, question: int = 0) -> Any:
 def encoded(run: Run) -> pd.DataFrame:
     """The encoder, and the exact strings that it sees: a wrong prompt or special token costs more than any method."""
     model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
-    facts = encoders.describe(model)
-    names = ("name", "revision", "dimension", "max_tokens", "query", "passage")
-    return pd.DataFrame({"value": {name: str(facts[name]) for name in names}})
+    return pd.DataFrame({"value": {name: str(value) for name, value in encoders.describe(model).items()}})
 
 
 def first_batches(run: Run, strategy: str, alpha: float | None = None, steps: int = 6) -> pd.DataFrame:

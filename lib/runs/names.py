@@ -1,0 +1,19 @@
+"""How people write what tables call by a key: data sets, encoders and strategies."""
+
+
+from lib.data import catalog
+from lib.training.strategies import STRATEGIES
+
+ENCODERS = {"xlm-r": "XLM-R", "labse": "LaBSE"}
+
+
+def name(key: str) -> str:
+    """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
+    if key in STRATEGIES:
+        return STRATEGIES[key].label
+    return ENCODERS.get(key) or catalog.label(key)
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter; strategies such as x-y keep their own spelling."""
+    return text if text.startswith("x-") else text[0].upper() + text[1:]

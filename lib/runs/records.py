@@ -1,0 +1,59 @@
+"""The two files of a finished cell: the table of its ranks, or of its scores, and the record of how it was made."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.base import store as artifacts
+from lib.data.catalog import is_scored_alone
+from lib.evaluation import metrics
+
+RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")
+UNIT = 10_000  # of the scores that a cell of a sweep keeps
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The path with a suffix after its name, which may hold dots: alpha is part of it."""
+    return path.with_name(path.name + suffix)
+
+
+def read(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """Read a cell's record; None unless both files are there and undamaged, and were made from what is wanted."""
+    value, table = artifacts.read_sealed(beside(path, RECORD)), beside(path, RANKS)
+    if value is None or not table.exists() or not _serves(value, wanted):
+        return None
+    return value if artifacts.file_digest(table) == value["sha256"] else None
+
+
+def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a cell was made from the same inputs, its test sets being those wanted, and perhaps others.
+
+    What is read off the vectors is there for the first set of each pool: if that one is not wanted, the cell lacks it.
+    """
+    made = value.get("inputs")
+    if not isinstance(made, dict) or not isinstance(made.get("eval"), dict):
+        return False
+    if made["eval"] == wanted["eval"]:
+        return made == wanted
+    pools = {name.removesuffix("-heldout") for name in wanted["eval"] if not is_scored_alone(name)}
+    read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value.get("vectors", {})}
+    return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
+
+
+def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
+    """As small as it gets, within a quarter of the ranks' entropy; the same bytes each time."""
+    names = ["dataset", "query_language", "passage_language"]
+    packing = {"question": "DELTA_BINARY_PACKED", "rank": "BYTE_STREAM_SPLIT", "pool_rank": "BYTE_STREAM_SPLIT"}
+    ordered = ranks[["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]]
+    ordered.to_parquet(
+        path, index=False, compression="brotli", compression_level=11, use_dictionary=names, column_encoding=packing
+    )
+
+
+def write_scores(scores: pd.DataFrame, path: Path) -> None:
+    """In steps of .0001, which is a hundredth of the margin that anything is judged by: 40 kB at most."""
+    steps = {name: (scores[name] * UNIT).round().astype(np.uint16) for name in metrics.SETTINGS}
+    table = scores.assign(**steps, rank_distance=scores["rank_distance"].astype(np.int32))
+    table.to_parquet(path, index=False, compression="brotli", compression_level=11, use_dictionary=["query_language"])
