@@ -26,7 +26,8 @@ def table(evidence: verdicts.Evidence) -> pd.DataFrame:
     texts = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str).set_index("id")["claim"]
     before = pd.read_csv(FIRST, dtype=str).set_index(["run", "encoder", "id"])
     rows = []
-    for encoder in evidence.encoders():
+    held = dict.fromkeys([*evidence.metrics["encoder"], *evidence.effects["encoder"]])
+    for encoder in held or [evidence.run.config.encoder]:
         part = evidence.of(encoder)
         for id_, (judge, caveat) in JUDGES.items():
             verdict, reason, numbers = judge(part)
