@@ -12,9 +12,8 @@ from lib.base import paths
 from lib.evidence import verdicts
 
 COLUMNS = ["encoder", "id", "claim", "verdict", "reason", "numbers", "rule", "caveat", "first", "changed"]
-FIRST = (
-    paths.PUBLISHED / "first_verdicts.csv"
-)  # what was published first of ``full``, and why another verdict stands now
+# What was published first of ``full``, and why another verdict stands now.
+FIRST = paths.PUBLISHED / "first_verdicts.csv"
 TRAINED_BEFORE = "the encoder was a trained retriever before; 'none' in every table is that retriever"
 Judge = Callable[[verdicts.Evidence], verdicts.Verdict]
 
@@ -27,7 +26,8 @@ def table(evidence: verdicts.Evidence) -> pd.DataFrame:
     texts = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str).set_index("id")["claim"]
     before = pd.read_csv(FIRST, dtype=str).set_index(["run", "encoder", "id"])
     rows = []
-    for encoder in evidence.encoders():
+    held = dict.fromkeys([*evidence.metrics["encoder"], *evidence.effects["encoder"]])
+    for encoder in held or evidence.run.config.encoder:
         part = evidence.of(encoder)
         for id_, (judge, caveat) in JUDGES.items():
             verdict, reason, numbers = judge(part)

@@ -21,7 +21,7 @@ TIE = {"map": 0.002, "recall@1": 0.002, "recall@10": 0.002}  # rank distances: 1
 
 
 def table(run: Run) -> pd.DataFrame:
-    """One row a cell of the paper and encoder of ours: its value, ours (mean over seeds, alpha .5), and whether they tell the same.
+    """One row a cell of the paper and encoder: its value, ours (mean over seeds, alpha .5), and whether they agree.
 
     ``direction``: whether the difference from hybrid to this strategy has the paper's sign (hybrid: whether its place
     among the three is the paper's). ``order``: whether all three stand in the paper's order. Differences within .002,
