@@ -26,7 +26,7 @@ def main() -> None:
     cells.adopt_published(published)
     rows = []
     for strategy, alpha in STRATEGIES:
-        cell = Cell(published.config.encoder, "xquad-r", strategy, alpha, 0)
+        cell = Cell(published.config.encoder[0], "xquad-r", strategy, alpha, 0)
         rows.append({"strategy": cell.label, "steps": 80, "kept": 80, **scores(published, cell)})
         longer = config.load("full", [f"steps={STEPS[-1]}"])
         cells.finish(longer, cell)

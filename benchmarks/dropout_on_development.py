@@ -27,7 +27,7 @@ def main() -> None:
     for label, alpha in (("x-x-mono", None), ("hybrid", 0.5)):
         for way, override in WAYS.items():
             run = config.load("default", [override])
-            folder = cells.train(run, grid.Cell(run.config.encoder, "xquad-r", label, alpha, 0))
+            folder = cells.train(run, grid.Cell(run.config.encoder[0], "xquad-r", label, alpha, 0))
             model = encoders.load(folder / training.MODEL)
             model.max_seq_length = run.config.max_tokens
             precision = device.precision(run.config.precision)

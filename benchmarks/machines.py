@@ -24,7 +24,7 @@ AGAIN = "again"
 def main() -> None:
     run = config.load("full")
     cells.adopt_published(run)
-    made = [Cell(run.config.encoder, "mlqa-r", strategy, alpha, 0) for strategy, alpha in STRATEGIES]
+    made = [Cell(run.config.encoder[0], "mlqa-r", strategy, alpha, 0) for strategy, alpha in STRATEGIES]
     if other := [cell.id for cell in made if not cells.is_published(run, cell)]:
         raise SystemExit(f"not as published: {', '.join(other)}; remove results/full/cells first")
     before = {cell: scores(run, cell) for cell in made}

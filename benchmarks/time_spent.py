@@ -40,7 +40,7 @@ OTHER, AROUND = "other operators", "tokenizer and Python"
 
 def main() -> None:
     settings = config.load("default").config
-    model = encoders.load(cells.encoder_folder(settings.encoder))
+    model = encoders.load(cells.encoder_folder(settings.encoder[0]))
     embedding.cut(model, settings.max_tokens)
     passages = data.evaluation_set("mlqa-r").passages["text"].tolist()
     some, precision = passages[:: len(passages) // TEXTS], device.precision(settings.precision)

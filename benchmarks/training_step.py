@@ -23,7 +23,7 @@ def main() -> None:
 
     run = runs.open_run("default")
     questions = data.training_set("mlqa-r", run.config.eval)
-    model = encoders.load(cells.encoder_folder(run.config.encoder))
+    model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
     model.max_seq_length = run.config.max_tokens
     model[0].auto_model.get_input_embeddings().weight.requires_grad_(False)
     pairs = Pairs.of(questions)

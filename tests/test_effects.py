@@ -1,16 +1,19 @@
-"""Paired differences and domain shift: hand-worked numbers, and what must hold whatever the numbers."""
+"""Paired differences: hand-worked numbers, and what must hold whatever the numbers."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib.base import config
-from lib.evidence import effects, shift, stats
+from lib.evidence import effects, stats
 from lib.evidence.effects import Key, Scores
 from lib.runs import cells
 from lib.runs import plan as grid
 
 UNITS = (("ar", "all"), ("de", "all"))
+ENCODER = "static"
 
 
 @pytest.fixture
@@ -19,115 +22,16 @@ def run():
 
 
 def made(values: dict[str, dict[str, float]], questions: int = 30, seeds: int = 3, noise: float = 0.0) -> dict:
-    """Scores by data set and label, constant but for noise."""
+    """Scores by data set and label, constant but for noise; two questions an article."""
     draw, found = np.random.default_rng(0), {}
     for dataset, by_label in values.items():
         for label, value in by_label.items():
             none = label == "none"
-            array = np.full((questions, 2, 1 if none else seeds), value) + noise * draw.normal(
-                size=(questions, 2, 1 if none else seeds)
-            )
-            key = Key("none" if none else "facts", label, dataset, "multilingual", "map")
-            found[key] = Scores(array, UNITS, () if none else tuple(range(seeds)))
+            shape = (questions, 2, 1 if none else seeds)
+            key = Key(ENCODER, "none" if none else "facts", label, dataset, "multilingual", "map")
+            seen = () if none else tuple(range(seeds))
+            found[key] = Scores(value + noise * draw.normal(size=shape), UNITS, seen, np.arange(questions) // 2)
     return found
-
-
-INSIDE = {"none": 0.50, "hybrid-0.5": 0.70, "x-x-mono": 0.72}
-OUTSIDE = {"none": 0.30, "hybrid-0.5": 0.45, "x-x-mono": 0.40}
-
-
-def test_shift_by_hand(run):
-    """G = .20 and .22, F = .15 and .10, so L = .05 and .12, and D = -.07: hybrid loses less."""
-    table = shift.table(run, made({"facts-heldout": INSIDE, "facts-new": OUTSIDE}))
-    whole = table[table["languages"] == "all"]
-    value = whole.set_index(["strategy", "quantity"])["value"].round(6).to_dict()
-    assert value["hybrid-0.5", shift.GAIN_IN] == 0.20 and value["x-x-mono", shift.GAIN_IN] == 0.22
-    assert value["hybrid-0.5", shift.GAIN_OUT] == 0.15 and value["x-x-mono", shift.GAIN_OUT] == 0.10
-    assert value["hybrid-0.5", shift.LOSS] == 0.05 and value["x-x-mono", shift.LOSS] == 0.12
-    assert value["hybrid-0.5", shift.DIFFERENCE] == -0.07  # which is -.02 at home less .05 away
-    assert value["hybrid-0.5", shift.AT_HOME] == -0.02 and value["hybrid-0.5", shift.AWAY] == 0.05
-    said = shift.sentence(table, "facts-new")
-    assert "Yes. near, trained on facts, against x-x-mono: D = -0.070 [-0.070, -0.070] (more robust" in said
-    assert "yes no longer if one interval reached 0; that against x-x-mono (near) ends at -0.070, the nearest." in said
-    verdict, rows = shift.answer(table, "facts-new")
-    assert verdict == "yes" and rows["baseline"].tolist() == ["x-x-mono"] and rows["shift"].tolist() == ["near"]
-    assert set(table["languages"]) == {"all", "ar", "de"}
-
-
-@pytest.mark.parametrize(
-    ("outside", "noise", "verdict"),
-    [
-        ({"hybrid-0.5": 0.45, "x-x-mono": 0.40, "x-y": 0.52}, 0.0, "mixed"),
-        ({"hybrid-0.5": 0.45, "x-x-mono": 0.52, "x-y": 0.53}, 0.0, "no"),
-        ({"hybrid-0.5": 0.45, "x-x-mono": 0.451, "x-y": 0.449}, 0.0, "mixed"),
-        ({"hybrid-0.5": 0.45, "x-x-mono": 0.451, "x-y": 0.4499}, 0.001, "no"),  # all within the margin
-        ({"hybrid-0.5": 0.45, "x-x-mono": 0.45, "x-y": 0.45}, 0.5, "inconclusive"),
-    ],
-)
-def test_the_answer_is_yes_no_mixed_or_inconclusive_by_its_rule(run, outside, noise, verdict):
-    inside = {"none": 0.5, **dict.fromkeys(outside, 0.7)}
-    found = made({"facts-heldout": inside, "facts-new": {"none": 0.3, **outside}}, noise=noise)
-    assert shift.answer(shift.table(run, found), "facts-new")[0] == verdict
-
-
-def judged(**intervals: tuple[float, float]) -> tuple[str, pd.DataFrame]:
-    """The answer from the intervals of D by baseline, and its rows."""
-    rows = [
-        {"quantity": shift.DIFFERENCE, "dataset": "mlqa-r", "setting": "multilingual", "languages": "all",
-         "baseline": name.replace("_", "-"), "shift": "near", "value": (low + high) / 2, "low": low, "high": high}
-        for name, (low, high) in intervals.items()
-    ]  # fmt: skip
-    return shift.answer(pd.DataFrame(rows))
-
-
-def test_what_would_overturn_the_answer_is_what_changes_its_word():
-    below, far_below, above, wide = (-0.02, -0.01), (-0.2, -0.1), (0.01, 0.02), (-0.05, 0.03)
-    said = shift.turning(*judged(x_y=below, en_en=far_below, x_x=above, x_x_mono=wide))
-    assert said == (
-        "It would be mixed no longer if every interval that is now below 0 reached 0 (that against x-y (near) ends at "
-        "-0.010 and that against en-en (near) ends at -0.100), or if the other 2 came below 0."
-    )
-    one = judged(x_y=(-0.02, 0.001), en_en=far_below, x_x=above, x_x_mono=wide)
-    assert one[
-        0
-    ] == "mixed" and "if the one interval that is now below 0 reached 0 (that against en-en" in shift.turning(*one)
-    none = judged(x_y=(-0.02, 0.001), en_en=(-0.2, 0.1), x_x=above, x_x_mono=wide)
-    assert none[0] == "inconclusive"
-    assert "mixed if one interval came below 0; that against x-y (near) ends at +0.001, the nearest." in shift.turning(
-        *none
-    )
-    assert shift.turning(*none).endswith(
-        "It would be no if those that are inconclusive came inside the margin or above 0."
-    )
-    two = judged(x_y=below, x_x=above)
-    assert two[0] == "mixed" and shift.turning(*two).endswith(", or if the other one came below 0.")
-    alone = judged(x_x=above)
-    assert alone[0] == "no"
-    assert shift.turning(*alone) == (
-        "It would be yes if one interval came below 0; that against x-x (near) ends at +0.020, the nearest."
-    )
-    every = judged(x_y=below, en_en=far_below)
-    assert every[0] == "yes" and "that against x-y (near) ends at -0.010, the nearest" in shift.turning(*every)
-
-
-def test_a_difference_on_the_other_set_has_the_same_interval_in_both_tables(run):
-    found = made({"facts-heldout": INSIDE, "facts-new": OUTSIDE}, noise=0.1)
-    one = effects.table(run, found).query("dataset == 'facts-new' and baseline == 'x-x-mono' and languages == 'all'")
-    two = shift.table(run, found).query("quantity == @shift.AWAY and languages == 'all'")
-    assert len(one) == len(two) == 1
-    assert one[["low", "high"]].to_numpy().tolist() == two[["low", "high"]].to_numpy().tolist()
-    assert one["low"].item() < one["high"].item()
-
-
-def test_without_runs_there_is_no_answer(run):
-    assert shift.answer(shift.table(run, {}), "mlqa-r")[0] == "not run"
-
-
-def test_no_fine_tuning_cancels_out_of_the_difference(run):
-    one = made({"facts-heldout": INSIDE, "facts-new": OUTSIDE}, noise=0.1)
-    other = {k: v if k.label != "none" else Scores(v.values + 0.1, v.units, v.seeds) for k, v in one.items()}
-    found = [shift.table(run, each).query("quantity == @shift.DIFFERENCE")["value"].tolist() for each in (one, other)]
-    assert found[0] == pytest.approx(found[1])
 
 
 def test_effects_by_hand(run):
@@ -138,39 +42,91 @@ def test_effects_by_hand(run):
         ("x-y", "x-x-mono"): 0.02,
     }  # fmt: skip
     assert (table["p"] < 0.001).all() and (table["p_holm"] >= table["p"]).all()
-    assert set(table["seeds"]) == {3} and set(table["questions"]) == {30}
+    assert (table["p_these_seeds"] < 0.001).all()
+    assert set(table["seeds"]) == {3} and set(table["questions"]) == {30} and set(table["articles"]) == {15}
+
+
+def test_encoders_are_compared_each_with_itself(run):
+    one = made({"facts": {"hybrid-0.5": 0.45, "x-x-mono": 0.40}})
+    other = {replace(key, encoder="other"): replace(part, values=part.values * 2) for key, part in one.items()}
+    table = effects.table(run, one | other).set_index("encoder")
+    assert table["difference"].round(6).to_dict() == {"static": 0.05, "other": 0.10}
+    assert table["p_holm"].tolist() == table["p"].tolist()  # each encoder is a family of its own
+
+
+def test_intervals_are_over_articles_and_seeds(run):
+    found = made({"facts": {"hybrid-0.5": 0.45, "x-x-mono": 0.40}}, noise=0.1)
+    row = effects.table(run, found).iloc[0]
+    parts = {key.label: part for key, part in found.items()}
+    wanted = stats.interval(parts["hybrid-0.5"].values - parts["x-x-mono"].values, np.arange(30) // 2)
+    assert (row["low"], row["high"], row["p"]) == pytest.approx((wanted.low, wanted.high, wanted.p))
+
+
+FOLDS = [f"mlqa-r-fold{number}of3" for number in range(3)]
+
+
+def folds(questions: int = 9, seeds: tuple[int, ...] = (0, 1)) -> dict:
+    """Three folds, each with the values of every third question."""
+    found = {}
+    for number, train in enumerate(FOLDS):
+        values = np.full((questions, 2, len(seeds)), np.nan)
+        values[number::3] = number + 10 * np.arange(len(seeds))
+        key = Key(ENCODER, train, "x-y", "mlqa-r", "multilingual", "map")
+        found[key] = Scores(values, UNITS, seeds, np.arange(questions) // 3)
+    return found
+
+
+def test_folds_are_joined_to_scores_at_home(run):
+    ((key, part),) = effects.crossfitted(folds()).items()
+    assert key == Key(ENCODER, "mlqa-r", "x-y", "mlqa-r", "multilingual", "map") and part.seeds == (0, 1)
+    assert part.values[:, 0, 0].tolist() == [0, 1, 2] * 3 and part.values[:, 1, 1].tolist() == [10, 11, 12] * 3
+
+
+def test_without_all_folds_nothing_is_said_of_home():
+    few = folds()
+    few.pop(next(iter(few)))
+    assert effects.crossfitted(few) == {}
+    apart = folds()
+    key = next(iter(apart))
+    apart[key] = replace(apart[key], seeds=(7, 8))
+    assert effects.crossfitted(apart) == {}
+
+
+def test_only_seeds_that_all_folds_have_are_joined():
+    found = folds()
+    key = next(iter(found))
+    found[key] = replace(found[key], seeds=(1, 5))
+    ((_, part),) = effects.crossfitted(found).items()
+    assert part.seeds == (1,) and part.values[:, 0, 0].tolist() == [0, 11, 12] * 3
+
+
+def test_what_a_fold_scores_elsewhere_is_no_score_of_home():
+    found = {replace(key, dataset="xquad-r"): part for key, part in folds().items()}
+    assert effects.crossfitted(found) == {}
+
+
+def test_overlapping_folds_are_refused():
+    found = folds()
+    key = next(iter(found))
+    found[key] = replace(found[key], values=np.zeros_like(found[key].values))
+    with pytest.raises(ValueError, match="folds of mlqa-r overlap: a question was scored by two of them"):
+        effects.crossfitted(found)
 
 
 def test_only_seeds_that_both_have_are_compared(run):
     found = made({"facts": {"hybrid-0.5": 0.45, "x-x-mono": 0.40}})
     key = next(k for k in found if k.label == "x-x-mono")
-    found[key] = Scores(found[key].values[:, :, 1:], UNITS, (1, 7))
+    found[key] = Scores(found[key].values[:, :, 1:], UNITS, (1, 7), found[key].articles)
     assert effects.table(run, found)["seeds"].tolist() == [1]
 
 
 def test_rank_distance_is_compared_as_a_share(run):
     found = {}
     for label, value in {"hybrid-0.5": 300.0, "x-x-mono": 400.0}.items():
-        key = Key("facts", label, "facts", "multilingual", "rank_distance")
-        found[key] = Scores(np.full((20, 2, 3), value), UNITS, (0, 1, 2))
+        key = Key(ENCODER, "facts", label, "facts", "multilingual", "rank_distance")
+        found[key] = Scores(np.full((20, 2, 3), value), UNITS, (0, 1, 2), np.arange(20))
     row = effects.table(run, found).iloc[0]
     assert (row["difference"], row["relative"], row["relative_low"]) == pytest.approx((-100, 0.25, 0.25))
-
-
-def test_a_joint_interval_of_two_sets_is_wider_than_either_and_covers_the_truth():
-    draw = np.random.default_rng(3)
-    inside, outside = draw.normal(0.2, 1, (200, 2, 4)), draw.normal(0.1, 1, (300, 2, 4))
-    one, two = stats.interval(inside), stats.interval(outside)
-    both = (stats.estimate(inside) - stats.estimate(outside, group=1)).interval()
-    assert both.value == pytest.approx(one.value - two.value)
-    assert both.high - both.low > max(one.high - one.low, two.high - two.low)
-    assert both.low < 0.1 < both.high
-
-
-def test_arrays_in_a_group_share_their_draws():
-    values = np.random.default_rng(0).normal(size=(50, 2, 3))
-    found = (stats.estimate(values + 1) - stats.estimate(values)).interval()
-    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
 
 
 def test_scores_hold_every_question_and_language_of_the_cells(own_folders):

@@ -23,7 +23,7 @@ from lib.base import config, paths, workers
 from lib.data import catalog as data
 from lib.data import sets as parallel
 from lib.evaluation.metrics import SETTINGS
-from lib.evidence import findings, shift, tables, wording
+from lib.evidence import findings, tables, wording
 from lib.evidence import judge as evidence
 from lib.figures import evidence as figures_evidence
 from lib.figures import gallery, style
@@ -410,24 +410,6 @@ def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_
     assert np.array_equal(places, np.round(places, style.PLACES))  # what a solver leaves below that varies
     assert [path.read_bytes() for path in again] == [first[path] for path in again]
     assert len(list((run.folder / "figures").iterdir())) == len(saved)
-
-
-def test_the_shift_figure_shows_the_shifts_in_which_hybrid_was_compared_and_says_what_each_shows(run):
-    table = pd.read_csv(paths.ROOT / "results" / "full" / "published" / "domain_shift.csv")
-
-    def drawn(chosen: pd.DataFrame):
-        tables.save(run, "domain_shift.csv", chosen)
-        figure = figures_evidence.shift_slopes(run)
-        return style.title(figure), [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes]
-
-    compared = table["quantity"] == shift.DIFFERENCE
-    title, said = drawn(table[~(compared & (table["train"] == "parallel-docs"))])
-    assert said[0] == "XQuAD-R → MLQA-R (near)" and said[2] == "MLQA-R → XQuAD-R (near)" and len(said) == 4
-    near = shift.answer(table)[1].query("train == 'xquad-r'")
-    assert said[1] == f"{style.capital(wording.robust(near))} ({wording.counted_seeds(near['seeds'])})"
-    assert title == f"From XQuAD-R to MLQA-R hybrid is {wording.robust(near)}"
-    assert drawn(table[table["dataset"] == "xquad-r"])[0].startswith("From parallel-docs to XQuAD-R hybrid is ")
-    assert drawn(table[~compared])[0].startswith("Hybrid and a baseline were not both scored")
 
 
 @pytest.mark.parametrize(("seeds", "facts"), [((0, 1, 2), False), ((0,), True)])

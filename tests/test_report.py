@@ -247,77 +247,19 @@ def test_the_mean_over_languages_is_the_multilingual_map(tiny):
     assert list(languages.mean(axis=1)) == pytest.approx(expected, abs=1e-6)
 
 
-def shifted(train: str, made: list[tuple], seeds: int) -> list[dict]:
-    """Rows of a domain shift: of each baseline D, and hybrid minus it on MLQA-R."""
-    return [
-        {"dataset": "mlqa-r", "train": train, "shift": shift.kind(train, "mlqa-r"), "setting": "multilingual",
-         "languages": "all", "strategy": "hybrid-0.5", "baseline": baseline, "quantity": quantity,
-         "value": (low + high) / 2, "low": low, "high": high, "seeds": seeds}
-        for baseline, loss, away in made
-        for quantity, (low, high) in {shift.DIFFERENCE: loss, shift.AT_HOME: (-1, 1), shift.AWAY: away}.items()
-    ]  # fmt: skip
-
-
-NEAR = [
-    ("en-en", (0.1, 0.2), (0.1, 0.2)),
-    ("x-x", (-1, 1), (-0.02, 0.2)),
-    ("x-x-mono", (0.001, 0.03), (0.001, 0.009)),
-    ("x-y", (-0.2, -0.1), (-0.009, 0.009)),
-]
-
-
-def test_the_outcome_names_for_each_shift_what_hybrid_is_more_and_less_robust_than():
-    verdict, found = readme.compared(pd.DataFrame(shifted("xquad-r", NEAR, 5)))
-    assert verdict == "mixed"
-    assert readme.outcome(found) == (
-        "In the near shift, trained on XQuAD-R, hybrid is less robust than en-en and x-x-mono, undecided against x-x "
-        "and more robust than x-y; on MLQA-R itself it is ahead of en-en, undecided against x-x, just ahead of "
-        "x-x-mono and level with x-y."
-    )
-    assert readme.near_and_far(found).endswith("Not run yet: far.")
-
-
-def test_a_shift_of_few_seeds_and_baselines_says_so():
-    rows = shifted("xquad-r", NEAR, 5) + shifted("parallel-docs", [("x-y", (-0.2, -0.1), (-0.3, -0.2))], 1)
-    _, found = readme.compared(pd.DataFrame(rows))
-    assert readme.outcome(found).endswith(
-        "In the far shift, trained on parallel-docs (provisional: 1 seed), hybrid is more robust than x-y; on MLQA-R "
-        "itself it is behind x-y."
-    )
-    assert readme.near_and_far(found).endswith("Not run yet: far against en-en, x-x and x-x-mono.")
-
-
-def test_intervals_that_end_next_to_0_are_named():
-    _, found = readme.compared(pd.DataFrame(shifted("xquad-r", NEAR, 5)))
-    assert readme.close_calls(found) == ""
-    close = [("x-y", (-0.2, -0.1), (-0.02, -0.0004)), ("x-x-mono", (0.1, 0.2), (0.0005, 0.02))]
-    _, found = readme.compared(pd.DataFrame(shifted("xquad-r", close, 5)))
-    assert readme.close_calls(found) == (
-        "By a hair: of the intervals on MLQA-R itself that against x-y after training on XQuAD-R ends at −.0004 and "
-        "that against x-x-mono after training on XQuAD-R ends at +.0005; other seeds could take them across 0."
-    )
-
-
-def test_a_baseline_without_a_gain_is_named_and_hybrid_is_not(own_folders):
-    run = config.load("full")
-    gains = [
-        ("x-x", "xquad-r", -0.1),
-        ("x-x", "parallel-docs", 0.1),
-        ("x-y", "xquad-r", 0.2),
-        ("hybrid-0.5", "xquad-r", -0.1),
-    ]
+def test_the_answer_stands_with_the_costs_that_it_is_made_of():
+    same = {"encoder": "e5-small-q4", "nearer": "xquad-r", "farther": "parallel-docs", "test": "mlqa-r"}
+    same |= {"setting": "multilingual", "languages": "all", "low": 0.0, "high": 0.1, "clusters": 520, "seeds": 5}
     rows = [
-        {"train": train, "dataset": "mlqa-r", "setting": setting, "languages": "all", "strategy": strategy,
-         "quantity": shift.GAIN_IN, "value": value, "low": value - 0.01, "high": value + 0.01}
-        for strategy, train, value in gains for setting in ("monolingual", "multilingual")
-    ]  # fmt: skip
-    tables.save(run, "domain_shift.csv", pd.DataFrame(rows, columns=shift.COLUMNS))
-    assert readme.nothing_to_lose(run) == (
-        "x-x has no gain to lose, so D against it says little: it is below no fine-tuning on held-out questions of its "
-        "own training set already (multilingual mAP −.100 on XQuAD-R)."
-    )
-    tables.save(run, "domain_shift.csv", pd.DataFrame(rows[2:6], columns=shift.COLUMNS))
-    assert readme.nothing_to_lose(run) == ""
+        same | {"quantity": shift.COST, "strategy": label, "baseline": "", "value": value, "verdict": ""}
+        for label, value in {"hybrid-0.5": 0.01, "x-y": 0.03}.items()
+    ]
+    rows.append(same | {"quantity": shift.DIFFERENCE, "strategy": "hybrid-0.5", "baseline": "x-y", "value": -0.02,
+                        "verdict": "more robust"})  # fmt: skip
+    (found,) = readme.compared(pd.DataFrame(rows, columns=shift.COLUMNS)).itertuples()
+    assert (found.hybrid, found.cost, found.value, found.verdict) == (0.01, 0.03, -0.02, "more robust")
+    sheet = sheets.answer(readme.compared(pd.DataFrame(rows, columns=shift.COLUMNS)))
+    assert sheet.rows["cost of hybrid"][0].text == "+0.010" and sheet.rows["that is"].tolist() == ["more robust"]
 
 
 def test_what_centring_does_without_training_stands_beside_hybrid(own_folders):
@@ -365,17 +307,17 @@ def test_the_readme_counts_by_how_many_measures_hybrid_is_less_biased(own_folder
 @pytest.mark.real_data
 def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")
-    verdict, rows = shift.answer(moved)
+    rows = readme.compared(moved)
     quoted = html.unescape(re.sub("<[^>]+>", "", text_of(full).split('<section id="answer"')[1].split("</section>")[0]))
-    assert style.capital(verdict) in quoted and readme.MEANING in quoted and readme.near_and_far(rows) in quoted
-    assert readme.outcome(readme.compared(moved)[1]) in quoted
+    assert style.capital(shift.verdict(shift.answer(moved))) in quoted and readme.MEANING in quoted
     page = table(full, "Hybrid batches against each other strategy")
     assert shown(page, "that is") == list(rows["verdict"])
     assert_exact(page, "D [95% interval]", rows["value"], "+.3f")
-    lines = [line for line in readme.answer(full, "").splitlines() if line.startswith(("| near", "| far"))]
-    for row, line in zip(page.itertuples(index=False), lines, strict=True):
-        cells = [text.replace("0.", ".") for text, _ in row]
-        assert f"| {' | '.join(cells)} |" == line
+    assert len(rows) == 8  # four baselines, MLQA-R and its mirror
+    lines = [line for line in readme.answer(full, "").splitlines() if line.startswith("| e5-small-q4 |")]
+    assert len(lines) == len(rows)
+    for row, line in zip(rows.itertuples(), lines, strict=True):
+        assert f"| {row.verdict} | {row.seeds} |" in line and readme.signed(row.value) in line
 
 
 @pytest.mark.real_data
@@ -411,18 +353,11 @@ def test_the_ledger_shows_the_strategies_that_were_run(tiny, monkeypatch):
 
 
 @pytest.mark.real_data
-def test_the_table_of_shifts_has_gains_and_losses_side_by_side(full):
-    page, whole = table(full, "Domain shift"), tables.read(full, "domain_shift.csv").fillna({"baseline": ""})
-    names = {"dataset": "tested on", "train": "trained on", "setting": "setting", "languages": "languages",
-             "strategy": "strategy", "baseline": "compared with"}  # fmt: skip
-    shown_rows = page[list(names.values())].map(lambda cell: cell[0]).rename(columns={v: k for k, v in names.items()})
-    for column, quantities in {
-        "at home": (shift.GAIN_IN, shift.AT_HOME),
-        "on the other set": (shift.GAIN_OUT, shift.AWAY),
-        "loss": (shift.LOSS, shift.DIFFERENCE),
-    }.items():
-        expected = shown_rows.merge(whole[whole["quantity"].isin(quantities)], how="left", on=list(names))
-        assert_exact(page, column, expected["value"], "+.3f")
+def test_the_table_of_shifts_is_that_of_the_run(full):
+    page, whole = table(full, "Domain shift"), tables.read(full, "domain_shift.csv")
+    assert shown(page, "quantity") == list(whole["quantity"])
+    assert_exact(page, "value [95% interval]", whole["value"], "+.3f")
+    assert_exact(page, "articles", whole["clusters"], "d")
 
 
 def test_figures_stand_in_the_order_of_the_gallery_with_finding_and_description(run):

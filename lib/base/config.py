@@ -83,6 +83,11 @@ class Config:
 
     sweep: tuple[Sweep, ...] = ()  # further trainings: other settings, or cross-fitting
 
+    @property
+    def encoders(self) -> str:
+        """The encoders as people read them."""
+        return ", ".join(self.encoder)
+
     def changed(self, changes: Sequence[str]) -> "Config":
         """The configuration with keys changed, each as ``key=value``."""
         return replace(self, **_typed(_changes(changes)))

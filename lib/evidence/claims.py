@@ -1,6 +1,7 @@
-"""A verdict on each claim of the paper, with the numbers that it rests on, its rule (see `lib.verdicts`) and a caveat.
+"""A verdict on each claim of the paper and each encoder, with the numbers that it rests on, its rule and a caveat.
 
-The encoder of `full` was a retriever before (its authors trained it on SQuAD, MS MARCO and MIRACL among others).
+The rules are in `lib.verdicts`. The first encoder of `full` was a retriever before (its authors trained it on SQuAD, MS
+MARCO and MIRACL among others).
 """
 
 from collections.abc import Callable
@@ -10,21 +11,34 @@ import pandas as pd
 from lib.base import paths
 from lib.evidence import verdicts
 
-COLUMNS = ["id", "claim", "verdict", "reason", "numbers", "rule", "caveat"]
+COLUMNS = ["encoder", "id", "claim", "verdict", "reason", "numbers", "rule", "caveat", "first", "changed"]
+# What was published first of ``full``, and why another verdict stands now.
+FIRST = paths.PUBLISHED / "first_verdicts.csv"
 TRAINED_BEFORE = "the encoder was a trained retriever before; 'none' in every table is that retriever"
 Judge = Callable[[verdicts.Evidence], verdicts.Verdict]
 
 
 def table(evidence: verdicts.Evidence) -> pd.DataFrame:
-    """One row a claim: verdict, reason, numbers, and the rule by which the verdict was computed."""
+    """One row a claim and encoder: verdict, reason, numbers, and the rule by which the verdict was computed.
+
+    Where another verdict was published first, ``first`` holds it, and ``changed`` why.
+    """
     texts = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str).set_index("id")["claim"]
+    before = pd.read_csv(FIRST, dtype=str).set_index(["run", "encoder", "id"])
     rows = []
-    for id_, (judge, caveat) in JUDGES.items():
-        verdict, reason, numbers = judge(evidence)
-        rule = " ".join((judge.__doc__ or "").split())
-        if judge in BY_SEED and verdict != verdicts.NOT_RUN:
-            reason += evidence.provisional(shifted=judge is verdicts.more_robust)
-        rows.append((id_, texts.get(id_, EXTRA.get(id_, "")), verdict, reason, numbers, rule, caveat))
+    held = dict.fromkeys([*evidence.metrics["encoder"], *evidence.effects["encoder"]])
+    for encoder in held or evidence.run.config.encoder:
+        part = evidence.of(encoder)
+        for id_, (judge, caveat) in JUDGES.items():
+            verdict, reason, numbers = judge(part)
+            rule = " ".join((judge.__doc__ or "").split())
+            if judge in BY_SEED and verdict != verdicts.NOT_RUN:
+                reason += part.provisional(shifted=judge is verdicts.more_robust)
+            key, first, why = (evidence.run.name, encoder, id_), "", ""
+            if key in before.index and before.loc[key, "verdict"] != verdict:
+                first, why = before.loc[key, ["verdict", "why"]]
+            text = texts.get(id_, EXTRA.get(id_, ""))
+            rows.append((encoder, id_, text, verdict, reason, numbers, rule, caveat, first, why))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -1,11 +1,12 @@
-"""Differences between strategies, paired by question and seed, with intervals and tests.
+"""Differences between strategies, paired by question and seed, with intervals and tests, for each encoder.
 
-All come from the finished cells; those of one training set and one test set are compared with each other. What
-counts as equal was fixed before the runs: .01 mAP, and 5% of a rank distance.
+All come from the finished cells; those of one encoder, training set and test set are compared with each other. What
+counts as equal is .01 mAP, and 1% of a rank distance.
 """
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,15 +20,16 @@ from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs.plan import NONE
 
-MARGIN, RELATIVE_MARGIN = 0.01, 0.05
+MARGIN, RELATIVE_MARGIN = 0.01, 0.01
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
-OWN, OTHERS = 0, 1  # groups of questions in `lib.stats.estimate`: held-out ones of the training set, or other sets'
+FOLD = re.compile(r"(?P<set>.+)-fold(?P<fold>\d+)of(?P<of>\d+)")  # a training on all articles but those of a fold
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 HYBRID = "hybrid-0.5"
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"
 Values = tuple[np.ndarray, tuple[tuple[str, str], ...]]  # of one cell: [questions, units], and the units
-COLUMNS = ["train", "dataset", "setting", "metric", "languages", "strategy", "baseline", "difference", "low", "high"]
-COLUMNS += ["p", "p_holm", "relative", "relative_low", "relative_high", "questions", "seeds"]
+COLUMNS = ["encoder", "train", "dataset", "setting", "metric", "languages", "strategy", "baseline"]
+COLUMNS += ["difference", "low", "high", "p", "p_holm", "p_these_seeds", "relative", "relative_low", "relative_high"]
+COLUMNS += ["questions", "articles", "seeds"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Scores:
             NaN where a question does not exist in a unit.
         units: the pairs of languages, ``(query, passages)``.
         seeds: of the trainings, ascending; empty for an encoder that was not fine-tuned.
+        articles: int [questions], the article of each question, numbered within the set.
     """
 
     values: np.ndarray
     units: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
+    articles: np.ndarray
 
     def at(self, seeds: tuple[int, ...], units: np.ndarray | None = None) -> np.ndarray:
         """The values of some seeds (those of no fine-tuning are the same for each) and, if given, of some units."""
@@ -52,11 +56,16 @@ class Scores:
             return np.repeat(values, len(seeds), axis=2)
         return values[:, :, [self.seeds.index(seed) for seed in seeds]]
 
+    def estimate(self, seeds: tuple[int, ...], units: np.ndarray | None = None) -> stats.Estimate:
+        """The macro mean of those values; estimates on the same questions and seeds can be subtracted."""
+        return stats.estimate(self.at(seeds, units), self.articles)
+
 
 @dataclass(frozen=True)
 class Key:
     """What scores are of: ``label`` is the strategy, hybrid with its alpha."""
 
+    encoder: str
     train: str
     label: str
     dataset: str
@@ -65,23 +74,57 @@ class Key:
 
 
 def scores(run: Run) -> dict[Key, Scores]:
-    """The scores of all finished cells, seeds together."""
+    """The scores of all finished cells, seeds together, and the folds of a training set joined (see `crossfitted`)."""
     found: dict[Key, dict[int | None, Values]] = {}
     sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
-    sizes = {name: len(data.evaluation_set(name, run.config.candidates).questions) for name in sets}
+    questions = {name: data.evaluation_set(name, run.config.candidates).questions for name in sets}
+    sizes = {name: len(table) for name, table in questions.items()}
     for cell, dataset, arrays in tables.by_set(run, partial(_arrays, sizes)):
         for (setting, metric), values in arrays.items():
-            key = Key(cell.train, cell.label, dataset, setting, metric)
+            key = Key(cell.encoder, cell.train, cell.label, dataset, setting, metric)
             found.setdefault(key, {})[cell.seed] = values
-    return {key: _stacked(by_seed) for key, by_seed in found.items()}
+    articles = {name: pd.factorize(table["group"])[0] for name, table in questions.items()}
+    return crossfitted({key: _stacked(by_seed, articles[key.dataset]) for key, by_seed in found.items()})
+
+
+def crossfitted(found: dict[Key, Scores]) -> dict[Key, Scores]:
+    """Scores at home, each question by the model that did not train on its article.
+
+    A training called ``mlqa-r-fold0of5`` is one on MLQA-R without the articles of that fold. Scored on ``mlqa-r`` it
+    holds values of the fold's questions alone, NaN elsewhere. Where all folds are there they become scores of training
+    on ``mlqa-r`` and of testing on it, of the seeds that all have; until then there are none.
+
+    Raises:
+        ValueError: two folds both hold values of a question.
+    """
+    whole = {key: part for key, part in found.items() if not FOLD.fullmatch(key.train)}
+    folds: dict[Key, dict[str, Scores]] = {}
+    for key, part in found.items():
+        if (match := FOLD.fullmatch(key.train)) and key.dataset == match["set"]:
+            folds.setdefault(replace(key, train=match["set"]), {})[key.train] = part
+    for key, parts in folds.items():
+        number = int(FOLD.fullmatch(next(iter(parts)))["of"])
+        seeds = common_seeds(parts.values())
+        if set(parts) == {f"{key.train}-fold{fold}of{number}" for fold in range(number)} and seeds:
+            whole[key] = _joined(key, [part.at(seeds) for part in parts.values()], next(iter(parts.values())), seeds)
+    return whole
+
+
+def _joined(key: Key, values: list[np.ndarray], like: Scores, seeds: tuple[int, ...]) -> Scores:
+    there = ~np.isnan(values)
+    if (np.count_nonzero(there, axis=0) > 1).any():
+        raise ValueError(f"folds of {key.train} overlap: a question was scored by two of them")
+    joined = np.where(there.any(axis=0), np.nansum(values, axis=0), np.nan)
+    return replace(like, values=joined, seeds=seeds)
 
 
 def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
     """Hybrid (alpha .5) against each other strategy, and x-y against x-x-mono, after the same training.
 
     ``difference`` is strategy minus baseline; ``relative``, for rank distance, is the share by which it is lower.
-    ``p`` is of a sign-flip test for these seeds, ``p_holm`` corrected over the baselines and settings of a training
-    and test set. ``languages``: all, or those that the training set has and those that it lacks.
+    ``p`` is that of the interval, over articles and seeds (of ``relative`` where there is one); ``p_holm`` corrects it
+    over the baselines and settings of a training and test set; ``p_these_seeds`` is of a sign-flip test, which says
+    nothing of other seeds. ``languages``: all, or those that the training set has and those that it lacks.
     """
     found = scores(run) if found is None else found
     rows = []
@@ -92,7 +135,7 @@ def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
         elif key.label == "x-y":
             rows += _rows(run, found, key, hybrid, "x-x-mono")
     result = pd.DataFrame(rows, columns=COLUMNS)
-    family = result[result["languages"] == ALL].groupby(["train", "dataset", "metric"], sort=False)["p"]
+    family = result[result["languages"] == ALL].groupby(["encoder", "train", "dataset", "metric"], sort=False)["p"]
     result["p_holm"] = family.transform(lambda p: stats.holm(p.tolist()))
     return result
 
@@ -100,7 +143,7 @@ def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
 def other(found: dict[Key, Scores], key: Key, label: str) -> Scores | None:
     """The scores of another strategy on the same test, after the same training."""
     train = NONE if label == NONE else key.train
-    return found.get(Key(train, label, key.dataset, key.setting, key.metric))
+    return found.get(replace(key, train=train, label=label))
 
 
 def common_seeds(parts: Iterable[Scores]) -> tuple[int, ...]:
@@ -125,18 +168,18 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
     against = other(found, key, baseline)
     if against is None or not (seeds := common_seeds([one, against])):
         return
-    group = OWN if key.dataset.endswith("-heldout") else OTHERS  # as in `lib.shift`: equal differences, equal ends
     for languages, units in language_groups(run, key.train, one):
-        a, b = one.at(seeds, units), against.at(seeds, units)
-        sure = stats.interval(a - b, group)
-        row = {"train": key.train, "dataset": key.dataset, "setting": key.setting, "metric": key.metric}
+        a, b = one.estimate(seeds, units), against.estimate(seeds, units)
+        sure, values = (a - b).interval(), one.at(seeds, units) - against.at(seeds, units)
+        row = {name: getattr(key, name) for name in ("encoder", "train", "dataset", "setting", "metric")}
         row |= {"languages": languages, "strategy": key.label, "baseline": baseline}
-        row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": stats.sign_flip(a - b)}
+        row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": sure.p}
+        row |= {"p_these_seeds": stats.sign_flip(values, one.articles)}
         if key.metric == "rank_distance":
-            others = stats.estimate(b, group)
-            share = ((others - stats.estimate(a, group)) / others).interval()
-            row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high}
-        yield row | {"questions": int((~np.isnan(a)).any(axis=(1, 2)).sum()), "seeds": len(seeds)}
+            share = ((b - a) / b).interval()
+            row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
+        counts = {"questions": int((~np.isnan(values)).any(axis=(1, 2)).sum()), "articles": len(a.parts)}
+        yield row | counts | {"seeds": len(seeds)}
 
 
 def _arrays(sizes: dict[str, int], dataset: str, ranks: pd.DataFrame) -> dict[tuple[str, str], Values]:
@@ -158,7 +201,7 @@ def _array(units: pd.DataFrame, metric: str, questions: int) -> Values:
     return values, tuple(columns)
 
 
-def _stacked(by_seed: dict[int | None, Values]) -> Scores:
+def _stacked(by_seed: dict[int | None, Values], articles: np.ndarray) -> Scores:
     seeds = tuple(sorted(seed for seed in by_seed if seed is not None))
     parts = [by_seed[seed] for seed in seeds] if seeds else list(by_seed.values())
-    return Scores(np.stack([values for values, _ in parts], axis=2), parts[0][1], seeds)
+    return Scores(np.stack([values for values, _ in parts], axis=2), parts[0][1], seeds, articles)

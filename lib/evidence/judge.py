@@ -1,5 +1,6 @@
 """The tables that judge: paired effects, domain shift, overlap, the paper beside ours, and a verdict on each claim."""
 
+import json
 from typing import Any
 
 import pandas as pd
@@ -7,11 +8,22 @@ import pandas as pd
 from lib.base import paths
 from lib.base import store as artifacts
 from lib.base.config import Run
-from lib.evidence import claims, effects, leaks, ledger, shift, tables, verdicts
+from lib.evidence import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
 from lib.runs import cells
 from lib.runs import plan as grid
 
-TABLES = ("effects.csv", "domain_shift.csv", "overlap.csv", "ledger.csv", "claims.csv")
+TABLES = (
+    "effects.csv",
+    "domain_shift.csv",
+    "synergy.csv",
+    "robustness.csv",
+    "centring.csv",
+    "overlap.csv",
+    "ledger.csv",
+    "claims.csv",
+)
+ANSWER = "answer.json"
+FILES = (*TABLES, ANSWER)
 RULES = ("data", "evaluation", "evidence")
 SEAL = "evidence.json"
 
@@ -56,6 +68,9 @@ def write(run: Run) -> None:
     made: dict[str, pd.DataFrame] = {
         "effects.csv": effects.table(run, found),
         "domain_shift.csv": shift.table(run, found),
+        "synergy.csv": synergy.table(found),
+        "robustness.csv": robustness.table(found),
+        "centring.csv": centred.table(run, found),
         "overlap.csv": _overlap(run),
         "ledger.csv": ledger.table(run),
     }
@@ -65,7 +80,10 @@ def write(run: Run) -> None:
     )
     for name, table in made.items():
         tables.save(run, name, table)
-    artifacts.write_seal(run.folder / SEAL, _made_from(run), [run.folder / name for name in TABLES])
+    read = {name: tables.read(run, name) for name in (*TABLES, "metrics.csv", "bias.csv.gz")}
+    text = json.dumps(answer.made(read), indent=1, ensure_ascii=False, allow_nan=False)
+    artifacts.write_text(run.folder / ANSWER, f"{text}\n")
+    artifacts.write_seal(run.folder / SEAL, _made_from(run), [run.folder / name for name in FILES])
 
 
 def _overlap(run: Run) -> pd.DataFrame:

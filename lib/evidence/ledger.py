@@ -21,7 +21,7 @@ TIE = {"map": 0.002, "recall@1": 0.002, "recall@10": 0.002}  # rank distances: 1
 
 
 def table(run: Run) -> pd.DataFrame:
-    """One row a cell of the paper: its value, ours (mean over seeds, alpha .5), and whether they tell the same.
+    """One row a cell of the paper and encoder: its value, ours (mean over seeds, alpha .5), and whether they agree.
 
     ``direction``: whether the difference from hybrid to this strategy has the paper's sign (hybrid: whether its place
     among the three is the paper's). ``order``: whether all three stand in the paper's order. Differences within .002,
@@ -29,10 +29,13 @@ def table(run: Run) -> pd.DataFrame:
     """
     paper = pd.read_csv(paths.PUBLISHED / "results.csv", keep_default_na=False, na_values=[""])
     paper = paper[paper["table"].isin(TABLES)].rename(columns={"encoder": "paper_encoder", "value": "paper"})
-    found = paper.merge(ours(run), how="left", on=["dataset", "setting", "metric", "language", "strategy"])
-    found["encoder"] = run.config.encoder
-    found["difference"] = found["ours"] - found["paper"]
-    parts = [_compared(part) for _, part in found.groupby(GROUP, sort=False)]
+    every = ours(run)
+    parts = []
+    for encoder in run.config.encoder:
+        own = every[every["encoder"] == encoder].drop(columns="encoder")
+        found = paper.merge(own, how="left", on=["dataset", "setting", "metric", "language", "strategy"])
+        found = found.assign(encoder=encoder, difference=found["ours"] - found["paper"])
+        parts += [_compared(part) for _, part in found.groupby(GROUP, sort=False)]
     return pd.concat(parts)[COLUMNS]
 
 
@@ -42,7 +45,7 @@ def ours(run: Run) -> pd.DataFrame:
     table = tables.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
     other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
     table = table[table["train"] == table["dataset"].map(other)]
-    keys = ["dataset", "train", "setting", "metric", "strategy"]
+    keys = ["encoder", "dataset", "train", "setting", "metric", "strategy"]
     by_seed = table.groupby([*keys, "query_language", "seed"])["value"].mean()
     by_language = by_seed.groupby([*keys, "query_language"]).agg(["mean", "size"]).reset_index()
     by_language = by_language.rename(columns={"query_language": "language", "mean": "ours", "size": "seeds"})

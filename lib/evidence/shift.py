@@ -1,167 +1,220 @@
-"""Domain shift, the research question: what of a strategy's gain is lost on a test set of another kind?
+"""Domain shift, the research question: what does training farther away cost a strategy on one and the same test?
 
-For a strategy s trained on one set: G = mAP(s) - mAP(no fine-tuning) on held-out questions of that set, F = the same on
-another set, and the shift loss L = G - F. The answer is D = L(hybrid) - L(baseline): negative where hybrid batches
-lose less. No fine-tuning cancels out of D. Wikipedia to Wikipedia is *near*, documentation to Wikipedia *far*.
+The test is held fixed and the training set changes. For a test, a nearer training set and a farther one, the *shift
+cost* of a strategy is C = mAP(trained nearer) - mAP(trained farther), on the very same questions. The answer is
+D = C(hybrid) - C(baseline): negative where hybrid batches lose less. No fine-tuning cancels out.
+
+Comparing gains on *two* tests instead, as was done first, is confounded: where a question has fewer right answers all
+differences between strategies are smaller, whatever they were trained on (see ``domain_shift_first.csv``).
 """
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from lib.base.config import Run
-from lib.evidence import effects, stats, wording
-from lib.evidence.effects import HYBRID, Key, Scores, common_seeds, language_groups
+from lib.data import catalog as data
+from lib.evaluation import metrics
+from lib.evidence import effects, stats
+from lib.evidence.effects import ALL, HYBRID, SEEN, UNSEEN, Key, Scores, common_seeds
 from lib.runs.plan import NONE
 
 WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
-BASELINES = ("en-en", "x-x", "x-x-mono", "x-y")
-GAIN_IN, GAIN_OUT, LOSS, DIFFERENCE = "gain in domain", "gain on the other set", "shift loss", "difference of losses"
-AT_HOME, AWAY = "difference in domain", "difference on the other set"  # of gains, and so of mAP itself
-OF_A_STRATEGY = (GAIN_IN, GAIN_OUT, LOSS)
-COLUMNS = ["train", "dataset", "shift", "setting", "languages", "strategy", "baseline", "quantity", "value", "low"]
-COLUMNS += ["high", "questions_in", "questions_out", "seeds"]
+BASELINES = ("x-x-mono", "x-y", "en-en", "x-x")
+ASKED = BASELINES[:3]  # x-x has no gain to lose: it is shown, and takes no part in the answer
+PRIMARY = {"test": "mlqa-r", "nearer": "xquad-r", "setting": "multilingual", "languages": ALL}
+FARTHEST = ("parallel-docs", "mmarco", "facts")  # which far training set the answer is about, in this order
+COST, DIFFERENCE = "cost", "difference of costs"
+NEARER, FARTHER = "difference, nearer", "difference, farther"  # of mAP after training on the one and on the other set
+ROBUST = {stats.BETTER: "more robust", stats.WORSE: "less robust"}  # the other words are as they are
+HOME, NEAR, FAR = range(3)  # how far a training set is from a test
+KINDS = {(NEAR, FAR): "far", (HOME, NEAR): "near", (HOME, FAR): "home to far"}
+COLUMNS = ["encoder", "test", "nearer", "farther", "setting", "languages", "strategy", "baseline", "quantity", "value"]
+COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
+Parts = dict[str, dict[str, Scores]]  # by training set and strategy
+Measure = Callable[[str, tuple[int, ...]], stats.Estimate]  # of a strategy, over some seeds
+
+
+@dataclass(frozen=True)
+class Task:
+    """What costs are measured on: one encoder and test in one setting, after training on either of two sets."""
+
+    encoder: str
+    test: str
+    nearer: str
+    farther: str
+    setting: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """mAP of each strategy after training on either set of a task, over some languages, as estimates on the same test.
+
+    Attributes:
+        parts: the scores, by training set and strategy.
+        units: which pairs of languages.
+    """
+
+    task: Task
+    parts: Parts
+    units: np.ndarray
+
+    def nearer(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
+        """mAP of a strategy trained on the nearer set."""
+        return self.parts[self.task.nearer][label].estimate(seeds, self.units)
+
+    def farther(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
+        """mAP of a strategy trained on the farther set."""
+        return self.parts[self.task.farther][label].estimate(seeds, self.units)
+
+    def cost(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
+        """C, the shift cost of a strategy."""
+        return self.nearer(label, seeds) - self.farther(label, seeds)
 
 
 def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
-    """G, F and L of each strategy, and hybrid (alpha .5) against each baseline, with 95% intervals: D, the difference
-    of L, and beside it those of G and F, since who gains more at home has more to lose.
+    """Costs of all strategies, D of hybrid (alpha .5) against each baseline, and the plain differences beside it.
 
-    Languages: all; of the other set those that the training set has and those that it lacks; and for D in the
-    multilingual setting each query language that both sets have.
+    Rows of ``languages``: all; where a training set lacks languages of the test, those that both have and those that
+    one of them lacks; and each query language. ``verdict`` of D: more robust, less robust, equivalent (within .01
+    mAP) or open, Holm's correction over the baselines in it; of a plain difference better, worse, equivalent or open.
+    ``clusters`` are articles.
     """
     rows = []
-    for key in found:
-        if key.metric == "map" and key.train not in (NONE, key.dataset) and not key.dataset.endswith("-heldout"):
-            rows += _quantities(run, found, key)
-            if key.label == HYBRID:
-                for baseline in BASELINES:
-                    rows += _difference(run, found, key, baseline)
+    for task in tasks(found):
+        sources = {source: _strategies(found, task, source) for source in (task.nearer, task.farther)}
+        labels = [label for label in sources[task.nearer] if label in sources[task.farther]]
+        if labels:
+            rows += _rows(run, task, {name: {label: part[label] for label in labels} for name, part in sources.items()})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def kind(train: str, dataset: str) -> str:
-    """``near`` between two sets made of Wikipedia, or within the facts corpus; else ``far``."""
-    same = {train, dataset} <= set(WIKIPEDIA) or dataset.startswith(train)
-    return "near" if same else "far"
+def tasks(found: Iterable[Key]) -> list[Task]:
+    """Every test with two of its training sets at different distances, in each setting, in a fixed order."""
+    trains: dict[tuple[str, str, str], set[str]] = {}
+    for key in found:
+        if key.metric == "map" and key.train != NONE and not key.dataset.endswith("-heldout"):
+            trains.setdefault((key.encoder, key.dataset, key.setting), set()).add(key.train)
+    return [
+        Task(encoder, test, nearer, farther, setting)
+        for (encoder, test, setting), names in sorted(trains.items(), key=lambda item: _order(*item[0]))
+        for nearer in sorted(names)
+        for farther in sorted(names)
+        if distance(test, nearer) < distance(test, farther)
+    ]
 
 
-def answer(table: pd.DataFrame, dataset: str = "mlqa-r", setting: str = "multilingual") -> tuple[str, pd.DataFrame]:
-    """The verdict on the research question: yes, no, mixed or inconclusive; and the rows that it rests on.
+def distance(test: str, train: str) -> int:
+    """``HOME`` for a set itself, ``NEAR`` between two sets made of Wikipedia, else ``FAR``."""
+    if test == train or test.startswith(f"{train}-"):
+        return HOME
+    return NEAR if {test, train} <= set(WIKIPEDIA) else FAR
 
-    ``yes``: D is below 0, with its whole interval, against every baseline and training set. ``no``: against none, and
-    each interval lies above 0 or within the margin of equivalence. ``mixed``: against some. ``inconclusive``: against
-    none, and some interval is too wide to say.
+
+def kind(test: str, nearer: str, farther: str) -> str:
+    """``near``, ``far`` or ``home to far``, by the distances of the two training sets from the test."""
+    return KINDS[distance(test, nearer), distance(test, farther)]
+
+
+def answer(table: pd.DataFrame, test: str = "mlqa-r", encoder: str | None = None) -> pd.DataFrame:
+    """The rows of D that the answer is: the far shift, all languages in one pool, one row a baseline and encoder.
+
+    Args:
+        table: as `table` makes it.
+        test: MLQA-R, or XQuAD-R for the mirror.
+        encoder: one of them; else all.
     """
-    chosen = table[(table["quantity"] == DIFFERENCE) & (table["dataset"] == dataset)]
-    chosen = chosen[(chosen["setting"] == setting) & (chosen["languages"] == "all")]
-    kinds = [verdict(stats.Interval(row.value, row.low, row.high)) for row in chosen.itertuples()]
-    chosen = chosen.assign(verdict=kinds)
-    better = chosen["verdict"] == "more robust"
-    if not len(chosen):
-        return "not run", chosen
-    if better.any():
-        return ("yes" if better.all() else "mixed"), chosen
-    return ("inconclusive" if (chosen["verdict"] == "inconclusive").any() else "no"), chosen
+    rows = table[(table["quantity"] == DIFFERENCE) & (table["test"] == test) & (table["languages"] == ALL)]
+    rows = rows[rows["setting"] == PRIMARY["setting"]]
+    rows = rows[rows["encoder"] == encoder] if encoder else rows
+    far = [kind(*row) == "far" for row in rows[["test", "nearer", "farther"]].itertuples(index=False)]
+    rows = rows[np.array(far, bool)]
+    farther = next((name for name in FARTHEST if name in set(rows["farther"])), None)
+    return rows[rows["farther"] == farther]
 
 
-def sentence(table: pd.DataFrame, dataset: str = "mlqa-r") -> str:
-    """The answer in words, with its intervals, and what would overturn it."""
-    said, rows = answer(table, dataset)
-    if not len(rows):
-        return f"Not run: no strategy was scored on both its own held-out questions and {dataset}."
-    parts = [
-        f"{row.shift}, trained on {row.train}, against {row.baseline}: D = {row.value:+.3f} "
-        f"[{row.low:+.3f}, {row.high:+.3f}] ({row.verdict}, {wording.seeds(row.seeds)})"
-        for row in rows.itertuples()
-    ]
-    absent = "" if "far" in set(rows["shift"]) or dataset not in WIKIPEDIA else " The far shift has not been run."
-    return (
-        f"Do hybrid batches lose less than contrastive baselines from their own domain to {dataset}? "
-        f"{said.capitalize()}. {'; '.join(parts)}. {turning(said, rows)} Other seeds, another encoder or other data "
-        f"could do that.{absent}"
-    )
+def verdict(rows: pd.DataFrame) -> str:
+    """One word on the rows of `answer` of one encoder: yes, no, mixed or inconclusive; ``not run`` without rows.
+
+    ``yes``: more robust than all baselines that are asked for. ``mixed``: than some. Else ``inconclusive`` if one is
+    open, and ``no`` if none is.
+    """
+    words = rows.loc[rows["baseline"].isin(ASKED), "verdict"]
+    if not len(words):
+        return "not run"
+    more = words == ROBUST[stats.BETTER]
+    if more.any():
+        return "yes" if more.all() else "mixed"
+    return "inconclusive" if (words == stats.OPEN).any() else "no"
 
 
-def turning(said: str, rows: pd.DataFrame) -> str:
-    """What would overturn an answer; ``rows`` are those that it rests on (see `answer`)."""
-    below = rows[rows["verdict"] == "more robust"]
-    others = rows.drop(below.index)
-    if said == "mixed":
-        ends = wording.joined(_end(row) for row in below.itertuples())
-        every = "every interval that is now below 0" if len(below) > 1 else "the one interval that is now below 0"
-        rest = f"the other {len(others)} came" if len(others) > 1 else "the other one came"
-        return f"It would be mixed no longer if {every} reached 0 ({ends}), or if {rest} below 0."
-    if said == "yes":
-        nearest = max(below.itertuples(), key=lambda row: row.high)
-        return f"It would be yes no longer if one interval reached 0; {_end(nearest)}, the nearest."
-    nearest = min(others.itertuples(), key=lambda row: row.high)
-    word = "mixed" if len(rows) > 1 else "yes"
-    text = f"It would be {word} if one interval came below 0; {_end(nearest)}, the nearest."
-    if said == "inconclusive":
-        text += " It would be no if those that are inconclusive came inside the margin or above 0."
-    return text
+def _order(encoder: str, test: str, setting: str) -> tuple[str, str, int]:
+    return encoder, test, -metrics.SETTINGS.index(setting)
 
 
-def _end(row: Any) -> str:
-    return f"that against {row.baseline} ({row.shift}) ends at {row.high:+.3f}"
+def _strategies(found: dict[Key, Scores], task: Task, train: str) -> dict[str, Scores]:
+    """The scores of each strategy after training on a set, by label."""
+    return {
+        key.label: part
+        for key, part in found.items()
+        if key == Key(task.encoder, train, key.label, task.test, task.setting, "map")
+    }
 
 
-def verdict(difference: stats.Interval, margin: float = 0.01) -> str:
-    """What one D says: more robust, less robust, equivalent (within .01 mAP), or inconclusive."""
-    if difference.high < 0:
-        return "more robust"
-    if difference.low > 0:
-        return "less robust"
-    return "equivalent" if difference.inside(margin) else "inconclusive"
+def _rows(run: Run, task: Task, parts: Parts) -> Iterator[dict]:
+    """All rows of a task: of each group of languages the costs, and hybrid against each baseline."""
+    labels = list(parts[task.nearer])
+    shared = {  # seeds that hybrid and a baseline have after both trainings
+        label: common_seeds(by_label[name] for by_label in parts.values() for name in (label, HYBRID))
+        for label in BASELINES
+        if {label, HYBRID} <= set(labels)
+    }
+    for languages, units in language_groups(run, task, parts[task.nearer][labels[0]]):
+        same, measured = {**vars(task), "languages": languages}, Measured(task, parts, units)
+        for label in labels:
+            if seeds := common_seeds(by_label[label] for by_label in parts.values()):
+                yield same | _numbers(label, "", COST, measured.cost(label, seeds), seeds) | {"verdict": ""}
+        yield from _against(same, DIFFERENCE, shared, measured.cost, lower=True)
+        yield from _against(same, NEARER, shared, measured.nearer)
+        yield from _against(same, FARTHER, shared, measured.farther)
 
 
-def _pair(found: dict[Key, Scores], key: Key, label: str) -> tuple[Scores, Scores] | None:
-    """The scores of a strategy on the held-out questions of its own training set and on the other set."""
-    train = NONE if label == NONE else key.train
-    sides = [
-        found.get(Key(train, label, dataset, key.setting, key.metric))
-        for dataset in (f"{key.train}-heldout", key.dataset)
-    ]
-    return None if None in sides else tuple(sides)
+def _against(
+    same: dict, quantity: str, seeds: dict[str, tuple[int, ...]], of: Measure, lower: bool = False
+) -> Iterator[dict]:
+    """Hybrid minus each baseline, as one family; ``lower``: less is better, as of costs.
+
+    Args:
+        seeds: of each baseline, those that it shares with hybrid.
+        of: what is measured of a strategy, by its label and seeds.
+    """
+    found = {label: of(HYBRID, shared) - of(label, shared) for label, shared in seeds.items() if shared}
+    sure = {label: one.interval() for label, one in found.items()}
+    words = stats.family([-one if lower else one for one in sure.values()], effects.MARGIN)
+    for (label, one), word in zip(found.items(), words, strict=True):
+        shown = ROBUST.get(word, word) if lower else word
+        yield same | _numbers(HYBRID, label, quantity, one, seeds[label]) | {"verdict": shown}
 
 
-def _quantities(run: Run, found: dict[Key, Scores], key: Key) -> list[dict]:
-    mine, before = _pair(found, key, key.label), _pair(found, key, NONE)
-    if mine is None or before is None:
-        return []
-    seeds, rows = mine[1].seeds, []
-    gained = stats.estimate(mine[0].at(seeds) - before[0].at(seeds))
-    for languages, units in language_groups(run, key.train, mine[1]):
-        kept = stats.estimate(mine[1].at(seeds, units) - before[1].at(seeds, units), effects.OTHERS)
-        found = {GAIN_IN: gained, GAIN_OUT: kept, LOSS: gained - kept}
-        rows += [_row(key, languages, "", name, value, mine, seeds) for name, value in found.items()]
-    return rows
-
-
-def _difference(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> list[dict]:
-    mine, others = _pair(found, key, HYBRID), _pair(found, key, baseline)
-    if mine is None or others is None or not (seeds := common_seeds([*mine, *others])):
-        return []
-    rows, at_home = [], stats.estimate(mine[0].at(seeds) - others[0].at(seeds))
-    for languages, units in language_groups(run, key.train, mine[1]):
-        away = stats.estimate(mine[1].at(seeds, units) - others[1].at(seeds, units), effects.OTHERS)
-        found = {DIFFERENCE: at_home - away, AT_HOME: at_home, AWAY: away}
-        rows += [_row(key, languages, baseline, name, value, mine, seeds) for name, value in found.items()]
-    for unit in mine[0].units if key.setting == "multilingual" else ():
-        if unit in mine[1].units:
-            place_in, place_out = [mine[0].units.index(unit)], [mine[1].units.index(unit)]
-            inside = stats.estimate(mine[0].at(seeds, place_in) - others[0].at(seeds, place_in))
-            outside = stats.estimate(mine[1].at(seeds, place_out) - others[1].at(seeds, place_out), effects.OTHERS)
-            rows.append(_row(key, unit[0], baseline, DIFFERENCE, inside - outside, mine, seeds))
-    return rows
-
-
-def _row(
-    key: Key, languages: str, baseline: str, quantity: str, estimate: stats.Estimate, sides: tuple, seeds: tuple
-) -> dict:
-    sure = estimate.interval()
-    row = {"train": key.train, "dataset": key.dataset, "shift": kind(key.train, key.dataset), "setting": key.setting}
-    row |= {"languages": languages, "strategy": key.label, "baseline": baseline, "quantity": quantity}
+def _numbers(strategy: str, baseline: str, quantity: str, found: stats.Estimate, seeds: tuple[int, ...]) -> dict:
+    row, sure = {"strategy": strategy, "baseline": baseline, "quantity": quantity}, found.interval()
     row |= {"value": sure.value, "low": sure.low, "high": sure.high}
-    return row | {"questions_in": len(sides[0].values), "questions_out": len(sides[1].values), "seeds": len(seeds)}
+    return row | {"clusters": len(found.parts), "seeds": len(seeds)}
+
+
+def language_groups(run: Run, task: Task, part: Scores) -> Iterator[tuple[str, np.ndarray]]:
+    """All units; those of languages that both training sets have, and the others; and those of each query language."""
+    yield ALL, np.arange(len(part.units))
+    known = [
+        {*data.training_languages(name, run.config.eval, run.config.candidates), metrics.POOL}
+        for name in (task.nearer, task.farther)
+    ]
+    seen = np.array([all(set(unit) <= languages for languages in known) for unit in part.units])
+    if seen.any() and not seen.all():
+        yield SEEN, np.flatnonzero(seen)
+        yield UNSEEN, np.flatnonzero(~seen)
+    asked = np.array([unit[0] for unit in part.units])
+    for language in dict.fromkeys(asked):
+        yield language, np.flatnonzero(asked == language)

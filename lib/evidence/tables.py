@@ -214,7 +214,7 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
 
     Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
     """
-    task = [name for name in ("train", "dataset") if name in table]
+    task = [name for name in ("encoder", "train", "dataset") if name in table]
     trained = table["seed"].notna()
     labels = table["strategy"] + table["alpha"].map(str)
     keys = [table.loc[trained, name] for name in (*task, "seed")]
@@ -232,14 +232,14 @@ def main_table(run: Run) -> pd.DataFrame:
 
 
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The `main_table` of the rows of ``metrics.csv``."""
+    """The `main_table` of the rows of ``metrics.csv``; with the encoder in front where there are several."""
     wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
     chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
     chosen["strategy"] = labels(chosen)
     order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
-    table = chosen.pivot_table(
-        index=["dataset", "train", "strategy"], columns="column", values="value", aggfunc="mean", sort=False
-    )
+    several = ["encoder"] if chosen["encoder"].nunique() > 1 else []
+    keys = [*several, "dataset", "train", "strategy"]
+    table = chosen.pivot_table(index=keys, columns="column", values="value", aggfunc="mean", sort=False)
     return table[[name for name in order if name in table]].rename_axis(columns=None)
 
 

@@ -1,20 +1,14 @@
 """How numbers are put into words: where one strategy stands to another, how many seeds, how many verdicts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pandas as pd
 
 from lib.base import paths
 from lib.evaluation.measures import number
-from lib.evidence import effects
+from lib.evidence import effects, stats
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
-ROBUST = {
-    "more robust": "more robust than",
-    "equivalent": "as robust as",
-    "inconclusive": "undecided against",
-    "less robust": "less robust than",
-}
 
 
 def difference(value: float) -> str:
@@ -27,23 +21,11 @@ def standing(low: float, high: float) -> str:
 
     ``just``: it differs from 0, and by less than the .01 mAP that count as equal.
     """
-    equal = low > -effects.MARGIN and high < effects.MARGIN
-    if low > 0 or high < 0:
-        return f"{'just ' * equal}{'ahead of' if low > 0 else 'behind'}"
-    return "level with" if equal else "undecided against"
-
-
-def sides(stands: Mapping[str, str]) -> str:
-    """What something stands to, grouped by how: ``ahead of x-x and x-x-mono and level with x-y``."""
-    groups: dict[str, list[str]] = {}
-    for name, how in stands.items():
-        groups.setdefault(how, []).append(name)
-    return joined(f"{how} {joined(names)}" for how, names in groups.items())
-
-
-def robust(rows: pd.DataFrame) -> str:
-    """How hybrid holds up in a domain shift, by the ``verdict`` of each row on the difference of losses."""
-    return sides({row.baseline: ROBUST[row.verdict] for row in rows.itertuples()})
+    found = stats.Interval((low + high) / 2, low, high)
+    words = {stats.BETTER: "ahead of", stats.WORSE: "behind", stats.EQUIVALENT: "level with"}
+    word = stats.compared(found, effects.MARGIN)
+    just = "just " * (word in (stats.BETTER, stats.WORSE) and found.inside(effects.MARGIN))
+    return just + words.get(word, "undecided against")
 
 
 def counted_seeds(counts: pd.Series) -> str:

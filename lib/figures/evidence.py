@@ -1,4 +1,4 @@
-"""The figures that argue: the price of alpha, paired differences, domain shift, verdicts, the paper beside ours."""
+"""The figures that argue: the price of alpha, paired differences, verdicts, the paper beside ours."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lib.base.config import Run
 from lib.evaluation.metrics import SETTINGS
-from lib.evidence import effects, findings, ledger, shift, tables, verdicts, wording
+from lib.evidence import effects, findings, ledger, tables, verdicts, wording
 from lib.evidence.findings import Task
 from lib.figures import panels, style
 
@@ -102,36 +102,6 @@ def forest(run: Run) -> Figure:
 
 
 @style.house()
-def shift_slopes(run: Run) -> Figure:
-    """From held-out questions of the training set to the other set: what each strategy gains, and hybrid loses less."""
-    table = tables.read(run, "domain_shift.csv")
-    table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
-    compared = table[table["quantity"] == shift.DIFFERENCE]
-    found = list(dict.fromkeys(zip(compared["train"], compared["dataset"], compared["shift"], strict=True)))
-    if not found:
-        why = "Hybrid and a baseline were not both scored at home and on another set: nothing is said on domain shift"
-        return style.empty(run, tables.source(run), why)
-    figure = style.new(run, 1.0 + 2.7 * len(found))
-    for row, task in zip(figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.1]), found, strict=True):
-        part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
-        panels.slopes(row[0], part[part["quantity"].isin([shift.GAIN_IN, shift.GAIN_OUT])])
-        row[0].set_title(f"{style.name(task[0])} → {style.name(task[1])} ({task[2]})")
-        judged = shift.answer(part, task[1])[1]
-        chosen = judged.set_index("baseline")
-        panels.intervals(row[1], chosen, [name for name in style.STRATEGIES if name in chosen.index], "value")
-        what = "D: shift loss of hybrid minus that of the baseline, mAP"
-        row[1].set_xlabel(f"{what}\n(negative: hybrid keeps more of its gain)")
-        said = f"{style.capital(wording.robust(judged))} ({wording.counted_seeds(chosen['seeds'])})"
-        row[1].set_title("\n".join(style.wrapped(said, 50)))
-    note = (
-        f"Multilingual mAP less that of no fine-tuning. 95% intervals over {_drawn(table)}; filled where they exclude "
-        "0; grey band: within .01."
-    )
-    style.frame(figure, run, tables.source(run), _shift_finding(run, found), note)
-    return figure
-
-
-@style.house()
 def scoreboard(run: Run) -> Figure:
     """The verdict on each claim, with its reason."""
     table = tables.read(run, "claims.csv")
@@ -152,7 +122,7 @@ def scoreboard(run: Run) -> Figure:
         axes.axhline(y - 0.33, color="#E2E2E2", linewidth=0.6)
     axes.set(xlim=(0, 1), ylim=(y - 0.3, -0.2))
     axes.axis("off")
-    note = f"Judged for {run.config.encoder} by the rules beside each verdict in claims.csv. S: ours. RQ: the question."
+    note = f"Judged for {run.config.encoders} by the rules in claims.csv. S: ours. RQ: the question."
     style.frame(figure, run, tables.source(run), wording.verdicts(table), note)
     return figure
 
@@ -234,18 +204,6 @@ def _at(highest: dict[Task, list[str]]) -> str:
     return f"α = {counted} of {findings.counted(highest)}, ties included"
 
 
-def _shift_finding(run: Run, found: list[tuple[str, str, str]]) -> str:
-    """How robust hybrid is in the shifts to the set that the research question is asked on, or in all others."""
-    table = tables.read(run, "domain_shift.csv")
-    sets = {dataset for _, dataset, _ in found}
-    parts = []
-    for dataset in sorted(sets & {_question_set(run)} or sets):
-        for train, rows in shift.answer(table, dataset)[1].groupby("train", sort=False):
-            who = " hybrid is" if not parts else ""
-            parts.append(f"from {style.name(train)} to {style.name(dataset)}{who} {wording.robust(rows)}")
-    return style.capital("; ".join(parts))
-
-
 def _forest_finding(table: pd.DataFrame) -> str:
     """How hybrid stands to the two strategies that it is made of, in the multilingual setting."""
     table, said = table[table["setting"] == "multilingual"], []
@@ -266,21 +224,14 @@ def _forest_finding(table: pd.DataFrame) -> str:
     return f"Multilingual mAP{f', {pairs} pairs of sets' * (pairs > 1)}: hybrid is {'; '.join(said)}"
 
 
-def _question_set(run: Run) -> str:
-    """The set that the research question is asked on: MLQA-R, of the facts corpus its new relations, else the first."""
-    known = [name for name in ("mlqa-r", "facts-new") if name in run.config.eval]
-    return known[0] if known else run.config.eval[0]
-
-
 def drawable(run: Run) -> list[str]:
     """Which of these figures a run has numbers for."""
     log, effect = tables.read(run, "training_log.csv"), tables.read(run, "effects.csv")
-    moved, compared = tables.read(run, "domain_shift.csv"), tables.read(run, "ledger.csv")
+    compared = tables.read(run, "ledger.csv")
     alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
     there = {
         "alpha": alphas > 1,
         "forest": (effect["strategy"] == effects.HYBRID).any() and (effect["baseline"] != "none").any(),
-        "shift": (moved["quantity"] == shift.DIFFERENCE).any(),
         "claims": True,
         "ledger": compared["ours"].notna().any(),
     }
@@ -288,7 +239,6 @@ def drawable(run: Run) -> list[str]:
 
 
 FIGURES = {
-    "shift": ("Domain shift", shift_slopes),
     "forest": ("Paired differences", forest),
     "alpha": ("The price of alpha", alpha_curve),
     "claims": ("Verdicts", scoreboard),

@@ -14,15 +14,32 @@ from lib.base.config import Run
 from lib.base.errors import UserError
 from lib.evidence import findings, tables
 from lib.evidence import judge as evidence
+from lib.figures import answer as figures_answer
 from lib.figures import bias as figures_bias
 from lib.figures import evidence as figures_evidence
 from lib.figures import retrieval as figures
+from lib.figures import robustness as figures_robustness
 from lib.figures import style
 
-ORDER = ("shift", "claims", "forest", "map_by_setting", "alpha", "rank_distance", "bias", "hurt", "top10")
+ORDER = (
+    "plane",
+    "shift",
+    "claims",
+    "confound",
+    "robustness",
+    "forest",
+    "map_by_setting",
+    "alpha",
+    "rank_distance",
+    "bias",
+    "hurt",
+    "top10",
+)
 ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
-    **figures_evidence.FIGURES, **figures_bias.FIGURES, **figures.FIGURES,
-}  # fmt: skip
+    name: figure
+    for part in (figures_answer, figures_robustness, figures_evidence, figures_bias, figures)
+    for name, figure in part.FIGURES.items()
+}
 SEAL = "figures.json"
 RUNS = ("full", "default")  # in the order of the gallery
 
@@ -35,8 +52,9 @@ def available(run: Run) -> list[str]:
     parallel = "rank_distance" in set(languages["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
     absent |= set() if len(tables.read(run, "bias.csv.gz")) else set(figures_bias.FIGURES)
-    judged = figures_evidence.drawable(run) if evidence.current(run) else []
-    absent |= set(figures_evidence.FIGURES) - set(judged)
+    arguing = (figures_answer, figures_robustness, figures_evidence)
+    judged = {name for part in arguing for name in part.drawable(run)} if evidence.current(run) else set()
+    absent |= {name for part in arguing for name in part.FIGURES} - judged
     found = [name for name in ALL if name not in absent]
     return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 

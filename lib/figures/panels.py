@@ -1,4 +1,4 @@
-"""The panels that figures are made of: bars, heat maps, rows of marks or intervals with their values, slopes."""
+"""The panels that figures are made of: bars, heat maps, rows of marks or intervals with their values."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from lib.base.config import Run
 from lib.data.sets import ParallelSet
-from lib.evidence import effects, findings, shift, wording
+from lib.evidence import effects, findings, wording
 from lib.evidence.findings import Task
 from lib.figures import style
 
@@ -229,23 +229,3 @@ def intervals(
     axes.margins(x=0.08)
     axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x")
-
-
-def slopes(axes: Axes, part: pd.DataFrame) -> None:
-    """A line a strategy, from the gain in domain (left) to the gain on the other set (right)."""
-    names = [name for name in style.STRATEGIES if name in {label.split("-0")[0] for label in part["strategy"]}]
-    for place, name in enumerate(names):
-        label = effects.HYBRID if name == "hybrid" else name
-        rows = part[part["strategy"] == label].set_index("quantity")
-        ends = [rows.loc[quantity] for quantity in (shift.GAIN_IN, shift.GAIN_OUT)]
-        x = np.array([0, 1]) + 0.03 * (place - len(names) / 2)
-        bars = np.array([[end["value"] - end["low"], end["high"] - end["value"]] for end in ends]).T
-        axes.errorbar(x, [end["value"] for end in ends], bars, color=style.COLOURS[name], marker=style.MARKERS[name],
-                      linestyle=style.LINES[name], linewidth=1.4, elinewidth=0.8, label=name)  # fmt: skip
-    axes.axhline(0, color=style.GREY, linewidth=0.8)
-    axes.set(
-        xticks=[0, 1], xticklabels=["held-out questions\nof the training set", "the other set"], xlim=(-0.25, 1.25)
-    )
-    axes.set_ylabel("gain over no fine-tuning, mAP")
-    axes.legend(fontsize=8, handlelength=2.6, ncols=5, columnspacing=1, loc="upper left", bbox_to_anchor=(-0.1, -0.2))
-    axes.grid(axis="y")

@@ -87,7 +87,7 @@ def on_facts(run: Run) -> bool:
 
 def small_print(run: Run, source: str) -> str:
     """Where a figure's numbers come from, in one line."""
-    return f"Run {run.name} · encoder {run.config.encoder} · {source} · {seeds(run)}"
+    return f"Run {run.name} · encoder {run.config.encoders} · {source} · {seeds(run)}"
 
 
 def seeds(run: Run) -> str:
@@ -109,7 +109,7 @@ def provenance(run: Run, digest: str) -> dict[str, str]:
         "run": run.name,
         "profile": run.profile,
         "overrides": " ".join(run.overrides),
-        "encoder": run.config.encoder,
+        "encoder": run.config.encoders,
         "cells": digest,
         "data": config.FACTS_ONLY if run.fallback else f"trained on {trained}; scored on {scored}",
     }

@@ -74,7 +74,7 @@ def obtainable(name: str) -> bool:
 
 def banner(run: Run) -> str:
     """One or two lines that say what a reader is looking at; the first thing that every notebook prints."""
-    where = f"run {run.name}: encoder {', '.join(run.config.encoder)}, trained on {', '.join(run.config.train)}"
+    where = f"run {run.name}: encoder {run.config.encoders}, trained on {', '.join(run.config.train)}"
     line = f"{where}, scored on {', '.join(run.config.eval)}, seeds {', '.join(map(str, run.config.seeds))}"
     if run.fallback:
         return f"{FACTS_ONLY}\n{line}"

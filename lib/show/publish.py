@@ -13,7 +13,7 @@ from lib.figures import gallery
 from lib.runs import cells
 from lib.show import readme
 
-TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.TABLES, evidence.SEAL)
+TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 
 
 def check_publishable(run: Run) -> None:

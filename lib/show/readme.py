@@ -16,13 +16,12 @@ from lib.figures import style
 from lib.runs import plan as grid
 
 Text = Callable[[Run, str], str]
-CLOSE = 0.001  # mAP: an interval that ends nearer to 0 is named
 signed = partial(wording.number, sign=True)
 BEGIN, END = "<!-- {}: written by run_all.sh --publish -->", "<!-- end of {} -->"
 MEANING = (
-    "D is how much more hybrid batches lose than a baseline does, in multilingual mAP, from held-out questions of "
-    "their training set to MLQA-R; negative means that hybrid is more robust. Who gains more at home has more to lose, "
-    "so hybrid minus baseline stands beside it, at home and on MLQA-R."
+    "The test is held fixed and the training set changes: C is what multilingual mAP loses when a strategy is trained "
+    "on software documentation instead of the other Wikipedia benchmark, D is C of hybrid batches less C of the "
+    "baseline; negative means that hybrid is more robust. The word against each baseline is corrected for all of them."
 )
 
 
@@ -57,7 +56,7 @@ def results(run: Run, digest: str) -> str:
         lines.append(f"| {row.dataset} | {row.train} | {row.strategy} | {' | '.join(values)} |")
     seeds = ", ".join(map(str, run.config.seeds))
     source = (
-        f"mAP, and rank distance (lower is better). Run `{run.name}`, encoder `{run.config.encoder}`, seed {seeds}, "
+        f"mAP, and rank distance (lower is better). Run `{run.name}`, encoder `{run.config.encoders}`, seed {seeds}, "
     )
     return "\n".join([*lines, "", f"{source}cells `{digest}`."])
 
@@ -65,17 +64,20 @@ def results(run: Run, digest: str) -> str:
 def answer(run: Run, digest: str) -> str:
     """The answer to the research question in Markdown, with its intervals, and the verdict on each claim."""
     table = tables.read(run, "domain_shift.csv")
-    verdict, rows = compared(table)
+    rows = compared(table)
     lines = [
-        f"**{style.capital(verdict)}.** {outcome(rows)} {MEANING}",
+        f"**{style.capital(shift.verdict(shift.answer(table)))}.** {MEANING}",
         "",
-        "| shift | trained on | against | at home | on MLQA-R [95% interval] | D [95% interval] | that is | seeds |",
-        "|---|---|---|---:|---|---|---|---:|",
+        "| encoder | tested on | trained on, not on | against | C | its C | D [95% interval] | that is | seeds |",
+        "|---|---|---|---|---:|---:|---|---|---:|",
     ]
     for row in rows.itertuples():
-        away = f"{signed(row.away)} [{signed(row.away_low)}, {signed(row.away_high)}]"
-        numbers = f"{signed(row.home)} | {away} | {signed(row.value)} [{signed(row.low)}, {signed(row.high)}]"
-        lines.append(f"| {row.shift} | {row.train} | {row.baseline} | {numbers} | {row.verdict} | {row.seeds} |")
+        sources = f"{row.farther}, {row.nearer}"
+        numbers = (
+            f"{signed(row.hybrid)} | {signed(row.cost)} | {signed(row.value)} [{signed(row.low)}, {signed(row.high)}]"
+        )
+        names = f"{row.encoder} | {row.test} | {sources} | {row.baseline}"
+        lines.append(f"| {names} | {numbers} | {row.verdict} | {row.seeds} |")
     claims = tables.read(run, "claims.csv").fillna("")
     judged = [
         f"{wording.verdicts(claims)}. S is ours, RQ the question above.",
@@ -86,78 +88,23 @@ def answer(run: Run, digest: str) -> str:
     judged += [f"| {row.id} | {row.claim} | {row.verdict} | {row.reason} |" for row in claims.itertuples()]
     made, planned = len(tables.made_cells(run)), len(grid.plan(run.config))
     rest = f", {made} of {planned} planned" if made < planned else ""
-    source = f"Run `{run.name}`, encoder `{run.config.encoder}`, cells `{digest}`{rest}."
-    told = [near_and_far(rows), *beside(run, rows)]
-    return "\n".join([*lines, "", *(f"- {text}" for text in told), "", *judged, "", source])
+    source = f"Run `{run.name}`, encoder `{run.config.encoders}`, cells `{digest}`{rest}."
+    return "\n".join([*lines, "", *(f"- {text}" for text in beside(run)), "", *judged, "", source])
 
 
-def compared(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The verdict on the research question, and its rows, with hybrid minus baseline at ``home`` and ``away``.
-
-    Column ``stands`` says how hybrid is away by the interval there (see `lib.wording.standing`).
-    """
-    verdict, rows = shift.answer(table)
-    whole = table[(table["dataset"] == "mlqa-r") & (table["setting"] == "multilingual") & (table["languages"] == "all")]
-    parts = {(row.quantity, row.train, row.baseline): row for row in whole.itertuples()}
-    keys = list(zip(rows["train"], rows["baseline"], strict=True))
-    home, away = ([parts[name, *key] for key in keys] for name in (shift.AT_HOME, shift.AWAY))
-    stands = [wording.standing(row.low, row.high) for row in away]
-    rows = rows.assign(away_low=[row.low for row in away], away_high=[row.high for row in away], stands=stands)
-    return verdict, rows.assign(home=[row.value for row in home], away=[row.value for row in away])
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """D of the far shift on MLQA-R, and of its mirror on XQuAD-R, with the costs of hybrid and of the baseline."""
+    rows = pd.concat([shift.answer(table, test) for test in ("mlqa-r", "xquad-r")])
+    costs = table[(table["quantity"] == shift.COST) & (table["languages"] == effects.ALL)]
+    costs = costs.set_index(["encoder", "test", "nearer", "farther", "setting", "strategy"])["value"]
+    keys = [tuple(row) for row in rows[["encoder", "test", "nearer", "farther", "setting"]].itertuples(index=False)]
+    hybrid = [costs[*key, effects.HYBRID] for key in keys]
+    return rows.assign(hybrid=hybrid, cost=[costs[*key, b] for key, b in zip(keys, rows["baseline"], strict=True)])
 
 
-def outcome(rows: pd.DataFrame) -> str:
-    """How robust hybrid is after each training, and how it stands on MLQA-R itself, whatever it lost on the way.
-
-    ``rows`` are those of `compared`; of few seeds it says so, since another seed gives another model.
-    """
-    said = []
-    for (shifted, train), part in rows.groupby(["shift", "train"], sort=False):
-        few = part["seeds"].min() < effects.ENOUGH_SEEDS
-        waits = f" (provisional: {wording.counted_seeds(part['seeds'])})" if few else ""
-        stands = wording.sides(dict(zip(part["baseline"], part["stands"], strict=True)))
-        said.append(
-            f"In the {shifted} shift, trained on {style.name(train)}{waits}, hybrid is {wording.robust(part)}; "
-            f"on MLQA-R itself it is {stands}."
-        )
-    return " ".join(said)
-
-
-def beside(run: Run, rows: pd.DataFrame) -> list[str]:
-    """What a reader of the answer has to know with it, a text each; ``rows`` are those of `compared`."""
-    found = (close_calls(rows), nothing_to_lose(run), least_biased(run), without_training(run))
-    return [text for text in found if text]
-
-
-def close_calls(rows: pd.DataFrame) -> str:
-    """The comparisons on MLQA-R whose interval ends next to 0."""
-    ends = []
-    for row in rows.itertuples():
-        end = min(row.away_low, row.away_high, key=abs)
-        if abs(end) < CLOSE:
-            shown = wording.number(end, sign=True, places=4)
-            ends.append(f"that against {row.baseline} after training on {style.name(row.train)} ends at {shown}")
-    if not ends:
-        return ""
-    them = "them" if len(ends) > 1 else "it"
-    return (
-        f"By a hair: of the intervals on MLQA-R itself {wording.joined(ends)}; other seeds could take {them} across 0."
-    )
-
-
-def nothing_to_lose(run: Run) -> str:
-    """Baselines that are below no fine-tuning on held-out questions of their own training set already."""
-    table = tables.read(run, "domain_shift.csv")
-    gains = table[(table["quantity"] == shift.GAIN_IN) & (table["languages"] == effects.ALL) & (table["high"] < 0)]
-    gains = gains[(gains["setting"] == "multilingual") & (gains["dataset"] == "mlqa-r")]
-    said = []
-    for strategy, rows in gains[gains["strategy"].isin(shift.BASELINES)].groupby("strategy", sort=False):
-        where = wording.joined(f"{wording.difference(r.value)} on {style.name(r.train)}" for r in rows.itertuples())
-        said.append(
-            f"{strategy} has no gain to lose, so D against it says little: it is below no fine-tuning on held-out "
-            f"questions of its own training set already (multilingual mAP {where})."
-        )
-    return " ".join(said)
+def beside(run: Run) -> list[str]:
+    """What a reader of the answer has to know with it, a text each."""
+    return [text for text in (least_biased(run), without_training(run)) if text]
 
 
 def least_biased(run: Run) -> str:
@@ -200,20 +147,6 @@ def without_training(run: Run) -> str:
         f"{wording.joined(said)}. The means are those of the test's own texts, and the language of each text has to be "
         "known; notebook 04 shows it for every strategy."
     )
-
-
-def near_and_far(rows: pd.DataFrame) -> str:
-    """What the two kinds of shift are, and what of them has not been run."""
-    text = "Near is Wikipedia to Wikipedia, far is software documentation to Wikipedia."
-    missing = []
-    for shifted in ("near", "far"):
-        there = set(rows.loc[rows["shift"] == shifted, "baseline"])
-        absent = [name for name in shift.BASELINES if name not in there]
-        if absent:
-            missing.append(f"{shifted} against {wording.joined(absent)}" if there else shifted)
-    if "far" in set(rows["shift"]):
-        text += " At home, documentation is searched among its own held-out passages alone, so compare D within a kind."
-    return text + (f" Not run yet: {'; '.join(missing)}." if missing else "")
 
 
 QUOTED: dict[str, tuple[str, Text]] = {"default": ("results", results), "full": ("answer", answer)}

@@ -33,6 +33,7 @@ LONG = 16  # rows of a table that stands open; the main one always does
 PICTURES = 1_450_000  # characters of all figures, so that the page stays within 2 MB
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 NOT_JUDGED = "Not judged yet"
+NOT_ASKED = "This run does not ask it: that takes two training sets, one nearer to MLQA-R or XQuAD-R than the other."
 QUESTION = "RQ"
 
 
@@ -148,26 +149,21 @@ def _judged(run: Run) -> dict[str, Any]:
         meaning = "The notebooks 05 and 06 judge; this page follows them."
         return {"question": "", "said": NOT_JUDGED, "meaning": meaning, "answer": None, "claims": [], "others": others}
     claims = tables.read(run, "claims.csv").astype(object).fillna("")
-    verdict, rows = readme.compared(tables.read(run, "domain_shift.csv"))
+    moved = tables.read(run, "domain_shift.csv")
+    rows = readme.compared(moved)
     asked = claims[claims["id"] == QUESTION].iloc[0]
     others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
     return {
         "question": asked["claim"],
-        "said": style.capital(verdict),
-        "meaning": f"{readme.outcome(rows)} {readme.MEANING}" if len(rows) else _elsewhere(run),
+        "said": style.capital(shift.verdict(shift.answer(moved))),
+        "meaning": readme.MEANING if len(rows) else NOT_ASKED,
         "answer": sheets.answer(rows) if len(rows) else None,
-        "told": readme.beside(run, rows),
+        "told": readme.beside(run),
         "rests": f"{asked['reason']}; {asked['caveat']}",
         "counted": f"{wording.verdicts(claims)}.",
         "claims": [claim | {"mark": VERDICTS[claim["verdict"]][1]} for claim in claims.to_dict("records")],
         "others": [sheet for sheet in others if len(sheet.rows)],
     }
-
-
-def _elsewhere(run: Run) -> str:
-    """What a run says that does not ask the question on MLQA-R: that, or the answer on the facts corpus."""
-    dataset = "facts-new" if style.on_facts(run) else "mlqa-r"
-    return shift.sentence(tables.read(run, "domain_shift.csv"), dataset)
 
 
 def _made(run: Run) -> dict[str, Any]:
@@ -199,7 +195,7 @@ def _made(run: Run) -> dict[str, Any]:
 def _source(run: Run) -> str:
     """Where the numbers come from, in one line."""
     seeds = ", ".join(map(str, run.config.seeds))
-    return f"Run {run.name} · encoder {run.config.encoder} · seeds {seeds} · cells {tables.made_from(run)}"
+    return f"Run {run.name} · encoder {run.config.encoders} · seeds {seeds} · cells {tables.made_from(run)}"
 
 
 def _machine(made: dict[str, Any]) -> str:

@@ -109,7 +109,7 @@ def example(run: Run, question: int = 0) -> Any:
 
 def encoded(run: Run) -> pd.DataFrame:
     """The encoder, and the exact strings that it sees: a wrong prompt or special token costs more than any method."""
-    model = encoders.load(cells.encoder_folder(run.config.encoder))
+    model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
     return pd.DataFrame({"value": {name: str(value) for name, value in encoders.describe(model).items()}})
 
 

@@ -1,0 +1,199 @@
+"""Is it language offset? What is left of each strategy's level, lead and shift cost once language means are subtracted.
+
+Means come from other texts or, for comparison, from the test's own (see `lib.centring`). Cells that were made before
+means of other texts were taken hold macro means alone, so their intervals are over seeds only (one cluster).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from lib.base.config import Run
+from lib.data import catalog as data
+from lib.evaluation import bias, centring
+from lib.evidence import effects, shift, stats
+from lib.evidence.effects import HYBRID, Key
+from lib.runs import cells
+from lib.runs.plan import NONE
+
+NOTHING = "nothing"  # no means are subtracted
+LEVEL, LEAD, DIFFERENCE = "mAP", "difference", shift.DIFFERENCE
+CHANGE = "change"  # from the encoder as it is: no fine-tuning, nothing subtracted
+SHARE = "own language's share of the first ten"
+COLUMNS = ["encoder", "test", "train", "farther", "means_of", "setting", "strategy", "baseline", "quantity", "value"]
+COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
+Parts = dict[int | None, np.ndarray]  # by seed, what each article adds to the macro mean: float [articles]
+
+
+def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
+    """mAP of each strategy and its change from the encoder as it is, hybrid (alpha .5) minus the others, and D, by the
+    source of the means; and the share of the first ten passages that are in the language of the question.
+
+    ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `lib.shift.table`.
+    """
+    every = {(NOTHING, key): _plain(part) for key, part in found.items() if key.metric == "map"}
+    every = {name: parts for name, parts in every.items() if name[1].setting in centring.SETTINGS}
+    every |= centred(run)
+    rows = []
+    for (source, key), parts in every.items():
+        if not key.dataset.endswith("-heldout") and key.dataset in data.LAREQA:
+            rows += _levels(source, key, parts)
+            rows += _changes(every, source, key)
+            if key.label == HYBRID:
+                rows += _leads(every, source, key)
+                rows += _shifts(every, source, key)
+    rows += _shares(run)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def centred(run: Run) -> dict[tuple[str, Key], Parts]:
+    """What the records of the cells hold of subtracted means, by their source."""
+    found: dict[tuple[str, Key], Parts] = {}
+    for cell in cells.of(run):
+        record = cells.record(run, cell) or {}
+        for dataset, sources in record.get("centred", {}).items():
+            for source, read in sources.items():
+                for setting, sums in read["articles"].items():
+                    key = Key(cell.encoder, cell.train, cell.label, dataset, setting, "map")
+                    counts = _counts(dataset, run.config.candidates)
+                    found.setdefault((source, key), {})[cell.seed] = contributions(sums, counts)
+        for dataset, read in record.get("vectors", {}).items():
+            for row in read["centred"]:
+                key = Key(cell.encoder, cell.train, cell.label, dataset, row["setting"], row["metric"])
+                if row["metric"] == "map" and row["setting"] in centring.SETTINGS:
+                    found.setdefault((centring.OWN, key), {}).setdefault(cell.seed, np.array([row["value"]]))
+    return found
+
+
+def contributions(sums: dict[str, list[float]], counts: dict[str, np.ndarray]) -> np.ndarray:
+    """What each article adds to a macro mean over languages, as in `lib.stats.Estimate`: float [articles].
+
+    Args:
+        sums: by language, the sum over each article's questions.
+        counts: by language, how many questions of each article there are.
+    """
+    means = {language: np.sum(values) / counts[language].sum() for language, values in sums.items()}
+    off = [(np.array(v) - counts[x] * means[x]) / counts[x].sum() for x, v in sums.items()]
+    return np.mean(list(means.values())) + off[0].size * np.mean(off, axis=0)
+
+
+@cache
+def _counts(dataset: str, candidates: str) -> dict[str, np.ndarray]:
+    """By language, the number of questions of each article that exist in it."""
+    chosen = data.evaluation_set(dataset, candidates)
+    article = pd.factorize(chosen.questions["group"])[0]
+    asked = chosen.queries.groupby("language")["question"]
+    return {language: np.bincount(article[rows], minlength=article.max() + 1) for language, rows in asked}
+
+
+def _plain(part: effects.Scores) -> Parts:
+    if not part.seeds:
+        return {None: stats.estimate(part.values, part.articles).parts[:, 0]}
+    return dict(zip(part.seeds, part.estimate(part.seeds).parts.T, strict=True))
+
+
+def _estimates(parts: Sequence[Parts], seeds: tuple) -> list[stats.Estimate]:
+    """The estimates of some seeds, with the articles of each if all have them; no fine-tuning is the same for each."""
+    found = [np.stack([part[None if None in part else seed] for seed in seeds], axis=1) for part in parts]
+    if len({len(array) for array in found}) > 1:
+        found = [array.mean(axis=0, keepdims=True) for array in found]
+    return [stats.Estimate(array) for array in found]
+
+
+def _seeds(*several: Parts) -> tuple:
+    trained = [set(parts) for parts in several if None not in parts]
+    return tuple(sorted(set.intersection(*trained))) if trained else (None,)
+
+
+def _levels(source: str, key: Key, parts: Parts) -> Iterator[dict]:
+    seeds = _seeds(parts)
+    (estimate,) = _estimates([parts], seeds)
+    ends = {"low": np.nan, "high": np.nan} if estimate.parts.size == 1 else {}  # one number has no interval
+    row = _row(source, key, "", LEVEL, estimate.interval()) | ends
+    yield row | {"clusters": len(estimate.parts), "seeds": len(parts.keys() - {None})}
+
+
+def _changes(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterator[dict]:
+    """The change from no fine-tuning with nothing subtracted, each for itself."""
+    before = (NOTHING, replace(key, label=NONE, train=NONE))
+    if before in every and before != (source, key):
+        for row in _family(source, key, CHANGE, {NONE: (every[source, key], every[before])}, lambda a, b: a - b):
+            yield row | ({"low": np.nan, "high": np.nan, "verdict": ""} if row["clusters"] + row["seeds"] == 1 else {})
+
+
+def _shares(run: Run) -> Iterator[dict]:
+    """Means over seeds, without intervals, of what the records hold."""
+    found: dict[tuple[str, Key], list[float]] = {}
+    for cell in cells.of(run):
+        record = cells.record(run, cell) or {}
+        tops = {(NOTHING, name): top["counts"] for name, top in record.get("top", {}).items()}
+        for dataset, sources in record.get("centred", {}).items():
+            tops |= {(source, dataset): read["top"] for source, read in sources.items()}
+        for (source, dataset), top in tops.items():
+            if dataset in data.LAREQA:
+                chosen = data.evaluation_set(dataset, run.config.candidates)
+                shares = bias.top_shares(np.array(top), chosen.languages, chosen.passages["language"])
+                key = Key(cell.encoder, cell.train, cell.label, dataset, "multilingual", "map")
+                found.setdefault((source, key), []).append(bias.own_language_share(shares))
+    for (source, key), values in found.items():
+        sure = stats.Interval(float(np.mean(values)), np.nan, np.nan)
+        seeds = 0 if key.train == NONE else len(values)
+        yield _row(source, key, "", SHARE, sure) | {"clusters": 0, "seeds": seeds}
+
+
+def _leads(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterator[dict]:
+    """Hybrid minus each strategy and no fine-tuning, after the same training; one family."""
+    pairs = {}
+    for baseline in (NONE, *shift.BASELINES):
+        other = (source, replace(key, label=baseline, train=NONE if baseline == NONE else key.train))
+        if other in every:
+            pairs[baseline] = (every[source, key], every[other])
+    yield from _family(source, key, LEAD, pairs, lambda hybrid, other: hybrid - other)
+
+
+def _shifts(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterator[dict]:
+    """D of hybrid against each baseline, ``key`` being the nearer training; one family a farther set."""
+    farther = [k.train for s, k in every if s == source and k == replace(key, train=k.train)]
+    for far in farther:
+        if shift.distance(key.dataset, key.train) < shift.distance(key.dataset, far):
+            pairs = {}
+            for baseline in shift.BASELINES:
+                names = [(source, replace(key, label=x, train=t)) for x in (HYBRID, baseline) for t in (key.train, far)]
+                if all(name in every for name in names):
+                    pairs[baseline] = tuple(every[name] for name in names)
+            for row in _family(source, key, DIFFERENCE, pairs, _difference_of_costs, lower=True):
+                yield row | {"farther": far}
+
+
+def _difference_of_costs(
+    hybrid_near: stats.Estimate, hybrid_far: stats.Estimate, near: stats.Estimate, far: stats.Estimate
+) -> stats.Estimate:
+    return (hybrid_near - hybrid_far) - (near - far)
+
+
+def _family(
+    source: str,
+    key: Key,
+    quantity: str,
+    pairs: dict[str, tuple[Parts, ...]],
+    of: Callable[..., stats.Estimate],
+    lower: bool = False,
+) -> Iterator[dict]:
+    """What ``of`` makes of the estimates of each pair, judged together."""
+    seeds = {baseline: shared for baseline, parts in pairs.items() if (shared := _seeds(*parts))}
+    made = {baseline: of(*_estimates(pairs[baseline], shared)) for baseline, shared in seeds.items()}
+    sure = {baseline: estimate.interval() for baseline, estimate in made.items()}
+    words = stats.family([-one if lower else one for one in sure.values()], effects.MARGIN)
+    for (baseline, one), word in zip(sure.items(), words, strict=True):
+        counts = {"clusters": len(made[baseline].parts), "seeds": len(set(seeds[baseline]) - {None})}
+        shown = shift.ROBUST.get(word, word) if lower else word
+        yield _row(source, key, baseline, quantity, one) | counts | {"verdict": shown}
+
+
+def _row(source: str, key: Key, baseline: str, quantity: str, sure: stats.Interval) -> dict:
+    row = {"encoder": key.encoder, "test": key.dataset, "train": key.train, "farther": "", "means_of": source}
+    row |= {"setting": key.setting, "strategy": key.label, "baseline": baseline, "quantity": quantity}
+    return row | {"value": sure.value, "low": sure.low, "high": sure.high, "verdict": ""}

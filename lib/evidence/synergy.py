@@ -1,0 +1,130 @@
+"""Is it the mixing? Where hybrid batches stand to the two kinds of batches that they are mixed of.
+
+A mixture could be a dial between its parents (x-x-mono and x-y), or more than both. Three contrasts tell: hybrid minus
+the mean of its parents, hybrid minus the better parent, and how far hybrid lies off the straight line between them in
+the plane of monolingual and multilingual mAP.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lib.evidence import effects, shift, stats
+from lib.evidence.effects import Key, Scores, common_seeds
+from lib.runs.plan import NONE
+
+PARENTS = ("x-x-mono", "x-y")
+MEAN, BEST, LINE = "mean of parents", "better parent", "line between parents"
+MAP, COST, PLACE = "mAP", "cost", "place on the line"
+COLUMNS = ["encoder", "test", "train", "farther", "setting", "strategy", "quantity", "against", "value", "low", "high"]
+COLUMNS += ["clusters", "seeds", "verdict"]
+Trio = tuple[stats.Estimate, stats.Estimate, stats.Estimate]  # of hybrid, x-x-mono and x-y
+
+
+@dataclass(frozen=True)
+class OffLine:
+    """Where a point stands to the straight line through two others.
+
+    Attributes:
+        distance: at right angles from the line; positive on the side where both coordinates are higher.
+        place: how far along, from 0 at the second parent (x-y) to 1 at the first (x-x-mono).
+    """
+
+    distance: stats.Estimate
+    place: float
+
+
+def table(found: dict[Key, Scores]) -> pd.DataFrame:
+    """The contrasts of every mixture in each setting, in shift costs, and off the line, with 95% intervals.
+
+    ``verdict``: better, worse, equivalent (within .01 mAP) or open, each for itself; of costs less is better. The
+    row ``place on the line`` has no interval.
+    """
+    rows = []
+    for key in found:
+        foreign = key.train not in (NONE, key.dataset) or key.dataset.endswith("-heldout")
+        if key.metric == "map" and key.label.startswith("hybrid-") and foreign:
+            rows += _levels(found, key)
+            if key.setting == "multilingual":
+                rows += _line(found, key)
+    for task in shift.tasks(found):
+        rows += _costs(found, task)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def contrasts(trio: Trio, lower: bool = False) -> dict[str, stats.Estimate]:
+    """Hybrid minus the mean of its parents, and minus the better of them: the higher one, with ``lower`` the lower."""
+    hybrid, mono, cross = trio
+    better = (min if lower else max)(mono, cross, key=lambda part: part.value)
+    return {MEAN: hybrid - (mono + cross) * 0.5, BEST: hybrid - better}
+
+
+def off_line(x: Trio, y: Trio) -> OffLine | None:
+    """Where hybrid stands to the line between its parents, of which ``x`` and ``y`` are the coordinates.
+
+    The distance is exact, its interval holds to first order: the point of the line that is nearest is kept.
+    None where the parents are one point.
+    """
+    (hx, ax, bx), (hy, ay, by) = x, y
+    along = np.array([ax.value - bx.value, ay.value - by.value])
+    length = np.linalg.norm(along)
+    if length == 0:
+        return None
+    along = along / length
+    across = np.array([-along[1], along[0]])
+    across = across if across.sum() >= 0 else -across
+    place = float((along * [hx.value - bx.value, hy.value - by.value]).sum() / length)
+    apart = [h - (a * place + b * (1 - place)) for h, a, b in ((hx, ax, bx), (hy, ay, by))]
+    return OffLine(apart[0] * across[0] + apart[1] * across[1], place)
+
+
+def _trio(found: dict[Key, Scores], key: Key, seeds: tuple[int, ...]) -> Trio:
+    return tuple(found[replace(key, label=label)].estimate(seeds) for label in (key.label, *PARENTS))
+
+
+def _shared(found: dict[Key, Scores], *keys: Key) -> tuple[int, ...]:
+    """The seeds that a mixture and its parents have; none where one of them was not trained."""
+    every = [replace(key, label=label) for key in keys for label in (key.label, *PARENTS)]
+    return common_seeds(found[key] for key in every) if all(key in found for key in every) else ()
+
+
+def _levels(found: dict[Key, Scores], key: Key) -> Iterator[dict]:
+    if seeds := _shared(found, key):
+        for against, estimate in contrasts(_trio(found, key, seeds)).items():
+            yield _row(key, "", key.setting, MAP, against, estimate, seeds)
+
+
+def _line(found: dict[Key, Scores], key: Key) -> Iterator[dict]:
+    one = replace(key, setting="monolingual")
+    if seeds := _shared(found, key, one):
+        where = off_line(_trio(found, one, seeds), _trio(found, key, seeds))
+        if where is not None:
+            both = "monolingual and multilingual"
+            yield _row(key, "", both, MAP, LINE, where.distance, seeds)
+            fixed = stats.Estimate(np.full_like(where.distance.parts, where.place))
+            row = _row(key, "", both, PLACE, LINE, fixed, seeds)
+            yield row | {"low": np.nan, "high": np.nan, "verdict": ""}
+
+
+def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[dict]:
+    labels = [k.label for k in found if k == Key(task.encoder, task.nearer, k.label, task.test, task.setting, "map")]
+    for label in labels:
+        near = Key(task.encoder, task.nearer, label, task.test, task.setting, "map")
+        far = replace(near, train=task.farther)
+        if label.startswith("hybrid-") and (seeds := _shared(found, near, far)):
+            pairs = zip(_trio(found, near, seeds), _trio(found, far, seeds), strict=True)
+            costs = tuple(one - other for one, other in pairs)
+            for against, estimate in contrasts(costs, lower=True).items():
+                yield _row(near, task.farther, task.setting, COST, against, estimate, seeds)
+
+
+def _row(
+    key: Key, farther: str, setting: str, quantity: str, against: str, estimate: stats.Estimate, seeds: tuple[int, ...]
+) -> dict:
+    sure = estimate.interval()
+    word = stats.compared(-sure if quantity == COST else sure, effects.MARGIN)
+    row = {"encoder": key.encoder, "test": key.dataset, "train": key.train, "farther": farther, "setting": setting}
+    row |= {"strategy": key.label, "quantity": quantity, "against": against, "value": sure.value, "low": sure.low}
+    return row | {"high": sure.high, "clusters": len(estimate.parts), "seeds": len(seeds), "verdict": word}

@@ -1,0 +1,205 @@
+"""The figures of the answer: what each strategy changes, within and across languages, and what a shift costs it."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib.base.config import Run
+from lib.evaluation import centring
+from lib.evidence import centred, effects, shift, tables
+from lib.figures import style
+from lib.training.sampling import ALPHA
+
+TESTS = ("mlqa-r", "xquad-r")
+CURVE = ("x-y", "hybrid-0.25", "hybrid-0.5", "hybrid-0.75", "x-x-mono")  # from alpha 0 to 1
+STRATEGIES = (*CURVE, "en-en", "x-x")
+NEAR, FAR = {"linestyle": "-"}, {"linestyle": "--", "markerfacecolor": "white"}
+ORIGIN = "no fine-tuning"
+SETTINGS = ["monolingual", "multilingual"]
+BAND = {"color": "#EEEEEE", "zorder": 0}
+
+
+@style.house()
+def plane(run: Run) -> Figure:
+    """Change of monolingual (across) and multilingual mAP (up) from no fine-tuning, with 95% intervals as crosses."""
+    table = tables.read(run, "centring.csv")
+    table = table[table["quantity"] == centred.CHANGE]
+    encoders = list(dict.fromkeys(table["encoder"]))
+    if not encoders:
+        return style.empty(run, tables.source(run), "No strategy was scored on MLQA-R or XQuAD-R")
+    figure = style.new(run, 1.6 + 4.4 * len(encoders))
+    heights = [0.1, *[1] * len(encoders)]
+    top, *grid = figure.subplots(len(encoders) + 1, 2, sharex="row", sharey="row", height_ratios=heights)
+    for axes in top:
+        axes.axis("off")
+    legend = top[0].legend(handles=_legend(), loc="upper left", ncols=5, columnspacing=1.2, borderaxespad=0)
+    legend.set_in_layout(False)
+    for row, encoder in zip(grid, encoders, strict=True):
+        for axes, test in zip(row, TESTS, strict=True):
+            _plane(axes, table[(table["encoder"] == encoder) & (table["test"] == test)])
+            axes.set_title(f"{style.name(test)}, {style.name(encoder)}")
+            axes.set_xlabel("monolingual mAP, change")
+            axes.tick_params(labelleft=True)
+        row[0].set_ylabel("multilingual mAP, change")
+    note = (
+        "α: share of monolingual batches, 0, .25, .5, .75 and 1 along the curve. Crosses: 95% intervals. Means "
+        f"subtracted, without any training: each language's mean vector, of {_sources(table)}."
+    )
+    title = "What fine-tuning changes: monolingual and multilingual mAP of each kind of batches"
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
+def _sources(table: pd.DataFrame) -> str:
+    """Whose mean vectors were subtracted, of those that are shown."""
+    names = dict.fromkeys(table.loc[table["means_of"] != centred.NOTHING, "means_of"])
+    return ", ".join("the test's own texts" if name == centring.OWN else style.name(name) for name in names) or "none"
+
+
+def _legend() -> list[Line2D]:
+    """One mark a strategy, and the two kinds of lines."""
+    labels = ["x-y (α = 0)", "hybrid", "x-x-mono (α = 1)", "en-en", "x-x"]
+    marks = [
+        Line2D([], [], linestyle="", label=label, marker=style.MARKERS[name], color=style.COLOURS[name])
+        for label, name in zip(labels, ("x-y", "hybrid", "x-x-mono", "en-en", "x-x"), strict=True)
+    ]
+    grey = {"linestyle": "", "color": style.COLOURS["none"]}
+    marks += [
+        Line2D([], [], marker="s", label=ORIGIN, **grey),
+        Line2D([], [], marker="X", label="means subtracted", **grey),
+    ]
+    ink = {"color": style.COLOURS["hybrid"], "marker": "D"}
+    return [
+        *marks,
+        Line2D([], [], label="trained on the other benchmark", **ink | NEAR),
+        Line2D([], [], label="trained on documentation", **ink | FAR),
+    ]
+
+
+def _plane(axes: Axes, part: pd.DataFrame) -> None:
+    """The curve of alpha after each training, the other strategies as points, and centring without training."""
+    axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.6, zorder=0)
+    axes.plot(0, 0, marker="s", color=style.COLOURS["none"], markersize=6)
+    plain = part[part["means_of"] == centred.NOTHING]
+    far = [name for name in shift.FARTHEST if name in set(plain["train"])][:1]
+    for trains, look in ((TESTS, NEAR), (far, FAR)):
+        points = _points(plain[plain["train"].isin(trains)])
+        curve = [name for name in CURVE if name in points.index]
+        axes.plot(points.loc[curve, "x"], points.loc[curve, "y"], color=style.COLOURS["hybrid"], linewidth=1, **look)
+        for name in [name for name in STRATEGIES if name in points.index]:
+            _cross(axes, points.loc[name], base(name), look)
+        for name in ("x-x", "en-en"):
+            if name in points.index and look is NEAR:
+                label(axes, name, *points.loc[name, ["x", "y"]], (7, 4))
+    untrained = part[(part["strategy"] == "none") & (part["means_of"] != centred.NOTHING)]
+    for _, each in untrained.groupby("means_of", sort=False):
+        points = _points(each)
+        if len(points):
+            _cross(axes, points.iloc[0], "none", {"marker": "X", "markersize": 7})
+    axes.margins(0.12)
+    axes.grid()
+
+
+def _points(part: pd.DataFrame) -> pd.DataFrame:
+    """By strategy the two coordinates with the ends of their intervals; those that have both."""
+    across, up = (part[part["setting"] == s].drop_duplicates("strategy").set_index("strategy") for s in SETTINGS)
+    shared = [name for name in across.index if name in up.index]
+    columns = {"x": across["value"], "x_low": across["low"], "x_high": across["high"]}
+    columns |= {"y": up["value"], "y_low": up["low"], "y_high": up["high"]}
+    return pd.DataFrame({name: column.reindex(shared) for name, column in columns.items()})
+
+
+def _cross(axes: Axes, point: pd.Series, strategy: str, look: dict) -> None:
+    bars = [[[point[z] - point[f"{z}_low"]], [point[f"{z}_high"] - point[z]]] for z in "xy"]
+    kind = {"marker": style.MARKERS[strategy], "color": style.COLOURS[strategy], "markersize": 5} | look
+    axes.errorbar(point["x"], point["y"], xerr=np.nan_to_num(bars[0]), yerr=np.nan_to_num(bars[1]), elinewidth=0.9,
+                  **(kind | {"linestyle": ""}))  # fmt: skip
+
+
+@style.house()
+def fixed_test(run: Run) -> Figure:
+    """What each strategy loses when it is trained farther from one and the same test, and hybrid's loss less theirs."""
+    table = tables.read(run, "domain_shift.csv")
+    table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
+    tasks = table[["encoder", "test", "nearer", "farther"]].drop_duplicates()
+    if not len(tasks):
+        why = "No strategy was trained on two sets of which one is nearer to a test than the other"
+        return style.empty(run, tables.source(run), why)
+    figure = style.new(run, 1.2 + 2.0 * len(tasks))
+    grid = figure.subplots(len(tasks), 2, squeeze=False, sharex=True)
+    for row, task in zip(grid, tasks.itertuples(index=False), strict=True):
+        part = table[(table[list(task._fields)] == list(task)).all(axis=1)]
+        costs = part[part["quantity"] == shift.COST].set_index("strategy")
+        differences = part[part["quantity"] == shift.DIFFERENCE].set_index("baseline")
+        rows(row[0], costs, [name for name in STRATEGIES if name in costs.index])
+        rows(row[1], differences, [name for name in STRATEGIES if name in differences.index], words=True)
+        where = f"{style.name(task.nearer)} or {style.name(task.farther)}"
+        kind = shift.kind(task.test, task.nearer, task.farther)
+        row[0].set_title(f"{style.name(task.test)} after {where} ({kind}), {style.name(task.encoder)}")
+        row[1].set_title("D: hybrid's cost less that of")
+    for axes, label in zip(grid[-1], ("multilingual mAP lost by training on the farther set", "D, mAP"), strict=True):
+        axes.set_xlabel(label)
+        axes.locator_params(axis="x", nbins=6)
+    note = (
+        "95% intervals over articles and seeds; filled where they exclude 0; grey band: within .01. Beside D its word, "
+        "corrected for several comparisons. One scale for all panels."
+    )
+    title = "What training farther away costs on one and the same test"
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
+def rows(axes: Axes, table: pd.DataFrame, names: list[str], words: bool = False) -> None:
+    """A row a strategy: its value, the interval, and the number, with the word of the comparison or without."""
+    axes.axvspan(-effects.MARGIN, effects.MARGIN, **BAND)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    for y, name in enumerate(names):
+        row = table.loc[name]
+        colour, sure = style.COLOURS[base(name)], row["low"] > 0 or row["high"] < 0
+        axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
+        face = colour if sure else "white"
+        axes.scatter(
+            row["value"], y, s=34, marker=style.MARKERS[base(name)], facecolor=face, edgecolor=colour, zorder=3
+        )
+        text = f"{row['value']:+.3f}".replace("0.", ".").replace("-", "−") + (f"  {row['verdict']}" if words else "")
+        axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+    axes.set(yticks=range(len(names)), yticklabels=[shown(name) for name in names], ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelbottom=True)
+    axes.grid(axis="x")
+
+
+def base(label: str) -> str:
+    """The strategy whose colour and marker a label has."""
+    return "hybrid" if label.startswith("hybrid") else label
+
+
+def shown(label: str) -> str:
+    """A strategy as figures name it; mixtures by their alpha."""
+    name, _, alpha = label.partition("hybrid-")
+    if alpha:
+        return f"hybrid, α = {alpha}" if alpha == "0.5" else f"α = {alpha}"
+    return f"{name}, α = {ALPHA[name]:g}" if name in ALPHA else name
+
+
+def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> None:
+    axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points")
+
+
+def drawable(run: Run) -> list[str]:
+    """Which of these figures a run has numbers for."""
+    plain = tables.read(run, "centring.csv")
+    there = {
+        "plane": (plain["quantity"] == centred.CHANGE).any(),
+        "shift": len(tables.read(run, "domain_shift.csv")) > 0,
+    }
+    return [name for name, present in there.items() if present]
+
+
+FIGURES = {
+    "plane": ("What each kind of batches changes", plane),
+    "shift": ("Domain shift", fixed_test),
+}

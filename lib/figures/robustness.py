@@ -1,0 +1,135 @@
+"""Two figures behind the answer: why the test is held fixed, and what is kept far away given the level near home."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats as distributions
+
+from lib.base.config import Run
+from lib.evidence import robustness, shift, tables
+from lib.figures import style
+from lib.figures.answer import CURVE, STRATEGIES, TESTS, base, label, rows, shown
+
+ASIDE = {"hybrid-0.5": (-66, 12), "hybrid-0.25": (-14, -26), "x-y": (8, 8)}  # where labels of neighbours do not meet
+
+
+@style.house()
+def confound(run: Run) -> Figure:
+    """The same models on two tests: differences between strategies on XQuAD-R (across) and on MLQA-R (up)."""
+    table = tables.read(run, "metrics.csv")
+    table = table[
+        (table["metric"] == "map") & (table["setting"] == "multilingual") & table["train"].isin(shift.FARTHEST)
+    ]
+    table = table[table["dataset"].isin(TESTS)].assign(label=lambda t: tables.labels(t).str.replace(" ", "-"))
+    found = {key: apart for key, part in table.groupby(["encoder", "train"], sort=False) if len(apart := _apart(part))}
+    if not found:
+        why = "No models were trained on a set that is foreign to both MLQA-R and XQuAD-R"
+        return style.empty(run, tables.source(run), why)
+    figure = style.new(run, 1.2 + 3.6 * len(found))
+    grid = figure.subplots(len(found), 2, squeeze=False)
+    for row, ((encoder, train), apart) in zip(grid, found.items(), strict=True):
+        for axes, names in zip(
+            row, (apart.columns.levels[1], [n for n in CURVE if n in apart.columns.levels[1]]), strict=True
+        ):
+            slope = _confound(axes, apart, [name for name in names if name != "x-x-mono"])
+            axes.set_xlabel("minus x-x-mono on XQuAD-R, mAP")
+            whole = "all strategies" if axes is row[0] else "mixtures of batches alone"
+            axes.set_title(f"{style.name(encoder)}: {whole}, slope {slope:.2f}")
+        row[0].set_ylabel(f"minus x-x-mono on MLQA-R, mAP\n(trained on {style.name(train)})")
+    note = (
+        "Each model is a point, its training set equally foreign to both tests; XQuAD-R has 11 right passages a "
+        "question, MLQA-R 2 to 4. Small: a seed; large: the mean, with 95% intervals over seeds. Grey line: equal "
+        "differences. Black line: least squares through 0."
+    )
+    title = "The same models on two tests: each strategy minus x-x-mono, multilingual mAP"
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
+def _apart(part: pd.DataFrame) -> pd.DataFrame:
+    """Each strategy minus x-x-mono by seed (rows), test and strategy; empty if one of the tests or x-x-mono lacks."""
+    wide = part.pivot_table(index="seed", columns=["dataset", "label"], values="value").dropna(axis=1)
+    if not all((test, "x-x-mono") in wide for test in TESTS):
+        return wide.iloc[:0]
+    shared = [name for name in STRATEGIES if all((test, name) in wide for test in TESTS)]
+    base = {test: wide[test]["x-x-mono"] for test in TESTS}
+    return pd.concat({test: wide[test][shared].sub(base[test], axis=0) for test in TESTS}, axis=1)
+
+
+def _confound(axes: Axes, apart: pd.DataFrame, names: list[str]) -> float:
+    """Points of the strategies, the line through 0 that fits their means, and its slope."""
+    y, x = (apart[test][names] for test in TESTS)
+    slope = float((x.mean() * y.mean()).sum() / (x.mean() ** 2).sum())
+    low, high = min(x.min().min(), 0), max(x.max().max(), 0)
+    ends = np.array([low - 0.08 * (high - low), high + 0.08 * (high - low)])
+    axes.plot(ends, ends, color=style.GREY, linewidth=0.7)
+    axes.plot(ends, slope * ends, color="black", linewidth=1)
+    reach = distributions.t.ppf(0.975, len(apart) - 1) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
+    for name in names:
+        look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
+        axes.scatter(x[name], y[name], s=8, linewidths=0, alpha=0.6, **look)
+        bars = {"xerr": reach * x[name].std(ddof=1), "yerr": reach * y[name].std(ddof=1)} if reach else {}
+        axes.errorbar(x[name].mean(), y[name].mean(), **bars, markersize=6, elinewidth=0.9, linestyle="", **look)
+        if len(names) < len(STRATEGIES) - 1 or name not in CURVE:
+            label(axes, shown(name), x[name].mean(), y[name].mean(), ASIDE.get(name, (7, -11)))
+    axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.6, zorder=0)
+    axes.grid()
+    return slope
+
+
+@style.house()
+def effective(run: Run) -> Figure:
+    """mAP after training far away against mAP after training near, with the line along which all models lie."""
+    table = tables.read(run, "robustness.csv")
+    table = table[(table["setting"] == "multilingual") & (table["line"] != robustness.ALL)]
+    tasks = table[["encoder", "test", "nearer", "farther"]].drop_duplicates()
+    if not len(tasks):
+        why = "Too few models were trained both nearer to a test and farther from it"
+        return style.empty(run, tables.source(run), why)
+    figure = style.new(run, 1.2 + 2.9 * len(tasks))
+    grid = figure.subplots(len(tasks), 2, squeeze=False)
+    for row, task in zip(grid, tasks.itertuples(index=False), strict=True):
+        part = table[(table[list(task._fields)] == list(task)).all(axis=1)].set_index("strategy")
+        names = [name for name in STRATEGIES if name in part.index]
+        ends = np.array([part["near"].min() - 0.02, part["near"].max() + 0.02])
+        row[0].plot(ends, ends, color=style.GREY, linewidth=0.7)
+        row[0].plot(ends, part["intercept"].iloc[0] + part["slope"].iloc[0] * ends, color="black", linewidth=1)
+        for name in names:
+            look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
+            row[0].scatter(part.loc[name, "near"], part.loc[name, "far"], s=26, zorder=3, **look)
+        row[0].set_title(f"{style.name(task.test)}, {style.name(task.encoder)}: slope {part['slope'].iloc[0]:.2f}")
+        row[0].set_xlabel(f"multilingual mAP after {style.name(task.nearer)}")
+        row[0].set_ylabel(f"after {style.name(task.farther)}")
+        row[0].grid()
+        residuals = part.rename(columns={"residual": "value"})
+        rows(row[1], residuals, names)
+        row[1].set_title(f"above the line after {style.name(task.farther)}, mAP")
+    reach = [f(axes.get_xlim()[i] for axes in grid[:, 1]) for i, f in enumerate((min, max))]
+    for axes in grid[:, 1]:
+        axes.set_xlim(reach)
+    note = (
+        "Black: least squares over every model (all α and seeds); grey: no loss. Right: 95% intervals over seeds, the "
+        "line taken as it is; filled where they exclude 0."
+    )
+    title = "Effective robustness: what is kept far away, given the level near home"
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
+def drawable(run: Run) -> list[str]:
+    """Which of these figures a run has numbers for."""
+    metrics = tables.read(run, "metrics.csv")
+    foreign = metrics[metrics["train"].isin(shift.FARTHEST) & metrics["dataset"].isin(TESTS)]
+    there = {
+        "confound": foreign["dataset"].nunique() == len(TESTS) and (foreign["strategy"] == "x-x-mono").any(),
+        "robustness": len(tables.read(run, "robustness.csv")) > 0,
+    }
+    return [name for name, present in there.items() if present]
+
+
+FIGURES = {
+    "confound": ("Why the test is held fixed", confound),
+    "robustness": ("Effective robustness", effective),
+}
