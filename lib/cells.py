@@ -201,8 +201,8 @@ def forget(run: Run) -> None:
 
 def encoder_folder(name: str) -> Path:
     """The folder of an encoder that is not fine-tuned, made or fetched if need be."""
-    if Path(name).is_dir():
-        return Path(name)
+    if folder := encoders.folder_of(name):
+        return folder
     wanted = {"encoder": name, "identity": encoders.identity(name)}
     return artifacts.make("encoders", wanted, lambda folder: encoders.build(name, folder))
 

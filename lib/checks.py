@@ -2,9 +2,8 @@
 
 import os.path
 from collections.abc import Sequence
-from pathlib import Path
 
-from lib import cells, data, download, encoders, grid, processes, trainer
+from lib import cells, data, download, encoder_check, encoders, grid, processes, trainer
 from lib.config import Run
 from lib.errors import UserError
 from lib.grid import NONE, Cell
@@ -52,10 +51,10 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     """
     if not todo:
         return
-    if (folder := Path(run.config.encoder)).is_dir():
-        _fits(encoders.load(folder, "cpu"), run)
-    elif fetch and encoders.find(run.config.encoder).build is None:
-        cells.encoder_folder(run.config.encoder)
+    encoder = run.config.encoder
+    if not encoders.is_built_here(encoder) and (fetch or encoders.folder_of(encoder)):
+        trained = any(cell.train != NONE for cell in todo)
+        encoder_check.as_meant(cells.encoder_folder(encoder), run.config, trained)
     trainer.tracker()
     if fetch and any(cell.on == data.BY_SHARD for cell in todo):
         data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training
@@ -88,14 +87,10 @@ def scorable(name: str, chosen: ParallelSet) -> None:
             f"{name}: no question has a passage in {lacks}; to be scored, a set needs translations of both: "
             'rows such as {"id": "1", "q": {"de": "...", "en": "..."}, "p": {"de": "...", "en": "..."}}'
         )
-    if (most := chosen.passages["language"].value_counts().max()) < FEWEST:
-        raise UserError(f"{name}: {most} different passages a language are too few to be ranked; {FEWEST} at least")
+    passages = chosen.passages["language"].value_counts()
+    if few := [f"{language} ({count})" for language, count in passages.items() if count < FEWEST]:
+        raise UserError(
+            f"{name}: too few different passages to be ranked in {', '.join(sorted(few))}: {FEWEST} at least in each "
+            "language; add passages, or leave the language out"
+        )
 
-
-def _fits(model: object, run: Run) -> None:
-    """An encoder has places for so many tokens; beyond them it would fail at the first long text."""
-    settings = getattr(getattr(model[0], "auto_model", None), "config", None)
-    places = getattr(settings, "max_position_embeddings", None)
-    if places and run.config.max_tokens > places:
-        asked = run.config.max_tokens
-        raise UserError(f"max_tokens: {asked} is more than the {places} that {run.config.encoder} takes")
