@@ -5,6 +5,7 @@ XQuAD-R and MLQA-R are used as released by LAReQA (Roy et al. 2020); their candi
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib import artifacts, download, jsonl, miracl_files, parallel
+from lib import artifacts, download, jsonl, miracl_files, own_rows, parallel, processes
 from lib.errors import UserError
 from lib.parallel import ParallelSet
 
@@ -231,12 +232,23 @@ def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
         use = "evaluation" if known == EVALUATED else "training"
         right = f"choose of {', '.join(known)}, or a .jsonl file of your own"
         raise UserError(f"data set '{name}' does not exist for {use}; {right}")
-    return _read(path)
+    return _read(path, known == TRAINED)
 
 
 @cache
-def _read(path: Path) -> ParallelSet:
-    return parallel.from_rows(path.name.split(".jsonl")[0], jsonl.read_rows(path))
+def _read(path: Path, to_train: bool = False) -> ParallelSet:
+    """A file of one's own; what its rows were taken to mean is said once."""
+    rows, _ = _own_rows(path)
+    make = own_rows.training if to_train else own_rows.evaluation
+    return make(path.name.split(".jsonl")[0], rows)
+
+
+@cache
+def _own_rows(path: Path) -> tuple[list[dict], str]:
+    rows, said = own_rows.read(path)
+    if said and processes.rank() == 0:
+        print(f"{path}: {said}", file=sys.stderr)
+    return rows, said
 
 
 def is_own(name: str) -> bool:

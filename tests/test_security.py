@@ -263,7 +263,7 @@ def test_a_wheel_writes_nothing_outside_its_folder(tmp_path, monkeypatch):
 def hostile_run(own_folders):
     """A run whose questions and passages are scripts and formulas."""
     text = {x: f'{SCRIPT} {x} $\\frac{{ &amp; "' for x in ("ar", "en")}
-    rows = [{"id": f"{n}", "q": text, "p": {x: f"{t} {n}" for x, t in text.items()}} for n in range(30)]
+    rows = [{"id": f"{n}", **{s: {x: f"{t} {s} {n}" for x, t in text.items()} for s in "qp"}} for n in range(30)]
     own = own_folders / "mine.jsonl"
     own.write_text("\n".join(map(json.dumps, rows)))
     data._read.cache_clear()
