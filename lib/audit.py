@@ -64,14 +64,19 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
     Raises:
         UserError: the encoder or the set is not there, or cannot be read; or the set is not parallel.
     """
+    ranking, read, chosen = measured(encoder, dataset, overrides)
+    rows = _retrieval(ranking, chosen) + _bias(ranking, chosen) + _vectors(read)
+    return pd.DataFrame(rows).round(6).assign(encoder=encoder, dataset=dataset)[COLUMNS]
+
+
+def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple[Ranking, dict, ParallelSet]:
+    """The ranking of a set by an encoder, what is read off its vectors, and the set; arguments as of `audit`."""
     run = _run(encoder, dataset, overrides)
     chosen = data.evaluation_set(dataset, run.config.candidates)
     checks.scorable(dataset, chosen)
     checks.work(run, grid.plan(run.config))
-    model = encoders.load(cells.encoder_folder(encoder))
-    rankings, vectors = cells.evaluate(model, [dataset], run.config)
-    rows = _retrieval(rankings[dataset], chosen) + _bias(rankings[dataset], chosen) + _vectors(vectors[dataset])
-    return pd.DataFrame(rows).round(6).assign(encoder=encoder, dataset=dataset)[COLUMNS]
+    rankings, vectors = cells.evaluate(encoders.load(cells.encoder_folder(encoder)), [dataset], run.config)
+    return rankings[dataset], vectors[dataset], chosen
 
 
 def verdict(found: pd.DataFrame) -> str:
@@ -121,7 +126,7 @@ def text(found: pd.DataFrame, chosen: ParallelSet) -> str:
         ("By language of the question", _language_table(found)),
         ("Language in the vectors", _vector_table(found)),
     ]
-    tables = "\n\n".join(f"{name}\n{_aligned(table)}" for name, table in parts)
+    tables = "\n\n".join(f"{name}\n{aligned(table)}" for name, table in parts)
     return f"{title}\n\n{tables}\n\n{verdict(found)}\nIntervals: 95%, over questions alone."
 
 
@@ -133,6 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(arguments: list[str] | None) -> None:
     take = Parser(prog="python -m lib.audit", description=SUMMARY, allow_abbrev=False)
     take.add_argument("--encoder", required=True, help="a name, such as e5-small-q4, a hub id, or a folder")
+    take.add_argument("--against", metavar="ENCODER", help="another encoder: how far the first is from it")
     take.add_argument("--eval", required=True, metavar="SET", help="a name, such as xquad-r, or a parallel .jsonl file")
     take.add_argument("--out", type=Path, metavar="FILE.csv", help="write all numbers there, one a row")
     take.add_argument(
@@ -141,8 +147,14 @@ def _main(arguments: list[str] | None) -> None:
     asked = take.parse_args(arguments)
     if asked.out and asked.out.is_dir():
         raise UserError(f"--out {asked.out}: it is a folder; name a file in it, such as {asked.out / 'audit.csv'}")
-    found = audit(asked.encoder, asked.eval, asked.overrides)
-    print(text(found, data.evaluation_set(asked.eval)))
+    if asked.against:
+        from lib import against
+
+        found = against.compare(asked.encoder, asked.against, asked.eval, asked.overrides)
+        print(against.text(found))
+    else:
+        found = audit(asked.encoder, asked.eval, asked.overrides)
+        print(text(found, data.evaluation_set(asked.eval)))
     if asked.out:
         artifacts.write_text(asked.out, found.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
         print(f"written to {paths.shown(asked.out)}")
@@ -159,11 +171,7 @@ def _run(encoder: str, dataset: str, overrides: Sequence[str]) -> Run:
 def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
     """mAP in the three settings, over all languages and for each, and the gap between the first two."""
     units = metrics.units(ranking.ranks)
-    values = {}
-    for setting in metrics.SETTINGS:
-        part = units[units["setting"] == setting]
-        wide = part.pivot(index="question", columns=["query_language", "passage_language"], values="map")
-        values[setting] = _per_question(wide, chosen)
+    values = precisions(units, chosen)
     found = {setting: stats.estimate(array) for setting, array in values.items()}
     rows = [_row(setting, "map", estimate.interval()) for setting, estimate in found.items()]
     gap = (found["monolingual"] - found["cross-lingual"]).interval()
@@ -175,13 +183,29 @@ def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
     return [*rows, _row(POOL, GAP, gap)]
 
 
+def precisions(units: pd.DataFrame, chosen: ParallelSet) -> dict[str, np.ndarray]:
+    """Average precision in each setting, as `lib.stats` takes it: float [questions, languages or pairs, 1]."""
+    values = {}
+    for setting in metrics.SETTINGS:
+        part = units[units["setting"] == setting]
+        wide = part.pivot(index="question", columns=["query_language", "passage_language"], values="map")
+        values[setting] = _per_question(wide, chosen)
+    return values
+
+
+def preferences(ranking: Ranking, chosen: ParallelSet) -> dict[str, np.ndarray]:
+    """The measures of `lib.bias` of each question, as `precisions` gives its own."""
+    by_query = bias.per_query(ranking.ranks).drop(columns="map")
+    return {name: _per_question(by_query[name].unstack(), chosen) for name in by_query.dropna(axis=1, how="all")}
+
+
 def _bias(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
     """The measures of `lib.bias` in the pool of all languages; what they would be by chance, where that is known."""
     ranks = ranking.ranks
     by_query = bias.per_query(ranks).drop(columns="map")
     own = (ranks["passage_language"] == ranks["query_language"]).groupby([ranks[name] for name in bias.QUERY]).mean()
     chance = own.where(by_query["own_first"].notna())
-    values = {name: _per_question(by_query[name].unstack(), chosen) for name in by_query.dropna(axis=1, how="all")}
+    values = preferences(ranking, chosen)
     expected = _per_question(chance.unstack(), chosen)
     rows = [_row(POOL, name, stats.interval(array)) for name, array in values.items()]
     rows.append(_row(POOL, PREFERENCE, stats.interval(values["own_first"] - expected)))
@@ -280,7 +304,7 @@ def _ends(sure: stats.Interval, form: str = ".3f") -> str:
     return "" if np.isnan(sure.low) else f"{sure.low:{form}} to {sure.high:{form}}"
 
 
-def _aligned(table: pd.DataFrame) -> str:
+def aligned(table: pd.DataFrame) -> str:
     """Columns between tabs, each padded to one width: they line up in a terminal, and paste into a spreadsheet."""
     columns = [[str(name), *table[name].astype(str)] for name in table]
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]

@@ -5,6 +5,7 @@ and a sealed record of what it was made from and how. Cells are independent of e
 goes on with those that are missing, and a fresh clone starts from those that were published.
 """
 
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -110,7 +111,8 @@ def model(run: Run, cell: Cell) -> Path:
     wanted = _recipe(run, cell)[0].inputs()
     folder = artifacts.place("models", wanted)
     if not artifacts.intact(folder, wanted):
-        raise UserError(f"the model of {cell.id} is not in the store; make it: {run.command} --cells {cell.id}")
+        command = f"{run.command} --cells {shlex.quote(cell.id)}"
+        raise UserError(f"the model of {cell.id} is not in the store; make it: {command}")
     return folder / training.MODEL
 
 
@@ -166,7 +168,7 @@ def evaluate(
     found, vectors, pools = {}, {}, set()
     for name, (chosen, queries, passages) in zip(names, embedding.encode_sets(model, names, config), strict=True):
         found[name] = search.rank(queries, passages, chosen)
-        if chosen.pool not in pools and not name.startswith(LARGE):
+        if chosen.pool not in pools and name not in LARGE:
             vectors[name] = probe.read_off(queries, passages, chosen)
         pools.add(chosen.pool)
     return found, vectors
@@ -243,7 +245,7 @@ def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
         return False
     if made["eval"] == wanted["eval"]:
         return made == wanted
-    pools = {name.removesuffix("-heldout") for name in wanted["eval"] if not name.startswith(LARGE)}
+    pools = {name.removesuffix("-heldout") for name in wanted["eval"] if name not in LARGE}
     read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value["vectors"]}
     return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
 

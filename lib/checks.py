@@ -3,7 +3,7 @@
 import os.path
 from collections.abc import Sequence
 
-from lib import cells, data, download, encoder_check, encoders, grid, processes, trainer
+from lib import cells, data, download, encoder_check, encoders, grid, paths, processes, trainer
 from lib.config import Run
 from lib.errors import UserError
 from lib.grid import NONE, Cell
@@ -29,14 +29,17 @@ def plan(run: Run) -> None:
             raise UserError(f"{differ} would both be called {cell.id}; give them names that differ")
         found[cell.id] = cell
     pools: dict[str, str] = {}
-    trained = {os.path.realpath(name): name for name in run.config.train if data.is_own(name)}
+    trained = {os.path.realpath(paths.brought(name)): name for name in run.config.train if data.is_own(name)}
+    if encoders.folder_of(run.config.encoder) and paths.called(run.config.encoder) in encoders.ENCODERS:
+        raise UserError(f"encoder={run.config.encoder}: it is called like an encoder of ours; rename the folder")
     for name in run.config.eval:
         if data.is_own(name):
-            if (train := trained.get(os.path.realpath(name), name)) != name:
+            if (train := trained.get(os.path.realpath(paths.brought(name)), name)) != name:
                 raise UserError(f"train={train} and eval={name} are one file; score on a file that is not trained on")
             chosen = data.evaluation_set(name)
             scorable(name, chosen)
-            if (other := pools.setdefault(chosen.pool, name)) != name or chosen.pool in data.EVALUATED:
+            base = name.removesuffix("-heldout")
+            if pools.setdefault(chosen.pool, base) != base or chosen.pool in data.EVALUATED:
                 raise UserError(f"{name}: there is another data set called {chosen.pool}; give the file another name")
 
 
@@ -79,6 +82,8 @@ def scorable(name: str, chosen: ParallelSet) -> None:
     Raises:
         UserError: naming the set and what it lacks.
     """
+    if not len(chosen.questions):
+        raise UserError(f"{name}: none of its questions is in the split test; see the key 'split' of a row")
     asked = chosen.queries["language"].to_numpy()[chosen.qrels["query"]]
     same = asked == chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
     if same.all() or not same.any():

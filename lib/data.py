@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib import artifacts, download, jsonl, miracl_files, own_rows, parallel, processes
+from lib import artifacts, download, jsonl, miracl_files, own_rows, parallel, paths, processes
 from lib.errors import UserError
 from lib.parallel import ParallelSet
 
@@ -35,7 +35,7 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
             questions against the full pool), ``facts`` (its test part; ``facts-heldout`` of the relations that are
             trained on, ``facts-new`` of the others, against the same pool), ``parallel-docs-heldout``,
             ``miracl-mini``, ``miracl-dev`` (its topics and the docids that answer them, without the texts of any
-            passage), or the path of a parallel JSONL file.
+            passage), or the path of a parallel JSONL file (with ``-heldout`` after it: its rows of the split test).
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
     base = name.removesuffix("-heldout")
@@ -50,7 +50,8 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
         return miracl_mini()
     if name == BY_SHARD:
         return miracl_files.full()
-    return _own(name, EVALUATED)
+    full = _own(base, EVALUATED)
+    return full if name == base else full.heldout
 
 
 def evaluation_digest(name: str, candidates: str = "sentence") -> str:
@@ -227,12 +228,11 @@ def _mmarco() -> ParallelSet:
 
 
 def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
-    path = Path(name)
     if not is_own(name):
         use = "evaluation" if known == EVALUATED else "training"
         right = f"choose of {', '.join(known)}, or a .jsonl file of your own"
         raise UserError(f"data set '{name}' does not exist for {use}; {right}")
-    return _read(path, known == TRAINED)
+    return _read(paths.brought(name), known == TRAINED)
 
 
 @cache
@@ -240,7 +240,7 @@ def _read(path: Path, to_train: bool = False) -> ParallelSet:
     """A file of one's own; what its rows were taken to mean is said once."""
     rows, _ = _own_rows(path)
     make = own_rows.training if to_train else own_rows.evaluation
-    return make(path.name.split(".jsonl")[0], rows)
+    return make(paths.called(path.name), rows)
 
 
 @cache
@@ -252,8 +252,8 @@ def _own_rows(path: Path) -> tuple[list[dict], str]:
 
 
 def is_own(name: str) -> bool:
-    """Whether it is the path of a file of one's own, not a name of ours."""
-    return name.endswith((".jsonl", ".jsonl.gz"))
+    """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
+    return name.removesuffix("-heldout").endswith((".jsonl", ".jsonl.gz"))
 
 
 def _full(name: str, candidates: str) -> ParallelSet:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import e5q4, encoder_files, hub
+from lib import e5q4, encoder_files, hub, paths
 from lib.errors import UserError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def find(name: str) -> Encoder:
 
 def folder_of(name: str) -> Path | None:
     """The folder that a name stands for; None for a registered name, whatever lies beside, and for an id of the hub."""
-    folder = Path(name)
+    folder = paths.brought(name)
     return folder if name not in ENCODERS and folder.is_dir() else None
 
 
@@ -159,8 +159,8 @@ def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTrans
         UserError: the name is unknown, the hub or package is out of reach, weights are missing, or the encoder is of
             a kind that is not taken.
     """
-    folder = Path(name_or_folder)
-    if isinstance(name_or_folder, Path) or folder_of(name_or_folder):
+    folder = name_or_folder if isinstance(name_or_folder, Path) else folder_of(name_or_folder)
+    if folder:
         return _load_folder(folder, device, _read_origin(folder), prompts=None)
     encoder = find(str(name_or_folder))
     if encoder.build is not None:

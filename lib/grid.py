@@ -4,15 +4,15 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
+from lib import paths
 from lib.config import Config, Run
 from lib.errors import UserError
 from lib.sampling import ALPHA
 
 NONE = "none"
-LARGE = "miracl"
+LARGE = ("miracl-mini", "miracl-dev")
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Cell:
     @property
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
-        name = Path(self.encoder).name if "/" in self.encoder else self.encoder
+        name = paths.called(self.encoder)
         scored = f"_on_{self.on}" if self.on else ""
         if self.train == NONE:
             return f"{name}_none{scored}"
-        return f"{name}_{Path(self.train).name.split('.jsonl')[0]}_{self.label}_seed{self.seed}{scored}"
+        return f"{name}_{paths.called(self.train)}_{self.label}_seed{self.seed}{scored}"
 
     @property
     def label(self) -> str:
@@ -61,7 +61,7 @@ def plan(config: Config) -> list[Cell]:
     Those on the MIRACL passages, which take longest to encode, come last: no fine-tuning, and of the first training
     set the first seed of each strategy.
     """
-    large = [name for name in config.eval if name.startswith(LARGE)]
+    large = [name for name in config.eval if name in LARGE]
     found = [] if large == list(config.eval) else _grid(config, config.train, config.seeds)
     for name in large:
         found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
@@ -84,7 +84,8 @@ def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
         UserError: there is none.
     """
     among = [cell for cell in plan(run.config) if not trained or cell.train != NONE]
-    found = [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
+    found = [cell for cell in among if cell.id == pattern]  # a name as it is printed may hold brackets
+    found = found or [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
     if not found:
         some = "trained cell" if trained else "cell"
         raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; --dry-run lists them")
@@ -95,10 +96,10 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
     """The sets that a cell is scored on: all but the one it was trained on, of which only held-out questions."""
     if cell.on:
         return [cell.on]
-    names = [name for name in config.eval if not name.startswith(LARGE)]
+    names = [name for name in config.eval if name not in LARGE]
     if cell.train in (NONE, "facts"):
         return names
-    others = [name for name in names if name.removesuffix("-heldout") != cell.train and "-heldout" not in name]
+    others = [name for name in names if name.removesuffix("-heldout") != cell.train and not name.endswith("-heldout")]
     own = [name for name in names if name == f"{cell.train}-heldout"]
     return others + own
 

@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from lib import artifacts, config
+from lib import artifacts, config, glyphs, paths
 from lib.config import Run
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
@@ -69,6 +69,7 @@ RULES = {
     "hatch.linewidth": 0.6,
     "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "hybrid-batches",  # ids in an SVG are random without it
+    "font.family": glyphs.families(),
 }
 house: Callable[[], Any] = partial(matplotlib.style.context, ["default", RULES])
 
@@ -105,7 +106,7 @@ def on_facts(run: Run) -> bool:
 
 def small_print(run: Run, source: str) -> str:
     """Where a figure's numbers come from, in one line."""
-    return f"Run {run.name} · encoder {run.config.encoder} · {source} · {seeds(run)}"
+    return glyphs.drawable(f"Run {run.name} · encoder {run.config.encoder} · {source} · {seeds(run)}")
 
 
 def seeds(run: Run) -> str:
@@ -117,8 +118,9 @@ def seeds(run: Run) -> str:
 
 def name(key: str) -> str:
     """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
-    base = Path(key.removesuffix("-heldout")).name.split(".jsonl")[0]
-    return NAMES.get(base, base) + (" (held-out)" if key.endswith("-heldout") else "")
+    base = key.removesuffix("-heldout")
+    shown = paths.called(base) if "/" in base or base.endswith((".jsonl", ".gz")) else NAMES.get(base, base)
+    return glyphs.drawable(shown) + (" (held-out)" if key.endswith("-heldout") else "")
 
 
 def capital(text: str) -> str:

@@ -84,8 +84,8 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
         target = Path(scratch) / notebook.name
         try:
             papermill.execute_notebook(
-                str(notebook),
-                str(target),
+                _literal(notebook),
+                _literal(target),
                 parameters,
                 km=kernel,
                 progress_bar=False,
@@ -164,7 +164,7 @@ def _check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """papermill injects names that a notebook does not know, and goes on: that run would ignore them."""
     import papermill
 
-    known = papermill.inspect_notebook(str(notebook))
+    known = papermill.inspect_notebook(_literal(notebook))
     if unknown := sorted(set(parameters) - set(known)):
         raise NotebookFailed(f"{notebook.name}: its parameters cell does not know {', '.join(unknown)}")
 
@@ -180,6 +180,11 @@ def _explain(notebook: Path, error: Exception, kept: Path) -> str:
         number = _last_started(kept)
     where = f"{notebook.name}, cell {number}" if number is not None else notebook.name
     return f"{where}: {last}" + (f" (see {paths.shown(kept)})" if kept.exists() else "")
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it, for which braces stand for a parameter."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _last_started(notebook: Path) -> int | None:
@@ -204,7 +209,8 @@ def _html(notebook: Path) -> str:
 def _environment(run: Run) -> Iterator[None]:
     """What the kernel inherits: the decision on the data, and a file to report progress to, shown meanwhile."""
     with tempfile.NamedTemporaryFile("r", suffix=".progress", encoding="utf-8") as report:
-        added = {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
+        added = {paths.FROM: os.environ.get(paths.FROM) or os.getcwd()}
+        added |= {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
         if run.fallback:
             added["HYBRID_FALLBACK"] = "facts"
         if run.finished:

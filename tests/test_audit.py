@@ -151,3 +151,39 @@ def test_a_mistake_is_one_line(own, changes, words, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert [word for word in words if word not in error] == [], error
+
+
+# --- two encoders ---
+
+
+def test_two_encoders_are_compared_question_by_question(own):
+    from lib import against
+
+    blind, biased, data = (str(own / name) for name in ("blind", "biased", "mine.jsonl"))
+    found = against.compare(blind, biased, data).set_index(["setting", "measure"])
+    one, two = audit.audit(blind, data), audit.audit(biased, data)
+    for setting in metrics.SETTINGS:
+        row = found.loc[setting, "map"]
+        assert (row["value"], row["other"]) == (value(one, setting, "map"), value(two, setting, "map"))
+        assert row["difference"] == pytest.approx(row["value"] - row["other"], abs=2e-6)
+    # All questions are alike here, so that nothing is left to chance.
+    assert found.loc[("multilingual", "map"), "verdict"] == "better" and found.loc[("multilingual", "map"), "low"] > 0
+    assert found.loc[("monolingual", "map"), "verdict"] == "equivalent"
+    assert found.loc[("multilingual", "own_first"), "verdict"] == "lower"
+    turned = against.compare(biased, blind, data).set_index(["setting", "measure"])
+    assert turned.loc[("multilingual", "map"), "verdict"] == "worse"
+    np.testing.assert_allclose(turned["low"].astype(float), -found["high"].astype(float), atol=1e-6)
+
+
+def test_a_comparison_is_printed_and_written(own, capsys):
+    arguments = ["--encoder", str(own / "blind"), "--against", str(own / "biased"), "--eval", str(own / "mine.jsonl")]
+    assert audit.main([*arguments, "--out", str(own / "both.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "blind (first) against biased (second) on mine" in said and "better" in said
+    assert len(pd.read_csv(own / "both.csv")) > 5 and (own / "both.csv").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_encoder_is_not_compared_with_itself(own, capsys):
+    arguments = ["--encoder", str(own / "blind"), "--against", str(own / "blind"), "--eval", str(own / "mine.jsonl")]
+    assert audit.main(arguments) == 2
+    assert "it is the encoder itself" in capsys.readouterr().err
