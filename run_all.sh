@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs the whole suite: makes the environment the first time, then executes the notebooks. See --help.
+if [ -z "${BASH_VERSION:-}" ]; then exec bash "$0" "$@"; fi # started as `sh run_all.sh`
 set -euo pipefail
+export HYBRID_FROM="$PWD" # files that are named are looked for here
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 # shellcheck source=setup.sh
 source ./setup.sh

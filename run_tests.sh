@@ -5,6 +5,7 @@
 #     ./run_tests.sh -k sampling       what matches a word
 #     ./run_tests.sh tests/test_x.py   one file
 #     ./run_tests.sh -n 0 -x --pdb     one file after the other, as a debugger needs it
+if [ -z "${BASH_VERSION:-}" ]; then exec bash "$0" "$@"; fi # started as `sh run_tests.sh`
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 # shellcheck source=setup.sh

@@ -6,6 +6,9 @@
 # or that belongs to another lock file or another Python, is noticed and made again.
 
 unset PYTHONHOME PYTHONPATH # they would put other packages before the pinned ones
+# They, or the same in a pip.conf, would make pip install elsewhere than in .venv.
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_NO_INSTALL
+export PIP_USER=0
 
 SETUP_ROOT="$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
 SETUP_VENV="$SETUP_ROOT/.venv"

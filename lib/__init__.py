@@ -28,7 +28,7 @@ _PUBLIC = {
     "main_table": ("evidence.tables", "main_table"),
     "draw": ("show.views", "draw"),
     "explore": ("show.widgets", "show"),
-    "audit": ("interop.audit", "audit"),
+    "audit": ("interop.language_audit", "audit"),
     "evaluation_set": ("data.catalog", "evaluation_set"),
     "training_set": ("data.catalog", "training_set"),
     "load_encoder": ("encoders.load", "load"),

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     take.add_argument("--force", action="store_true", help="train and evaluate again, also what is published")
     take.add_argument("--publish", action="store_true", help="then copy figures and tables to where they are tracked")
     take.add_argument("--lab", action="store_true", help="open JupyterLab on this machine, with a token")
+    take.add_argument("--allow-root", action="store_true", help="with --lab: also as root, as in a container")
     return take
 
 
@@ -69,13 +70,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str] | None) -> int:
     asked = parser().parse_args(arguments)
-    return lab() if asked.lab else go(asked)
+    return lab(asked.allow_root) if asked.lab else go(asked)
 
 
-def lab() -> int:
-    """JupyterLab on the loopback address, with its token, in the notebooks' folder."""
-    command = ["jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={paths.ROOT}"]
-    os.execvp(command[0], command)
+def lab(allow_root: bool = False) -> int:
+    """JupyterLab of this Python on the loopback address, with its token, in the notebooks' folder.
+
+    Raises:
+        UserError: it would run as root, which it does only if it is told so.
+    """
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={paths.ROOT}"]
+    if os.geteuid() == 0:
+        if not allow_root:
+            raise UserError("--lab: you are root, and JupyterLab could do all that root can; add --allow-root if meant")
+        command.append("--allow-root")
+    os.environ.setdefault(paths.FROM, os.getcwd())
+    os.execv(command[0], command)
     return 0
 
 

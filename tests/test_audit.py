@@ -9,7 +9,8 @@ import synthetic
 
 from lib.base import config
 from lib.evaluation import bias, metrics
-from lib.interop import audit
+from lib.interop import audit as command
+from lib.interop import language_audit as audit
 from lib.runs import cells
 from lib.runs import plan as grid
 
@@ -100,7 +101,7 @@ def test_the_numbers_are_those_of_a_cell_without_training(own):
 def test_it_prints_aligned_tables_and_writes_every_number(own, capsys):
     out = own / "tables" / "audit.csv"
     given = ["--encoder", str(own / "biased"), "--eval", str(own / "mine.jsonl"), "--out", str(out)]
-    assert audit.main(given) == 0
+    assert command.main(given) == 0
     shown = capsys.readouterr().out
     assert "20 questions, 3 languages, 60 passages" in shown
     tables = [part.splitlines()[1:] for part in shown.split("\n\n")[1:5]]
@@ -151,7 +152,43 @@ def test_a_mistake_is_one_line(own, changes, words, capsys, monkeypatch):
     monkeypatch.chdir(own)
     (own / "one.jsonl").write_text("".join(json.dumps(row) + "\n" for row in synthetic.rows(9, ["en"])))
     right = {"--encoder": "blind", "--eval": "mine.jsonl"}
-    assert audit.main([word for pair in (right | changes).items() for word in pair]) == 2
+    assert command.main([word for pair in (right | changes).items() for word in pair]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert [word for word in words if word not in error] == [], error
+
+
+# --- two encoders ---
+
+
+def test_two_encoders_are_compared_question_by_question(own):
+    from lib.interop import against
+
+    blind, biased, data = (str(own / name) for name in ("blind", "biased", "mine.jsonl"))
+    found = against.compare(blind, biased, data).set_index(["setting", "measure"])
+    one, two = audit.audit(blind, data), audit.audit(biased, data)
+    for setting in metrics.SETTINGS:
+        row = found.loc[setting, "map"]
+        assert (row["value"], row["other"]) == (value(one, setting, "map"), value(two, setting, "map"))
+        assert row["difference"] == pytest.approx(row["value"] - row["other"], abs=2e-6)
+    # All questions are alike here, so that nothing is left to chance.
+    assert found.loc[("multilingual", "map"), "verdict"] == "better" and found.loc[("multilingual", "map"), "low"] > 0
+    assert found.loc[("monolingual", "map"), "verdict"] == "equivalent"
+    assert found.loc[("multilingual", "own_first"), "verdict"] == "lower"
+    turned = against.compare(biased, blind, data).set_index(["setting", "measure"])
+    assert turned.loc[("multilingual", "map"), "verdict"] == "worse"
+    np.testing.assert_allclose(turned["low"].astype(float), -found["high"].astype(float), atol=1e-6)
+
+
+def test_a_comparison_is_printed_and_written(own, capsys):
+    arguments = ["--encoder", str(own / "blind"), "--against", str(own / "biased"), "--eval", str(own / "mine.jsonl")]
+    assert command.main([*arguments, "--out", str(own / "both.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "blind (first) against biased (second) on mine" in said and "better" in said
+    assert len(pd.read_csv(own / "both.csv")) > 5 and (own / "both.csv").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_encoder_is_not_compared_with_itself(own, capsys):
+    arguments = ["--encoder", str(own / "blind"), "--against", str(own / "blind"), "--eval", str(own / "mine.jsonl")]
+    assert command.main(arguments) == 2
+    assert "it is the encoder itself" in capsys.readouterr().err

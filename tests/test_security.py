@@ -260,7 +260,7 @@ def test_a_wheel_writes_nothing_outside_its_folder(tmp_path, monkeypatch):
 def hostile_run(own_folders):
     """A run whose questions and passages are scripts and formulas."""
     text = {x: f'{SCRIPT} {x} $\\frac{{ &amp; "' for x in ("ar", "en")}
-    rows = [{"id": f"{n}", "q": text, "p": {x: f"{t} {n}" for x, t in text.items()}} for n in range(30)]
+    rows = [{"id": f"{n}", **{s: {x: f"{t} {s} {n}" for x, t in text.items()} for s in "qp"}} for n in range(30)]
     own = own_folders / "mine.jsonl"
     own.write_text("\n".join(map(json.dumps, rows)))
     data._read.cache_clear()
@@ -326,12 +326,13 @@ def test_set_up_installs_only_what_has_the_hashes_of_the_lock():
 
 def test_jupyterlab_asks_for_its_token_on_loopback_alone(monkeypatch):
     started = []
-    monkeypatch.setattr(os, "execvp", lambda file, arguments: started.append(arguments))
+    monkeypatch.setattr(os, "execv", lambda file, arguments: started.append(arguments))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     command.main(["--lab"])
     (arguments,) = started
     assert [a for a in arguments if "ip=" in a] == ["--ServerApp.ip=127.0.0.1"]
-    assert not re.search("token|password|allow|disable|no-auth|0\\.0\\.0\\.0", " ".join(arguments[2:3]))
-    assert len(arguments) == 4 and arguments[3] == f"--ServerApp.root_dir={paths.ROOT}"
+    assert not re.search("token|password|allow|disable|no-auth|0\\.0\\.0\\.0", " ".join(arguments[3:4]))
+    assert len(arguments) == 5 and arguments[4] == f"--ServerApp.root_dir={paths.ROOT}"
 
 
 # --- the code itself ---

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 
 import nbformat
 import psutil
@@ -161,8 +162,19 @@ def test_publishing_is_refused_for_an_unfinished_run(tmp_path, monkeypatch):
 
 def test_jupyterlab_listens_on_loopback_with_its_token(monkeypatch):
     started = []
-    monkeypatch.setattr(os, "execvp", lambda file, arguments: started.append((file, arguments)))
+    monkeypatch.setattr(os, "execv", lambda file, arguments: started.append((file, arguments)))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     command.main(["--lab"])
     file, arguments = started[0]
-    assert file == "jupyter" and "--ServerApp.ip=127.0.0.1" in arguments
+    assert [file, *arguments[1:3]] == [sys.executable, "-m", "jupyterlab"] and "--ServerApp.ip=127.0.0.1" in arguments
     assert not any("token" in part or "password" in part for part in arguments)  # Jupyter makes one by itself
+
+
+def test_jupyterlab_runs_as_root_only_if_it_is_told_so(monkeypatch, capsys):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda file, arguments: started.append(arguments))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert command.main(["--lab"]) == 2 and started == []
+    assert "add --allow-root" in capsys.readouterr().err
+    command.main(["--lab", "--allow-root"])
+    assert started[0][-1] == "--allow-root"

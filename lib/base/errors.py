@@ -23,11 +23,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def told(work: Callable[[], int | None]) -> int:
-    """Do the work of a command, and tell of what stops it in one line.
+    """Do the work of a command in a clean environment, and tell of what stops it in one line.
 
     Returns:
         The exit status: what ``work`` returns or 0, 1 if the machine failed, 2 for a mistake of the user's.
     """
+    from lib.base import environment
+
+    environment.prepare()
     try:
         status = work()
         sys.stdout.flush()  # a reader that is gone is noticed here, not at the exit

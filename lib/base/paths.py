@@ -1,5 +1,6 @@
 """Every path of the project, from this file's own place: nothing depends on the working directory."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ CONFIGS = ROOT / "configs"
 NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED = ROOT / "published"
 FIGURES = ROOT / "figures"
+FROM = "HYBRID_FROM"  # where the person stands that typed a command; else the current folder
+LONGEST = 60  # characters of a name that becomes a part of other names
 BESIDE = ROOT.parent / "shared" / "data"
 
 
@@ -27,6 +30,22 @@ def mirror() -> Path | None:
     if named := os.environ.get("HYBRID_DATA_MIRROR"):
         return Path(named)
     return BESIDE if BESIDE.is_dir() else None
+
+
+def brought(name: str) -> Path:
+    """The file or folder that a person names: ``~`` is theirs, and what is relative begins where they stand."""
+    path = Path(name).expanduser() if name.startswith("~") else Path(name)
+    return path if path.is_absolute() else Path(os.environ.get(FROM) or "") / path
+
+
+def called(name: str) -> str:
+    """What a file or folder of a person's own is called where it is a part of other names: no endings, not too long."""
+    base = Path(name).name or brought(name).resolve().name
+    base = base.removesuffix(".gz").removesuffix(".jsonl") or base
+    base = "".join(character if character.isprintable() else "_" for character in base)
+    if len(os.fsencode(base)) <= LONGEST:
+        return base
+    return f"{base[: LONGEST // 4]}~{hashlib.sha256(os.fsencode(base)).hexdigest()[:8]}"
 
 
 def shown(path: Path) -> str:

@@ -22,7 +22,8 @@ WAIT = timedelta(days=30)  # for the first one, which may evaluate for hours; a 
 
 def count() -> int:
     """How many processes train together; 1 unless torchrun or the like has started this one."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    size, rank = (os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK"))
+    return int(size) if size.isdecimal() and rank.isdecimal() and int(size) > 0 else 1
 
 
 def rank() -> int:

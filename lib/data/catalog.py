@@ -6,15 +6,17 @@ returns a `ParallelSet`, and its files with their hashes in ``registry.tsv``.
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib.base import paths, processes
 from lib.base import store as artifacts
 from lib.base.errors import UserError
-from lib.data import download, facts, jsonl, lareqa, miracl, mmarco, parallel_docs
+from lib.data import download, facts, jsonl, lareqa, miracl, mmarco, own_rows, parallel_docs
 from lib.data import sets as parallel
 from lib.data.sets import ParallelSet
 
@@ -90,7 +92,8 @@ def base(name: str) -> str:
 def label(name: str) -> str:
     """How people write a data set: ``XQuAD-R (held-out)``; an own file without folder and ending."""
     if base(name) not in SETS:
-        return Path(name).name.split(".jsonl")[0]
+        own = name.removesuffix("-heldout")
+        return paths.called(own) + (" (held-out)" if own != name else "")
     part = name.removeprefix(base(name)).removeprefix("-").replace("-", " ")
     said = {"": "", "heldout": " (held-out)", "new": " (new relations)"}
     return SETS[base(name)].label + said.get(part, f" ({part})")
@@ -102,8 +105,8 @@ def is_scored_alone(name: str) -> bool:
 
 
 def is_own(name: str) -> bool:
-    """Whether it is the path of a file of one's own, not a name of ours."""
-    return name.endswith((".jsonl", ".jsonl.gz"))
+    """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
+    return name.removesuffix("-heldout").endswith((".jsonl", ".jsonl.gz"))
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -129,7 +132,10 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
     readers = {
         "parallel-docs-heldout": parallel_docs.heldout, "miracl-mini": miracl.mini, miracl.NAME: miracl.full
     }  # fmt: skip
-    return readers[name]() if name in readers else _own(name, EVALUATED)
+    if name in readers:
+        return readers[name]()
+    own = _own(name.removesuffix("-heldout"), EVALUATED)
+    return own.heldout if name.endswith("-heldout") else own
 
 
 def evaluation_digest(name: str, candidates: str = "sentence") -> str:
@@ -248,9 +254,20 @@ def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
         use = "evaluation" if known == EVALUATED else "training"
         right = f"choose of {', '.join(known)}, or a .jsonl file of your own"
         raise UserError(f"data set '{name}' does not exist for {use}; {right}")
-    return _read(Path(name))
+    return _read(paths.brought(name), known == TRAINED)
 
 
 @cache
-def _read(path: Path) -> ParallelSet:
-    return parallel.from_rows(path.name.split(".jsonl")[0], jsonl.read_rows(path))
+def _read(path: Path, to_train: bool = False) -> ParallelSet:
+    """A file of one's own; what its rows were taken to mean is said once."""
+    rows, _ = _own_rows(path)
+    make = own_rows.training if to_train else own_rows.evaluation
+    return make(paths.called(path.name), rows)
+
+
+@cache
+def _own_rows(path: Path) -> tuple[list[dict], str]:
+    rows, said = own_rows.read(path)
+    if said and processes.rank() == 0:
+        print(f"{path}: {said}", file=sys.stderr)
+    return rows, said

@@ -31,23 +31,28 @@ def read_rows(path: Path) -> list[dict]:
     """
     rows: dict[str, dict] = {}
     for number, row in enumerate(read_lines(path), start=1):
-        if problem := _problem(row, rows):
-            raise UserError(f"{path}, row {number}: {problem}")
+        if wrong := problem(row, rows):
+            raise UserError(f"{path}, row {number}: {wrong}")
         rows[row["id"]] = row
     if not rows:
         raise UserError(f"{path}: holds no rows")
     return list(rows.values())
 
 
-def read_lines(path: Path) -> Iterator[dict]:
-    """JSON objects of a JSONL file, plain or gzipped; damage is reported with file and line."""
-    opened = gzip.open if path.name.endswith(".gz") else open
+def read_lines(path: Path, keys_once: bool = False) -> Iterator[dict]:
+    """JSON objects of a JSONL file, plain or gzipped, whatever its name says; damage is reported with file and line.
+
+    Args:
+        keys_once: whether an object in which a key occurs twice is refused; else the last one counts.
+    """
     number = 0  # the last line that could be read
+    hook = _once if keys_once else None
     try:
+        opened = gzip.open if _is_gzipped(path) else open
         with opened(path, "rt", encoding="utf-8-sig") as file:  # which is UTF-8, with or without its mark
             for number, line in enumerate(file, start=1):  # noqa: B007 - the handlers below read it
                 if line.strip():
-                    yield json.loads(line)
+                    yield json.loads(line, object_pairs_hook=hook)
     except FileNotFoundError as error:
         where = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise UserError(f"{path}: no such file{where}") from error
@@ -62,24 +67,39 @@ def read_lines(path: Path) -> Iterator[dict]:
         raise UserError(f"{path}, line {number}: not a JSON object ({reason}); one object a line is right") from error
 
 
-def _problem(row: object, seen: dict[str, dict]) -> str | None:
+def _is_gzipped(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{twice}' occurs twice")
+    return made
+
+
+def problem(row: object, seen: dict[str, dict]) -> str | None:
+    """What is wrong with a row, and what would be right; ``seen``: the rows before it, by id."""
     if not isinstance(row, dict):
         return 'not an object; right is {"id": "1", "q": {"en": "..."}, "p": {"en": "..."}}'
     if not isinstance(row.get("id"), str) or not row["id"]:
         return "field 'id' must be a text that is not empty"
-    if problem := _text_problem(row["id"]):
-        return f"field 'id': {problem}"
+    if wrong := _text_problem(row["id"]):
+        return f"field 'id': {wrong}"
     if row["id"] in seen:
         return f"field 'id': '{row['id']}' occurs twice; ids must differ"
     for field in ("q", "p", "n") if "n" in row else ("q", "p"):
         if not row.get(field):
             return _not_texts(field)
-        if problem := _texts_problem(field, row[field]):
-            return problem
-    if problem := _negative_problem(row, seen):
-        return problem
-    if problem := _texts_problem("title", row.get("title", {})):
-        return problem
+        if wrong := _texts_problem(field, row[field]):
+            return wrong
+    if wrong := _negative_problem(row, seen):
+        return wrong
+    if wrong := _texts_problem("title", row.get("title", {})):
+        return wrong
     if not isinstance(row.get("group", ""), str) or _text_problem(row.get("group", "")):
         return "field 'group' must be a text"
     if row.get("split", "train") not in list(SPLITS):

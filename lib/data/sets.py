@@ -1,6 +1,7 @@
 """Parallel retrieval data: queries, passages and qrels in several languages, in one shape for all sources."""
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 FOLDS = 5  # for cross-fitting: each question is scored by the model that was not trained on its article
+UNSEEN = {ord(character): None for character in "\ufeff\u200b"}  # byte order mark, zero width space
+PAGE = re.compile(r"#*[^#]*", re.DOTALL)
 SPLITS = {"train": range(0, 80), "dev": range(80, 90), "test": range(90, 100)}
 # The 11 languages of XQuAD-R, in the order that every table and figure uses.
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
@@ -28,6 +31,8 @@ class ParallelSet:
         qrels: ``query, passage``, row numbers of the two tables above, one row a relevant pair.
         negatives: int32 [questions, languages], row in ``passages`` of a text that does not answer the question,
             -1 where there is none; None for a set without such texts. Only training looks at them.
+        asked: int64 [questions, languages], equal where two questions are asked in the same words, -1 where there are
+            none; None where no two are, or where that does not count. Only training looks at it.
     """
 
     name: str
@@ -37,6 +42,7 @@ class ParallelSet:
     passages: pd.DataFrame
     qrels: pd.DataFrame
     negatives: np.ndarray | None = None
+    asked: np.ndarray | None = None
 
     @cached_property
     def languages(self) -> list[str]:
@@ -94,6 +100,7 @@ class ParallelSet:
             queries=queries.reset_index(drop=True),
             qrels=qrels.reset_index(drop=True),
             negatives=None if self.negatives is None else self.negatives[keep],
+            asked=None if self.asked is None else self.asked[keep],
         )
 
     def within(self, languages: list[str], name: str) -> "ParallelSet":
@@ -120,6 +127,11 @@ class ParallelSet:
         found[self.queries["question"][asked]] = True
         found[self.queries["question"][self.qrels["query"][answered]]] = True
         return found
+
+
+def alike(text: str) -> str:
+    """A text as it is read: in one Unicode form (NFC), without what cannot be seen, with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(UNSEEN).split())
 
 
 def folded(text: str) -> str:
@@ -187,9 +199,8 @@ def from_rows(name: str, rows: list[dict]) -> ParallelSet:
     queries, answers = [], []
     for number, row in enumerate(rows):
         answers += [(number, first[item]) for item in sorted(row["p"].items())]
-        for language, text in sorted(row["q"].items()):
-            title = row.get("title", {}).get(language)
-            queries.append((number, language, f"{title}: {text}" if title else text))
+        for language in sorted(row["q"]):
+            queries.append((number, language, query_text(row, language)))
     groups = [group_of(row) for row in rows]
     splits = [row.get("split") or split_of(group) for row, group in zip(rows, groups, strict=True)]
     questions = pd.DataFrame({"id": [row["id"] for row in rows], "group": groups, "split": splits})
@@ -200,6 +211,15 @@ def from_rows(name: str, rows: list[dict]) -> ParallelSet:
     return replace(made, negatives=np.array(negatives, np.int32))
 
 
+def query_text(row: dict, language: str) -> str:
+    """What a row asks in a language, with its title before it."""
+    title = row.get("title", {}).get(language)
+    return f"{title}: {row['q'][language]}" if title else row["q"][language]
+
+
 def group_of(row: dict) -> str:
-    """What a row must not be separated from when splits are made: its ``group``, else its page."""
-    return row.get("group") or row["id"].split("#")[0]
+    """What a row must not be separated from when splits are made: its ``group``, else its page.
+
+    The page is the part of the id before ``#``; of an id that begins with it, up to the next one.
+    """
+    return row.get("group") or PAGE.match(row["id"])[0]

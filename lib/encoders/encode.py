@@ -60,10 +60,10 @@ def encode(
     precision: str = "float32",
     progress: Callable[[int], Any] | None = None,
 ) -> np.ndarray:
-    """Embed texts with the model's prompt for their kind.
+    """Embed texts with the model's prompt for their kind, as they enter a dot product.
 
-    The transformer runs in ``precision``; pooling and normalisation always in float32, since scores that are
-    rounded to bf16 would tie.
+    Where the model is made for the cosine, they have length 1, whether it ends with a norm or not. The transformer
+    runs in ``precision``; pooling and normalisation always in float32, since scores that are rounded to bf16 would tie.
 
     Args:
         kind: ``query`` or ``document``, the name of the prompt.
@@ -76,7 +76,7 @@ def encode(
 
     prompt = (model.prompts or {}).get(kind) or ""
     model.eval()
-    vectors = np.empty((len(texts), model.get_embedding_dimension()), np.float32)
+    vectors = np.empty((len(texts), model.get_embedding_dimension() or 0), np.float32)
     with torch.inference_mode(), _running_in(model, precision):
         for rows in _batches(model, [prompt + text for text in texts]):
             features = model.preprocess([texts[row] for row in rows], prompt=prompt or None)
@@ -85,10 +85,19 @@ def encode(
                 features = module(features)
                 if "token_embeddings" in features:
                     features["token_embeddings"] = features["token_embeddings"].float()
-            vectors[rows] = features["sentence_embedding"].float().cpu().numpy()
+            part = features["sentence_embedding"].float()[:, : model.truncate_dim]
+            vectors[rows] = (part if _has_its_length(model) else torch.nn.functional.normalize(part)).cpu().numpy()
             if progress:
                 progress(len(rows))
     return vectors
+
+
+def _has_its_length(model: "SentenceTransformer") -> bool:
+    """Whether the last module's vectors enter a score as they are: of length 1, or made for the dot product."""
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    is_unit = isinstance(model[-1], Normalize) and not model.truncate_dim
+    return is_unit or getattr(model, "similarity_fn_name", "cosine") == "dot"
 
 
 def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:

@@ -1,43 +1,148 @@
-"""What the folder of an encoder holds, looked at before anything of it is loaded.
+"""What an encoder's folder holds: its files, checked before anything is loaded, and what it declares, after that.
 
 The libraries would go on where files are missing: with a tokenizer of no words, or with weights out of a pickle.
 """
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lib.base import store as artifacts
 from lib.base.errors import UserError
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 CONFIGS = ("modules.json", "config.json")
+MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLE = "pytorch_model.bin"
+READ = (".safetensors", ".json", ".txt", ".model", ".jinja")  # endings of what decides over a text's vector
+FIRST = ("Transformer", "StaticEmbedding")
+SIMILARITIES = ("cosine", "dot")
+PROMPTS = ("query", "document", "passage", "corpus")
+USE = 2  # how a folder is used; to be raised when the same files would give other vectors
 
 
 def digest(folder: Path) -> str:
-    """What identifies the content of an encoder's folder: a digest of its weights and settings.
+    """What identifies an encoder's folder: a digest of its weights, settings and tokenizer, and of how they are used.
 
     Raises:
         UserError: it is no folder of an encoder.
     """
     _check_kind(folder)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
-    return artifacts.digest([[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in files])
+    files = sorted(path for path in folder.rglob("*") if path.suffix in READ)
+    listed = [[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in files]
+    return artifacts.digest({"use": USE, "files": listed})
 
 
 def check(folder: Path) -> None:
-    """Refuse a folder that lacks its tokenizer or has weights only as a pickle.
+    """Refuse a folder that lacks its tokenizer, has weights only as a pickle, or is of a kind that is not taken.
 
     Raises:
-        UserError: it does, or it is no folder of an encoder.
+        UserError: it is one, or no folder of an encoder at all.
     """
     _check_kind(folder)
     for pickled in sorted(folder.rglob(PICKLE)):
         if not any((pickled.parent / name).is_file() for name in WEIGHTS):
             right = "save it again with safe_serialization, as model.safetensors"
             raise UserError(f"{pickled.parent} holds no safetensors weights, only a pickle, {PICKLE}: {right}")
-    if not any(path.is_file() for place in ("", "0_*/") for name in TOKENIZERS for path in folder.glob(place + name)):
+    kind = _json(folder / SETTINGS).get("model_type") or "SentenceTransformer"
+    if kind != "SentenceTransformer":
+        raise UserError(f"{folder} is a {kind}: what is taken gives one dense vector a text, a SentenceTransformer")
+    first, source = _first(folder)
+    if first.startswith("sentence_transformers.") and (name := first.rsplit(".", 1)[-1]) not in FIRST:
+        raise UserError(f"{folder} begins with a module {name}: what is taken begins with {' or '.join(FIRST)}")
+    if not any(path.is_file() for place in {source, folder} for name in TOKENIZERS for path in place.glob(name)):
         raise UserError(f"{folder} holds no tokenizer: put its tokenizer.json there")
+    named = [name for name, text in _prompts(folder).items() if text]
+    if named and not set(PROMPTS) & set(_prompts(folder)):
+        raise UserError(
+            f"{folder} has prompts called {', '.join(named)}, and none for a query or a document: in its {SETTINGS}, "
+            "call them query and document, and leave empty what goes without"
+        )
+
+
+def transformer(folder: Path) -> Path | None:
+    """Where the files of a folder's transformer lie; None if it begins with another module."""
+    first, source = _first(folder)
+    return source if first.endswith("Transformer") else None
+
+
+def check_loaded(folder: Path, model: "SentenceTransformer") -> None:
+    """Refuse a model that declares what would not be kept to here, or that would fail at some text.
+
+    Raises:
+        UserError: naming what it declares, and what would be right.
+    """
+    if (similarity := model.similarity_fn_name) not in SIMILARITIES:
+        right = " or ".join(SIMILARITIES)
+        raise UserError(f"{folder} is made for the similarity {similarity}: passages are ranked here by {right} alone")
+    first = model[0]
+    tokenizer = getattr(first, "tokenizer", None)
+    if hasattr(first, "auto_model"):
+        _check_transformer(folder, first, tokenizer)
+    rows, words = _rows(first), _highest(tokenizer)
+    if rows is not None and words >= rows:
+        right = "make them again together"
+        raise UserError(f"{folder} has a tokenizer with ids up to {words}, and word vectors up to {rows - 1}: {right}")
+
+
+def _check_transformer(folder: Path, first: Any, tokenizer: Any) -> None:
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise UserError(f"{folder} has a tokenizer that is not a fast one: save it as tokenizer.json")
+    if tokenizer.pad_token_id is None:
+        right = "name one as pad_token in its tokenizer_config.json"
+        raise UserError(f"{folder} has a tokenizer without a padding token, so texts cannot share a batch: {right}")
+    for key in ("query_length", "document_length", "query_expansion"):
+        if (value := getattr(first, key, None)) is not None:
+            raise UserError(f"{folder} sets {key}={value}: here one limit of length, max_tokens, holds for all texts")
+
+
+def _rows(first: Any) -> int | None:
+    """How many word vectors a first module has; None if that is not known."""
+    if hasattr(first, "auto_model"):
+        try:
+            return first.auto_model.get_input_embeddings().weight.shape[0]
+        except (NotImplementedError, AttributeError):
+            return None
+    layer = getattr(first, "embedding", None)
+    return layer.weight.shape[0] if hasattr(layer, "weight") else None
+
+
+def _highest(tokenizer: Any) -> int:
+    """The highest id that a tokenizer gives."""
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    return max(backend.get_vocab().values(), default=-1) if hasattr(backend, "get_vocab") else -1
+
+
+def _first(folder: Path) -> tuple[str, Path]:
+    """The class of the first module, and where its files lie; without modules.json a transformer in the folder."""
+    modules = _json(folder / MODULES) or [{"type": "Transformer", "path": ""}]
+    try:
+        return str(modules[0]["type"]), folder / str(modules[0].get("path", ""))
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder / MODULES}: not a list of modules; make the encoder again") from error
+
+
+def _prompts(folder: Path) -> dict[str, str]:
+    return _json(folder / SETTINGS).get("prompts") or {}
+
+
+def _json(path: Path) -> Any:
+    """What a file of settings holds; nothing if it is not there.
+
+    Raises:
+        UserError: it is no JSON.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        reason = f"{path.name} is no JSON"
+        raise UserError(f"{path.parent} cannot be read as an encoder ({reason}): make it again") from error
 
 
 def _check_kind(folder: Path) -> None:

@@ -8,22 +8,27 @@ from pathlib import Path
 from lib.base.errors import UserError
 
 # What an encoder needs of a hub repository: no pickles, no other frameworks' copies of the weights.
-HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 OTHER_COPIES = ["onnx/*", "openvino/*"]
 
 
 def fetch(repository: str, revision: str | None) -> Path:
     """Return the folder of an encoder's hub snapshot, downloaded if need be; its name is the commit."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     what = f"{repository}@{revision or 'main'}"
     try:
         with quiet():
             files = {"allow_patterns": HUB_FILES, "ignore_patterns": OTHER_COPIES}
             snapshot = snapshot_download(repository, revision=revision, **files)
+    except GatedRepoError as error:
+        page = f"https://huggingface.co/{repository}"
+        remedy = f"accept its conditions at {page}, then log in with `hf auth login` or set HF_TOKEN"
+        raise UserError(f"the hub gives encoder {what} only to people whom its authors let in: {remedy}") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise UserError(f"the hub has no encoder {what}: check the id and the revision") from error
+        private = "a private one is seen only with HF_TOKEN set"
+        raise UserError(f"the hub has no encoder {what}: check the id and the revision; {private}") from error
     except Exception as error:  # whatever the HTTP client raises: the remedy is the same
         remedy = "connect once, or name a local folder or e5-small-q4, which needs only the package index"
         reason = type(error).__name__

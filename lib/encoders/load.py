@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.base import paths
 from lib.base.errors import UserError
 from lib.encoders import e5q4, hub
 from lib.encoders import files as encoder_files
@@ -122,13 +123,24 @@ def find(name: str) -> Encoder:
     raise UserError(f"unknown encoder {name!r}: {right}")
 
 
+def folder_of(name: str) -> Path | None:
+    """The folder that a name stands for; None for a registered name, whatever lies beside, and for an id of the hub."""
+    folder = paths.brought(name)
+    return folder if name not in ENCODERS and folder.is_dir() else None
+
+
+def is_built_here(name: str) -> bool:
+    """Whether an encoder is one of our own builds, which need no trial."""
+    return folder_of(name) is None and find(name).build is not None
+
+
 def identity(name: str) -> str:
     """What pins an encoder's weights without loading them: its revision, or a digest of a local folder's files.
 
     Raises:
         UserError: the name is unknown, or the folder is not that of an encoder.
     """
-    if name not in ENCODERS and (folder := Path(name)).is_dir():
+    if folder := folder_of(name):
         return encoder_files.digest(folder)
     encoder = find(name)
     return f"{encoder.repository or encoder.name}@{encoder.revision or 'main'}"
@@ -140,7 +152,7 @@ def build(name: str, folder: Path) -> None:
     Raises:
         UserError: the name is unknown, or the weights cannot be had or are incomplete.
     """
-    encoder = None if Path(name).is_dir() else find(name)
+    encoder = None if folder_of(name) else find(name)
     if encoder is None or encoder.build is None:
         save(load(name, device="cpu"), folder)
         return
@@ -150,15 +162,16 @@ def build(name: str, folder: Path) -> None:
 
 
 def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTransformer:
-    """Return an encoder in evaluation mode, on `device` or the best device at hand.
+    """Return an encoder in evaluation mode and in float32, on `device` or the best device at hand.
 
-    A folder that exists goes before a name. `origin` of the model says what it is.
+    A registered name goes before a folder, a folder before an id of the hub. `origin` of the model says what it is.
 
     Raises:
-        UserError: the name is unknown, the hub or package is out of reach, or weights are missing.
+        UserError: the name is unknown, the hub or package is out of reach, weights are missing, or the encoder is of
+            a kind that is not taken.
     """
-    folder = Path(name_or_folder)
-    if name_or_folder not in ENCODERS and folder.is_dir():
+    folder = name_or_folder if isinstance(name_or_folder, Path) else folder_of(name_or_folder)
+    if folder:
         return _load_folder(folder, device, _read_origin(folder), prompts=None)
     encoder = find(str(name_or_folder))
     if encoder.build is not None:
@@ -194,6 +207,23 @@ def describe(model: SentenceTransformer) -> dict[str, Any]:
     }
 
 
+def prompt(model: SentenceTransformer, kind: str) -> str:
+    """The text that goes before a ``query`` or a ``document``; of the latter, also what is called passage or corpus."""
+    names = ("query",) if kind == "query" else ("document", "passage", "corpus")
+    return next((found for name in names if (found := (model.prompts or {}).get(name))), "")
+
+
+def longest(model: SentenceTransformer) -> int | None:
+    """How many tokens of a text a transformer takes: the limit that its folder names, and its places if fewer."""
+    settings = model[0].auto_model.config
+    places = getattr(settings, "max_position_embeddings", None)
+    table = getattr(getattr(model[0].auto_model, "embeddings", None), "position_embeddings", None)
+    if places and (before := getattr(table, "padding_idx", None)) is not None:
+        places -= before + 1  # XLM-R counts from the place after that of padding
+    limits = [int(limit) for limit in (model.max_seq_length, places) if limit and 0 < limit < 10**9]
+    return min(limits, default=None)
+
+
 def not_finite(model: SentenceTransformer) -> str | None:
     """The name of the first weights that hold NaN or infinity, None where all are numbers."""
     for name, weights in model.named_parameters():
@@ -222,42 +252,37 @@ def encoded_string(model: SentenceTransformer, text: str, prompt_name: str) -> s
 def _load_folder(
     folder: Path, device: str | None, origin: Origin, prompts: dict[str, str] | None
 ) -> SentenceTransformer:
-    """Read a SentenceTransformer folder, or a plain transformer, to which mean pooling and norm are added."""
-    from safetensors import SafetensorError
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    """Read a SentenceTransformer folder, or a plain transformer, to which a pooling and a norm are added.
 
+    Weights are trained and recorded as float32, so they are loaded so, in whatever precision they are stored.
+    """
     encoder_files.check(folder)
-    options: dict[str, Any] = {"device": device, "trust_remote_code": False, "local_files_only": True}
     try:
         with hub.quiet():
             without_pooler = _lacks_pooler(folder)
-            kwargs = {"add_pooling_layer": False} if without_pooler else {}
-            if (folder / "modules.json").is_file():
-                classes = _own_modules(folder)
-                model = SentenceTransformer._load_with_module_classes(
-                    str(folder), classes, model_kwargs=kwargs, **options
-                )
-            else:
-                transformer = Transformer(str(folder), model_kwargs=kwargs)
-                pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
-                model = SentenceTransformer(modules=[transformer, pooling, Normalize()], **options)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            model = _read(folder, device, without_pooler)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a library, or the code of an architecture, may raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{folder} cannot be read as an encoder ({reason}): make it again") from error
     if without_pooler:
         e5q4.keep_without_pooler(model[0])
+    encoder_files.check_loaded(folder, model)
     if broken := not_finite(model):
         raise UserError(f"{folder}: the weights {broken} hold NaN or infinity: make it again")
     if prompts is not None:
         model.prompts = dict(prompts)
+    model.prompts["document"] = prompt(model, "document")  # under the name by which all look for it
     model.origin = origin
     return model.eval()
 
 
 def _own_modules(folder: Path) -> dict[str, type]:
     """The module class of ours that a folder names, under the name it goes by there; others load by themselves."""
-    types = {module["type"] for module in json.loads((folder / "modules.json").read_text("utf-8"))}
+    if not (listed := folder / "modules.json").is_file():
+        return {}
+    types = {module["type"] for module in json.loads(listed.read_text("utf-8"))}
     if not any(name.endswith(".use_m.UseM") for name in types):
         return {}
     from lib.encoders.use_m import UseM
@@ -265,22 +290,40 @@ def _own_modules(folder: Path) -> dict[str, type]:
     return {name: UseM for name in types if name.endswith(".use_m.UseM")}
 
 
+def _read(folder: Path, device: str | None, without_pooler: bool) -> SentenceTransformer:
+    """What sentence-transformers makes of a folder, in float32; of a plain transformer with vectors of length 1."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    kwargs: dict[str, Any] = {"dtype": torch.float32}
+    if without_pooler:
+        kwargs["add_pooling_layer"] = False
+    options: dict[str, Any] = {"device": device, "trust_remote_code": False, "local_files_only": True}
+    model = SentenceTransformer._load_with_module_classes(
+        str(folder), _own_modules(folder), model_kwargs=kwargs, **options
+    )
+    if not (folder / "modules.json").is_file():
+        model.append(Normalize())
+    return model.float()
+
+
 def _lacks_pooler(folder: Path) -> bool:
     """Tell whether the folder's transformer has no pooling layer, and refuse it if it lacks anything else.
 
     The pooling layer on top of BERT and XLM-R takes no part in sentence embeddings.
     """
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
-    modules = json.loads(path.read_text("utf-8")) if (path := folder / "modules.json").is_file() else []
-    if modules and not modules[0]["type"].endswith("Transformer"):
+    source = encoder_files.transformer(folder)
+    if source is None:
         return False
-    source = folder / (modules[0]["path"] if modules else "")
     if not list(source.glob("*.safetensors")):
         raise UserError(f"{source} holds no safetensors weights: make the encoder again")
-    _, report = AutoModel.from_pretrained(
-        source, output_loading_info=True, trust_remote_code=False, local_files_only=True, use_safetensors=True
-    )
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    two_halves = AutoConfig.from_pretrained(source, **options).is_encoder_decoder  # of which the first is read
+    reader = AutoModelForTextEncoding if two_halves else AutoModel
+    _, report = reader.from_pretrained(source, output_loading_info=True, use_safetensors=True, **options)
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise UserError(f"{source} lacks {len(missing)} weights, such as {missing[0]}: make it again")

@@ -120,7 +120,8 @@ def _subset(description: dict[str, Any], kept: np.ndarray) -> dict[str, Any]:
     new_id = {int(old): new for new, old in enumerate(kept)}
     pieces = description["model"]["vocab"]
     added = [token | {"id": new_id[token["id"]]} for token in description["added_tokens"]]
-    unigram = description["model"] | {"vocab": [pieces[old] for old in new_id]}
+    ordinary = [pieces[old] for old in new_id if old < len(pieces)]  # added tokens may stand behind them
+    unigram = description["model"] | {"vocab": ordinary}
     return description | {"added_tokens": added, "model": unigram}
 
 

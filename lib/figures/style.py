@@ -21,8 +21,9 @@ from matplotlib.transforms import Bbox
 from lib.base import config
 from lib.base import store as artifacts
 from lib.base.config import Run
+from lib.figures import glyphs
+from lib.runs import names
 from lib.runs.names import capital as capital
-from lib.runs.names import name as name
 from lib.training.strategies import STRATEGIES
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
@@ -51,6 +52,7 @@ RULES = {
     "hatch.linewidth": 0.6,
     "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "hybrid-batches",  # ids in an SVG are random without it
+    "font.family": glyphs.families(),
 }
 house: Callable[[], Any] = partial(matplotlib.style.context, ["default", RULES])
 
@@ -87,7 +89,7 @@ def on_facts(run: Run) -> bool:
 
 def small_print(run: Run, source: str) -> str:
     """Where a figure's numbers come from, in one line."""
-    return f"Run {run.name} · encoder {run.config.encoders} · {source} · {seeds(run)}"
+    return glyphs.drawable(f"Run {run.name} · encoder {run.config.encoders} · {source} · {seeds(run)}")
 
 
 def seeds(run: Run) -> str:
@@ -95,6 +97,11 @@ def seeds(run: Run) -> str:
     count = len(run.config.seeds)
     most = "up to " if run.finished else ""  # seeds of the plan that are not all there yet
     return "1 seed" if count == 1 else f"{most}{count} seeds"
+
+
+def name(key: str) -> str:
+    """How a figure writes a data set, an encoder or a strategy: letters that no font has as their code points."""
+    return glyphs.drawable(names.name(key))
 
 
 def title(figure: Figure) -> str:

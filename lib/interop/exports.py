@@ -1,6 +1,7 @@
 """What the commands that export a run share: arguments, and the cells that are meant."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,5 +40,6 @@ def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool
     named = grid.named(run, pattern, trained)
     done = [cell for cell in named if cells.record(run, cell) is not None]
     if not done:
-        raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {run.command} --cells {named[0].id}")
+        command = f"{run.command} --cells {shlex.quote(named[0].id)}"
+        raise UserError(f"run {run.name}: {named[0].id} is not finished; make it: {command}")
     return run, done

@@ -243,7 +243,7 @@ def _training(run: Run, cell: Cell, log: dict[str, Any]) -> str:
 def _limits(run: Run, cell: Cell, log: dict[str, Any]) -> str:
     """What the model should not be taken for."""
     languages = ", ".join(log["batches"]["languages"])
-    notes = "" if "/" in cell.encoder else encoders.find(cell.encoder).notes
+    notes = "" if encoders.folder_of(cell.encoder) else encoders.find(cell.encoder).notes
     points = [
         f"It was fine-tuned on {languages} alone; in other languages it is what the encoder made of it.",
         f"The encoder is {notes}: not all that it does comes from this training." if notes else "",
@@ -270,12 +270,12 @@ def _origin(encoder: str) -> tuple[str | None, str]:
     """The hub's id of the model that an encoder is or comes from, if any, and the licence of its weights."""
     if encoder in ORIGINS:
         return ORIGINS[encoder]
-    return (None if Path(encoder).is_dir() else encoders.find(encoder).repository), "not known here"
+    return (None if encoders.folder_of(encoder) else encoders.find(encoder).repository), "not known here"
 
 
 def _name(text: str) -> str:
     """A name; of a file or folder of one's own, without its place."""
-    own = data.is_own(text) or Path(text).is_dir()
+    own = data.is_own(text) or encoders.folder_of(text)
     return Path(text).name.split(".jsonl")[0] if own else text
 
 

@@ -5,6 +5,7 @@ and a sealed record of what it was made from and how. Cells are independent of e
 goes on with those that are missing, and a fresh clone starts from those that were published.
 """
 
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -136,7 +137,8 @@ def model(run: Run, cell: Cell) -> Path:
     wanted = _recipe(run, cell)[0].inputs()
     folder = artifacts.place("models", wanted)
     if not artifacts.intact(folder, wanted):
-        raise UserError(f"the model of {cell.id} is not in the store; make it: {run.command} --cells {cell.id}")
+        command = f"{run.command} --cells {shlex.quote(cell.id)}"
+        raise UserError(f"the model of {cell.id} is not in the store; make it: {command}")
     return folder / training.MODEL
 
 
@@ -250,8 +252,8 @@ def forget(run: Run) -> None:
 
 def encoder_folder(name: str) -> Path:
     """The folder of an encoder that is not fine-tuned, made or fetched if need be."""
-    if Path(name).is_dir():
-        return Path(name)
+    if folder := encoders.folder_of(name):
+        return folder
     wanted = {"encoder": name, "identity": encoders.identity(name)}
     return artifacts.make("encoders", wanted, lambda folder: encoders.build(name, folder))
 

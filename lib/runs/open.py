@@ -29,7 +29,7 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
     Raises:
         UserError: as `lib.config.load`, or a data set is not obtainable, or no cell is finished.
     """
-    run = config.load(profile, overrides)
+    run = _scored_on_own(config.load(profile, overrides))
     lacking = [name for name in _sets(run.config) if facts or not obtainable(name)]
     if lacking and profile == "default":
         run = _on_facts(run)
@@ -44,6 +44,20 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
         if not cells.of(run):
             raise UserError(f"run {run.name}: no cell is finished yet; run it without --finished")
     return run
+
+
+def _scored_on_own(run: Run) -> Run:
+    """A run that trains on files of a person's own, and is not told what to score, is scored on their held-out rows.
+
+    Where a file has none (its key ``split`` says train in each row), the profile's sets stay.
+    """
+    own = [name for name in run.config.train if data.is_own(name)]
+    if own != list(run.config.train) or any(text.startswith("eval=") for text in run.overrides):
+        return run
+    held = tuple(f"{name}-heldout" for name in own)
+    if not all(len(data.evaluation_set(name).questions) for name in held):
+        return run
+    return replace(run, config=replace(run.config, eval=held))
 
 
 def _on_facts(run: Run) -> Run:

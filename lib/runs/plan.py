@@ -4,9 +4,9 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
+from lib.base import paths
 from lib.base.config import Config, Run
 from lib.base.errors import UserError
 from lib.data.catalog import is_scored_alone
@@ -36,11 +36,11 @@ class Cell:
     @property
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
-        name = Path(self.encoder).name if "/" in self.encoder else self.encoder
+        name = paths.called(self.encoder)
         scored = "".join(f"_{change}" for change in self.changes) + (f"_on_{self.on}" if self.on else "")
         if self.train == NONE:
             return f"{name}_none{scored}"
-        return f"{name}_{Path(self.train).name.split('.jsonl')[0]}_{self.label}_seed{self.seed}{scored}"
+        return f"{name}_{paths.called(self.train)}_{self.label}_seed{self.seed}{scored}"
 
     @property
     def is_part(self) -> bool:
@@ -115,7 +115,8 @@ def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
         UserError: there is none.
     """
     among = [cell for cell in (*plan(run.config), *parts(run.config)) if not trained or cell.train != NONE]
-    found = [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
+    found = [cell for cell in among if cell.id == pattern]  # a name as it is printed may hold brackets
+    found = found or [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
     if not found:
         some = "trained cell" if trained else "cell"
         raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; --dry-run lists them")
@@ -134,7 +135,7 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
         names = [name for name in names if not name.endswith("-heldout")]
     if cell.train in (NONE, "facts"):
         return names
-    others = [name for name in names if name.removesuffix("-heldout") != cell.train and "-heldout" not in name]
+    others = [name for name in names if name.removesuffix("-heldout") != cell.train and not name.endswith("-heldout")]
     own = [name for name in names if name == f"{cell.train}-heldout"]
     return others + own
 

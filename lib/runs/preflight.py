@@ -2,16 +2,15 @@
 
 import os.path
 from collections.abc import Sequence
-from pathlib import Path
 
-from lib.base import processes
+from lib.base import paths, processes
 from lib.base.config import Run
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.data import download
 from lib.data.sets import ParallelSet
 from lib.encoders import load as encoders
-from lib.runs import cells
+from lib.runs import cells, encoder_check
 from lib.runs import plan as grid
 from lib.runs.plan import NONE, Cell
 from lib.training import trainer
@@ -36,14 +35,18 @@ def plan(run: Run) -> None:
             raise UserError(f"{differ} would both be called {cell.id}; give them names that differ")
         found[cell.id] = cell
     pools: dict[str, str] = {}
-    trained = {os.path.realpath(name): name for name in run.config.train if data.is_own(name)}
+    trained = {os.path.realpath(paths.brought(name)): name for name in run.config.train if data.is_own(name)}
+    for encoder in run.config.encoder:
+        if encoders.folder_of(encoder) and paths.called(encoder) in encoders.ENCODERS:
+            raise UserError(f"encoder={encoder}: it is called like an encoder of ours; rename the folder")
     for name in run.config.eval:
         if data.is_own(name):
-            if (train := trained.get(os.path.realpath(name), name)) != name:
+            if (train := trained.get(os.path.realpath(paths.brought(name)), name)) != name:
                 raise UserError(f"train={train} and eval={name} are one file; score on a file that is not trained on")
             chosen = data.evaluation_set(name)
             scorable(name, chosen)
-            if (other := pools.setdefault(chosen.pool, name)) != name or chosen.pool in data.EVALUATED:
+            base = name.removesuffix("-heldout")
+            if pools.setdefault(chosen.pool, base) != base or chosen.pool in data.EVALUATED:
                 raise UserError(f"{name}: there is another data set called {chosen.pool}; give the file another name")
 
 
@@ -59,10 +62,9 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     if not todo:
         return
     for encoder in dict.fromkeys(cell.encoder for cell in todo):
-        if (folder := Path(encoder)).is_dir():
-            _fits(encoders.load(folder, "cpu"), encoder, run)
-        elif fetch and encoders.find(encoder).build is None:
-            cells.encoder_folder(encoder)
+        if not encoders.is_built_here(encoder) and (fetch or encoders.folder_of(encoder)):
+            trained = any(cell.train != NONE for cell in todo if cell.encoder == encoder)
+            encoder_check.as_meant(cells.encoder_folder(encoder), run.config.of(encoder), trained)
     trainer.tracker()
     if fetch and any(cell.on == data.BY_SHARD for cell in todo):
         data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training
@@ -87,6 +89,8 @@ def scorable(name: str, chosen: ParallelSet) -> None:
     Raises:
         UserError: naming the set and what it lacks.
     """
+    if not len(chosen.questions):
+        raise UserError(f"{name}: none of its questions is in the split test; see the key 'split' of a row")
     asked = chosen.queries["language"].to_numpy()[chosen.qrels["query"]]
     same = asked == chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
     if same.all() or not same.any():
@@ -95,14 +99,10 @@ def scorable(name: str, chosen: ParallelSet) -> None:
             f"{name}: no question has a passage in {lacks}; to be scored, a set needs translations of both: "
             'rows such as {"id": "1", "q": {"de": "...", "en": "..."}, "p": {"de": "...", "en": "..."}}'
         )
-    if (most := chosen.passages["language"].value_counts().max()) < FEWEST:
-        raise UserError(f"{name}: {most} different passages a language are too few to be ranked; {FEWEST} at least")
+    passages = chosen.passages["language"].value_counts()
+    if few := [f"{language} ({count})" for language, count in passages.items() if count < FEWEST]:
+        raise UserError(
+            f"{name}: too few different passages to be ranked in {', '.join(sorted(few))}: {FEWEST} at least in each "
+            "language; add passages, or leave the language out"
+        )
 
-
-def _fits(model: object, encoder: str, run: Run) -> None:
-    """An encoder has places for so many tokens; beyond them it would fail at the first long text."""
-    settings = getattr(getattr(model[0], "auto_model", None), "config", None)
-    places = getattr(settings, "max_position_embeddings", None)
-    if places and run.config.max_tokens > places:
-        asked = run.config.max_tokens
-        raise UserError(f"max_tokens: {asked} is more than the {places} that {encoder} takes")

@@ -24,6 +24,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 # Its import takes 5 s; nothing of lib is imported ahead, so that a notebook meets lib as it is when it starts.
+LONGEST_PATH = 50  # bytes of a temporary folder: the path of a socket may have 107, and has 50 more than that
 SLOW = "import sentence_transformers; del sentence_transformers"
 
 
@@ -73,10 +74,11 @@ def kernels(run: Run, count: int) -> Iterator[Iterator[Any]]:
 def ahead(count: int) -> Iterator[Iterator[Any]]:
     """Give ``count`` kernel managers, one after the other; all of their kernels are gone at the end.
 
-    Kernels are reached through a local socket file, not through a port of the machine, and get the environment of
-    the moment: set it before. What a notebook made is on disk, so a kernel is not waited for: torch takes a second
-    to leave.
+    Kernels are of this Python, whatever kernels are installed, and run nobody's start-up files. They are reached
+    through a local socket file, not through a port of the machine, and get the environment of the moment: set it
+    before. What a notebook made is on disk, so a kernel is not waited for: torch takes a second to leave.
     """
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from jupyter_core.utils import run_sync
 
@@ -85,7 +87,10 @@ def ahead(count: int) -> Iterator[Iterator[Any]]:
     def start(*arguments: str) -> AsyncKernelManager:
         connection = str(Path(sockets) / f"{uuid4().hex}.json")  # its sockets get its name
         manager = AsyncKernelManager(kernel_name="python3", transport="ipc", connection_file=connection)
-        run_sync(manager.start_kernel)(cwd=str(paths.ROOT), extra_arguments=list(arguments))
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+        clean = {**os.environ, "IPYTHONDIR": sockets}
+        run_sync(manager.start_kernel)(cwd=str(paths.ROOT), extra_arguments=list(arguments), env=clean)
         started.append(manager)
         return manager
 
@@ -100,12 +105,25 @@ def ahead(count: int) -> Iterator[Iterator[Any]]:
             yield kernel
             stop()
 
-    with tempfile.TemporaryDirectory() as sockets:
+    with tempfile.TemporaryDirectory(dir=_short_folder()) as sockets:
         try:
             yield give()
         finally:
             while started:
                 stop()
+
+
+def _short_folder() -> str:
+    """A temporary folder whose path leaves room for the name of a socket; those of clusters can be long.
+
+    Raises:
+        UserError: there is none.
+    """
+    places = (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")
+    for place in places:
+        if len(os.fsencode(place)) <= LONGEST_PATH and os.access(place, os.W_OK | os.X_OK):
+            return place
+    raise UserError(f"TMPDIR={places[0]}: longer than {LONGEST_PATH} bytes, and {places[1]} cannot be written to")
 
 
 def execute(run: Run, notebook: Path, kernel: Any) -> None:
@@ -129,8 +147,8 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
         target = Path(scratch) / notebook.name
         try:
             papermill.execute_notebook(
-                str(notebook),
-                str(target),
+                _literal(notebook),
+                _literal(target),
                 parameters,
                 km=kernel,
                 progress_bar=False,
@@ -168,7 +186,7 @@ def _check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """papermill injects names that a notebook does not know, and goes on: that run would ignore them."""
     import papermill
 
-    known = papermill.inspect_notebook(str(notebook))
+    known = papermill.inspect_notebook(_literal(notebook))
     if unknown := sorted(set(parameters) - set(known)):
         raise NotebookFailed(f"{notebook.name}: its parameters cell does not know {', '.join(unknown)}")
 
@@ -184,6 +202,11 @@ def _explain(notebook: Path, error: Exception, kept: Path) -> str:
         number = _last_started(kept)
     where = f"{notebook.name}, cell {number}" if number is not None else notebook.name
     return f"{where}: {last}" + (f" (see {paths.shown(kept)})" if kept.exists() else "")
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it, for which braces stand for a parameter."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _last_started(notebook: Path) -> int | None:
@@ -208,7 +231,8 @@ def _html(notebook: Path) -> str:
 def _environment(run: Run) -> Iterator[None]:
     """What the kernel inherits: the decision on the data, and a file to report progress to, shown meanwhile."""
     with tempfile.NamedTemporaryFile("r", suffix=".progress", encoding="utf-8") as report:
-        added = {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
+        added = {paths.FROM: os.environ.get(paths.FROM) or os.getcwd()}
+        added |= {"HYBRID_PROGRESS": report.name, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
         before = {name: os.environ.get(name) for name in added}
         os.environ.update(added)
         stop = threading.Event()

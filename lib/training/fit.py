@@ -147,6 +147,7 @@ def fit(
         loss=MultipleNegativesRankingLoss(
             trainer.in_groups(model, trainer.in_bf16(model, config)),
             config.scale,
+            similarity_fct=trainer.similarity(model),
             gather_across_devices=processes.count() > 1,
         ),
     )

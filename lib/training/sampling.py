@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from itertools import count, islice
 from typing import Any
 
@@ -20,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from lib.base.errors import UserError
-from lib.data.sets import ParallelSet
+from lib.data.sets import ParallelSet, alike
+from lib.training import columns
 
 ALPHA = {"x-x-mono": 1.0, "x-y": 0.0}
 VERSION = 2  # of the order of batches
@@ -40,9 +42,11 @@ class Pairs:
             question; None where the set has none.
         answers: int64 [questions, languages], equal where two questions have the same relevant text, -1 where
             there is none. Two questions that agree in any language must not share a batch: each one's positive
-            would be the other's false negative.
+            would be the other's false negative. Where questions are asked in the same words, as many columns more
+            say so.
         wrong: int64 [questions, languages], as ``answers``, of the explicit negatives (without them, no columns). One
             question's must not share a batch with another's answer that is the same text.
+        texts: uint64 [pairs], hashes of the passages of one's own rows, by which their data set is known; else None.
     """
 
     languages: list[str]
@@ -52,6 +56,7 @@ class Pairs:
     negative: np.ndarray | None
     answers: np.ndarray
     wrong: np.ndarray
+    texts: np.ndarray | None = None
 
     @staticmethod
     def of(data: ParallelSet) -> "Pairs":
@@ -62,6 +67,8 @@ class Pairs:
         question, query_language, passage_language = np.nonzero(exists)
         texts = pd.factorize(data.passages["language"] + "\t" + data.passages["text"])[0]
         answers = np.where(passages >= 0, texts[passages], -1)
+        if data.asked is not None:  # who is asked the same must not share a batch either
+            answers = np.hstack([answers, np.where(data.asked >= 0, data.asked + len(texts), -1)])
         anchor, positive = queries[question, query_language], passages[question, passage_language]
         if data.negatives is None:
             return Pairs(data.languages, row, anchor, positive, None, answers, np.empty((len(answers), 0), np.int64))
@@ -86,12 +93,14 @@ class Pairs:
         Raises:
             UserError: the columns differ in length, or a question has two rows, or two answers, in the same languages.
         """
-        if len({len(questions), len(query_languages), len(passage_languages), len(passages)}) > 1 or not len(passages):
-            raise UserError("questions, query_languages, passage_languages and passages must have one value a row each")
+        given = {"questions": questions, "query_languages": query_languages}
+        given |= {"passage_languages": passage_languages, "passages": passages}
+        questions, query_languages, passage_languages, passages = columns.as_arrays(given)
         languages = sorted({*query_languages, *passage_languages})
-        question, ids = pd.factorize(np.asarray(questions, object))
+        question, ids = pd.factorize(questions)
         asked, answered = (pd.Index(languages).get_indexer(column) for column in (query_languages, passage_languages))
-        text = pd.factorize(pd.Series(passage_languages) + "\t" + pd.Series(passages))[0]
+        read = pd.Series([alike(passage) for passage in passages])
+        text = pd.factorize(pd.Series(passage_languages) + "\t" + read)[0]
         number = np.arange(len(question), dtype=np.int32)
         row = np.full((len(ids), len(languages), len(languages)), -1, np.int32)
         row[question, asked, answered] = number
@@ -105,7 +114,8 @@ class Pairs:
                 f"row {n + 1}: question {questions[n]!r} occurs again {here}, or has another passage in the latter "
                 "language; keep one passage a language, and one row a pair of languages"
             )
-        return Pairs(languages, row, number, number, None, answers, np.empty((len(ids), 0), np.int64))
+        none = np.empty((len(ids), 0), np.int64)
+        return Pairs(languages, row, number, number, None, answers, none, pd.util.hash_array(passages))
 
 
 @dataclass(frozen=True)
@@ -152,29 +162,38 @@ class Strategy:
         return "mono" if draw.random() < ALPHA.get(self.name, self.alpha) else "cross"
 
     def sampler(
-        self, pairs: Pairs, processes: int = 1, version: int = VERSION
-    ) -> Callable[..., "LanguageBatchSampler"]:
-        """What ``batch_sampler=`` of SentenceTransformerTrainingArguments takes."""
+        self, pairs: Pairs | Sequence[Pairs], processes: int = 1, version: int = VERSION
+    ) -> Callable[..., Any]:
+        """What ``batch_sampler=`` of SentenceTransformerTrainingArguments takes.
+
+        Args:
+            pairs: of the data set; of several data sets (a dict) a list, each for the one that it was made from. A data
+                set to evaluate on, or one of several that has no pairs, gets the trainer's own batches.
+        """
         return partial(_make, self, pairs, processes, version)
 
 
+def __getattr__(name: str) -> Any:
+    """``LanguageBatchSampler``, whose base, sentence-transformers' own sampler, takes 5 seconds to import."""
+    if name != "LanguageBatchSampler":
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return _trainers_side().LanguageBatchSampler
+
+
+def _trainers_side() -> Any:
+    """`lib.training.trainer_sampler`, which is built on this module, and is read when a trainer asks for batches."""
+    return import_module("lib.training.trainer_sampler")
+
+
 def _make(
-    strategy: Strategy,
-    pairs: Pairs,
-    processes: int,
-    version: int,
-    dataset: Any,
-    batch_size: int,
-    seed: int = 0,
-    **ignored: Any,
-) -> "LanguageBatchSampler":
+    strategy: Strategy, pairs: Pairs | Sequence[Pairs], processes: int, version: int, dataset: Any, **given: Any
+) -> Any:
     """The trainer's call. A module's function, not a closure: the trainer saves its arguments with each checkpoint."""
-    if len(dataset) != len(pairs.anchor):
-        raise UserError(f"the data set has {len(dataset)} rows, the pairs {len(pairs.anchor)}: make it from them")
-    return LanguageBatchSampler(strategy, pairs, batch_size, seed, processes, version)
+    listed = [pairs] if isinstance(pairs, Pairs) else pairs
+    return _trainers_side().make(strategy, listed, processes, version, dataset, **given)
 
 
-class LanguageBatchSampler:
+class BatchOrder:
     """Yields lists of row numbers; an epoch is ceil(questions / batch size) batches.
 
     Questions wait in a shuffled queue. A batch takes the first ones that its kind allows and that conflict with

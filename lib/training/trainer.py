@@ -58,12 +58,22 @@ def in_groups(model: "SentenceTransformer", bf16: bool = False) -> Any:
             parts = []
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                 for rows in order.chunk(GROUPS):
-                    width = int(lengths[rows[0]])
-                    part = {k: v[rows, :width] if torch.is_tensor(v) else v for k, v in features.items()}
+                    used = features["attention_mask"][rows].any(0).nonzero()  # padding may stand on either side
+                    kept = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(None)
+                    part = {k: _part(v, rows, kept, len(lengths)) for k, v in features.items()}
                     parts.append(self.model(part)["sentence_embedding"])
             return {"sentence_embedding": torch.cat(parts)[order.argsort()]}
 
     return InGroups() if hasattr(model[0], "auto_model") and device.device() == "cpu" else model
+
+
+def _part(value: Any, rows: Any, columns: slice, count: int) -> Any:
+    """Of what is known of each token the rows and columns, of what is known of each text the rows; the rest whole."""
+    import torch
+
+    if not torch.is_tensor(value) or value.ndim == 0 or len(value) != count:
+        return value
+    return value[rows, columns] if value.ndim > 1 else value[rows]
 
 
 def tracker() -> str:
@@ -87,6 +97,20 @@ def tracker() -> str:
     return wanted
 
 
+def similarity(model: Any) -> Any:
+    """The function that the loss scores with: the one by which the model's passages are ranked."""
+    from sentence_transformers import util
+
+    return util.dot_score if model.similarity_fn_name == "dot" else util.cos_sim
+
+
+def prompts(model: Any) -> dict[str, str]:
+    """What goes before the texts of each column of the training data."""
+    known = model.prompts or {}
+    documents = known.get("document", "")
+    return {"anchor": known.get("query", ""), "positive": documents, "negative": documents}
+
+
 def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path, title: str) -> Any:
     """The trainer's arguments; checkpoints go to ``folder``, the batch size is this process's share.
 
@@ -95,8 +119,6 @@ def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path,
     """
     from sentence_transformers import SentenceTransformerTrainingArguments
 
-    prompts = model.prompts or {}
-    documents = prompts.get("document", "")
     interval = checkpoints.interval(config.steps)
     choice = {"eval_strategy": "steps", "eval_steps": interval, "load_best_model_at_end": True}
     choice |= {"restore_callback_states_from_checkpoint": True}  # how long the loss has not fallen
@@ -113,7 +135,7 @@ def arguments(model: Any, config: Config, seed: int, sampler: Any, folder: Path,
         use_cpu=device.device() == "cpu",
         seed=seed,
         batch_sampler=sampler,
-        prompts={"anchor": prompts.get("query", ""), "positive": documents, "negative": documents},
+        prompts=prompts(model),
         logging_steps=1,
         logging_nan_inf_filter=False,  # which would show the mean of the steps before in place of a NaN
         save_steps=interval,

@@ -1,0 +1,201 @@
+"""Rows that people bring, read for what they mean: a text that is absent, one language under two codes, one question
+with several right answers, one text in two Unicode forms.
+
+What was joined or left out is said in one line, with counts and the first row; what could mean two things is refused.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.base.errors import UserError
+from lib.data import jsonl
+from lib.data import sets as parallel
+from lib.data.sets import ParallelSet, alike
+
+KEYS = ("id", "q", "p", "n", "title", "group", "split")
+SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}
+ABSENT = ("", "nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "#N/A")  # what writers put where nothing is
+CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
+
+
+@dataclass
+class Remarks:
+    """What was done to the rows of a file: by what it was, how often, and in which row first."""
+
+    found: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, what: str, row: int) -> None:
+        self.found.setdefault(what, [0, row])[0] += 1
+
+    def line(self) -> str:
+        """All of it as one line; empty where nothing was done."""
+        return "; ".join(f"{count:,} {what} (first in row {row})" for what, (count, row) in self.found.items())
+
+
+def read(path: Path) -> tuple[list[dict], str]:
+    """Read a file of rows (see `lib.jsonl`).
+
+    Returns:
+        The rows, of which absent values are left out, language codes are canonical, and texts that look alike are
+        the same; and a line that says so, empty where nothing had to be done.
+
+    Raises:
+        UserError: naming the file, the row and the field, as `lib.jsonl`; or a key or a language occurs twice in it.
+    """
+    remarks, first, rows = Remarks(), {}, {}
+    for number, row in enumerate(jsonl.read_lines(path, keys_once=True), start=1):
+        if isinstance(row, dict):
+            try:
+                row = _plain(row, number, remarks, first)
+            except UserError as error:
+                raise UserError(f"{path}, row {number}: {error}") from error
+        if problem := jsonl.problem(row, rows):
+            raise UserError(f"{path}, row {number}: {problem}")
+        rows[row["id"]] = row
+    if not rows:
+        raise UserError(f"{path}: holds no rows")
+    found = list(rows.values())
+    _join_groups(found, remarks)
+    if row := _contradiction(found):
+        raise UserError(f"{path}, row {row}: field 'n': it is a text that answers the same question in another row")
+    return found, "; ".join(part for part in (remarks.line(), *_doubts(found)) if part)
+
+
+def training(name: str, rows: list[dict]) -> ParallelSet:
+    """A set to train on: each row is a question, and says which others are asked in the same words."""
+    made = parallel.from_rows(name, rows)
+    codes = pd.factorize(_keys(made.queries))[0]
+    asked = np.where(made.query_rows >= 0, codes[made.query_rows], -1)
+    again = pd.Series(codes).duplicated().any()
+    return replace(made, asked=asked) if again else made
+
+
+def evaluation(name: str, rows: list[dict]) -> ParallelSet:
+    """A set to be scored on: rows with the same question are one, and whatever answers a question's words is right."""
+    made = parallel.from_rows(name, rows)
+    code = pd.factorize(_keys(made.queries))[0]
+    if not pd.Series(code).duplicated().any():
+        return made
+    query = pd.DataFrame({"query": made.queries.index, "question": made.queries["question"], "code": code})
+    right = made.qrels.merge(query, on="query")[["question", "passage"]].drop_duplicates()
+    right = query.merge(right, on="question")[["code", "passage"]].drop_duplicates()
+    qrels = query[["query", "code"]].merge(right, on="code")[["query", "passage"]]
+    qrels = qrels.sort_values(["query", "passage"], ignore_index=True).astype(np.int32)
+    asked = np.where(made.query_rows >= 0, code[made.query_rows], -1)
+    _, first = np.unique(asked, axis=0, return_index=True)
+    return replace(made, qrels=qrels).only(np.isin(np.arange(len(asked)), first))
+
+
+@cache
+def canonical(code: str) -> str:
+    """A language code as BCP 47 writes it: ``pt-BR`` for pt_br, ``en`` for EN and for its codes of ISO 639-2 and -3.
+
+    What is no code comes back as it is.
+    """
+    from babel.core import get_global
+
+    if not CODE.fullmatch(code):
+        return code
+    language, *more = re.split("[-_]", code)
+    known = get_global("language_aliases").get(language.lower(), language.lower())
+    parts = [*known.split("_"), *more]
+    return "-".join([parts[0], *(_subtag(part) for part in parts[1:])])
+
+
+def _subtag(part: str) -> str:
+    """A script with a capital letter, a region in capitals, anything else in small letters."""
+    if len(part) == 4 and part.isalpha():
+        return part.title()
+    return part.upper() if len(part) == 2 and part.isalpha() else part.lower()
+
+
+def _plain(row: dict, number: int, remarks: Remarks, first: dict[tuple[str, str, str], str]) -> dict:
+    """A row without absent values, with canonical codes and with the first spelling of each text; checked later."""
+    for key in row.keys() - set(KEYS):
+        remarks.add(f"keys '{key}' that nobody reads", number)
+    kept = {key: value for key, value in row.items() if key in ("id", "q", "p") or not _is_absent(value)}
+    for key in SIDES.keys() & kept.keys():
+        if isinstance(kept[key], dict):
+            kept[key] = _texts(key, kept[key], number, remarks, first)
+            if not kept[key] and row[key] and key in ("q", "p"):
+                raise UserError(f"field '{key}' has a text that is not empty in no language; leave the row out")
+            if not kept[key]:
+                del kept[key]
+    return kept
+
+
+def _texts(key: str, given: dict, number: int, remarks: Remarks, first: dict[tuple[str, str, str], str]) -> dict:
+    made: dict[str, Any] = {}
+    for code, text in given.items():
+        if _is_absent(text):
+            remarks.add("absent texts left out", number)
+            continue
+        language = canonical(code)
+        if language != code:
+            remarks.add(f"language codes '{code}' read as {language}", number)
+        if isinstance(text, str):
+            text = first.setdefault((SIDES[key], language, alike(text)), text)
+            if text != given[code]:
+                what = "texts that differ from an earlier one in blanks or Unicode form alone, read as that one"
+                remarks.add(what, number)
+        if made.setdefault(language, text) != text:
+            raise UserError(f"field '{key}' has two texts in the language {language}, one of them under '{code}'")
+    return made
+
+
+def _is_absent(value: object) -> bool:
+    """Whether a value stands for none: null, NaN, or a text that writers put in its place."""
+    if isinstance(value, str):
+        return alike(value) in ABSENT
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _join_groups(rows: list[dict], remarks: Remarks) -> None:
+    """Give rows that ask the same in all their languages the group of the first one: a split must not divide them."""
+    groups: dict[tuple, str] = {}
+    for number, row in enumerate(rows, start=1):
+        asked = _asked(row)
+        if asked in groups:
+            remarks.add("rows that ask what an earlier one asks: one question with several right answers", number)
+            if not row.get("group"):
+                row["group"] = groups[asked]
+        groups.setdefault(asked, parallel.group_of(row))
+
+
+def _contradiction(rows: list[dict]) -> int | None:
+    """The number of the first row whose explicit negative answers the question, as another row says."""
+    right: dict[tuple, set] = {}
+    for row in rows:
+        right.setdefault(_asked(row), set()).update(row["p"].items())
+    numbers = (n for n, row in enumerate(rows, start=1) if right[_asked(row)] & set(row.get("n", {}).items()))
+    return next(numbers, None)
+
+
+def _asked(row: dict) -> tuple[tuple[str, str], ...]:
+    """What a row asks, in all its languages."""
+    return tuple(sorted((x, alike(parallel.query_text(row, x))) for x in row["q"]))
+
+
+def _doubts(rows: list[dict]) -> Iterable[str]:
+    """What is right, but perhaps not meant."""
+    languages = sorted({x for row in rows for side in ("q", "p") for x in row[side]})
+    bases = [x.split("-")[0] for x in languages]
+    for base in sorted({x for x in bases if bases.count(x) > 1}):
+        named = [x for x in languages if x.split("-")[0] == base]
+        yield f"{' and '.join(named)} count as {len(named)} languages"
+    groups = {parallel.group_of(row) for row in rows}
+    if len(groups) == 1 < len(rows) and not any(row.get("split") for row in rows):
+        yield f"all rows are of one group, '{groups.pop()}', and so in one split"
+
+
+def _keys(queries: pd.DataFrame) -> pd.Series:
+    """By which two queries are the same one."""
+    return queries["language"] + "\t" + queries["text"].map(alike)

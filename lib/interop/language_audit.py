@@ -1,0 +1,268 @@
+"""A language audit of any encoder on any parallel set, without training (see `lib.interop.audit`, the command).
+
+Does the encoder rank passages by their language rather than by their content? What is measured is what a cell without
+training measures, by the same functions; nothing of it is kept, but the encoder in the store.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.base import config
+from lib.base.config import Run
+from lib.data import catalog as data
+from lib.data.sets import ParallelSet
+from lib.encoders import load as encoders
+from lib.evaluation import bias, metrics
+from lib.evaluation.search import Ranking
+from lib.evidence import effects, stats
+from lib.figures import style
+from lib.runs import cells
+from lib.runs import plan as grid
+from lib.runs import preflight as checks
+from lib.show import bias_views
+
+COLUMNS = ["encoder", "dataset", "setting", "language", "measure", "value", "low", "high"]
+ALL, POOL = metrics.POOL, "multilingual"
+GAP, PREFERENCE = "monolingual - cross-lingual", "own_first - chance"
+VECTORS = {"before": "vectors", "after": "centred vectors", "chance": "by chance"}
+PROBES = {
+    "language_accuracy": "language told by a linear probe",
+    "own_language_neighbours": "own language among 10 neighbours",
+    "centroid_distance": "distance of the languages' means",
+}
+
+
+def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataFrame:
+    """Measure an encoder on a parallel set.
+
+    Args:
+        encoder: a name, a hub id or a folder, as in a profile.
+        dataset: a set of `lib.data.evaluation_set`, or a parallel JSONL file.
+        overrides: ``key=value`` for keys of `lib.config.Config` that an evaluation depends on, such as ``max_tokens``.
+
+    Returns:
+        One row a number: ``encoder, dataset, setting, language, measure, value, low, high``. ``language`` is that of
+        the questions, or ``all`` for the macro mean; ``low`` and ``high`` end its 95% interval over questions.
+
+    Raises:
+        UserError: the encoder or the set is not there, or cannot be read; or the set is not parallel.
+    """
+    ranking, read, chosen = measured(encoder, dataset, overrides)
+    rows = _retrieval(ranking, chosen) + _bias(ranking, chosen) + _vectors(read)
+    return pd.DataFrame(rows).round(6).assign(encoder=encoder, dataset=dataset)[COLUMNS]
+
+
+def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple[Ranking, dict, ParallelSet]:
+    """The ranking of a set by an encoder, what is read off its vectors, and the set; arguments as of `audit`."""
+    run = _run(encoder, dataset, overrides)
+    chosen = data.evaluation_set(dataset, run.config.candidates)
+    checks.scorable(dataset, chosen)
+    checks.work(run, grid.plan(run.config))
+    rankings, vectors = cells.evaluate(encoders.load(cells.encoder_folder(encoder)), [dataset], run.config)
+    return rankings[dataset], vectors[dataset], chosen
+
+
+def verdict(found: pd.DataFrame) -> str:
+    """What an audit says, in two sentences, each by the interval that it names.
+
+    The first compares how often the answer comes first in the question's own language with chance; the second mAP in
+    one's own language with that in others, as equal if the interval lies within .01 (`lib.effects.MARGIN`).
+    """
+    preference, gap = _interval(found, PREFERENCE), _interval(found, GAP)
+    if preference.low > 0:
+        does = "prefers passages in the language of the question"
+    elif preference.high < 0:
+        does = "prefers passages in other languages than that of the question"
+    else:
+        does = "shows no clear preference for the language of the question"
+    if gap.inside(effects.MARGIN):
+        found_so = "as well as"
+    elif gap.low > 0:
+        found_so = "less well than"
+    elif gap.high < 0:
+        found_so = "better than"
+    else:
+        found_so = "not surely better or worse than"
+    pooled = _by_language(found, "map")[POOL].rename(_in_english)
+    name = style.name(found["encoder"].iloc[0])
+    share, first = _value(found, "own_share"), _value(found, "own_first")
+    of_pool, chance = (_value(found, measure, "by chance") for measure in ("own_share", "own_first"))
+    return (
+        f"{name} {does}: {share:.1%} of its first ten passages are in that language, as are {of_pool:.1%} of "
+        f"the pool, and of the translations of the answer the one in that language comes first for {first:.1%} of the "
+        f"questions, where chance gives {chance:.1%} (difference {_shown(preference)}). "
+        f"Answers in another language are found {found_so} those in the question's own (mAP in the own language less "
+        f"that in others: {_shown(gap)}), and with all languages in one pool questions in {pooled.idxmin()} fare "
+        f"worst, with a mAP of {pooled.min():.3f}, and those in {pooled.idxmax()} best, with {pooled.max():.3f}."
+    )
+
+
+def text(found: pd.DataFrame, chosen: ParallelSet) -> str:
+    """An audit as people read it: four tables and the verdict; columns are set apart by tabs, for spreadsheets too."""
+    title = (
+        f"{style.name(found['encoder'].iloc[0])} on {chosen.name}: {len(chosen.questions):,} questions, "
+        f"{len(chosen.languages)} languages, {len(chosen.passages):,} passages"
+    )
+    parts = [
+        ("Retrieval", _retrieval_table(found)),
+        ("Language bias, in one pool of all languages", _bias_table(found)),
+        ("By language of the question", _language_table(found)),
+        ("Language in the vectors", _vector_table(found)),
+    ]
+    tables = "\n\n".join(f"{name}\n{aligned(table)}" for name, table in parts)
+    return f"{title}\n\n{tables}\n\n{verdict(found)}\nIntervals: 95%, over questions alone."
+
+
+def _run(encoder: str, dataset: str, overrides: Sequence[str]) -> Run:
+    """A run of one cell without training, checked as any run is; its folder is never made."""
+    named = [f"encoder={json.dumps(encoder)}", f"eval={json.dumps([dataset])}", "train=facts", "strategies=[none]"]
+    run = config.load("default", [*named, *overrides])
+    checks.plan(run)
+    return run
+
+
+def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
+    """mAP in the three settings, over all languages and for each, and the gap between the first two."""
+    units = metrics.units(ranking.ranks)
+    values = precisions(units, chosen)
+    found = {setting: stats.estimate(array) for setting, array in values.items()}
+    rows = [_row(setting, "map", estimate.interval()) for setting, estimate in found.items()]
+    gap = (found["monolingual"] - found["cross-lingual"]).interval()
+    means = metrics.by_language(units)
+    languages = means[means["metric"] == "map"].groupby(["setting", "query_language"])["value"].mean()
+    rows += [_row(setting, "map", value, language) for (setting, language), value in languages.items()]
+    worst = bias.gap(means).set_index("measure")["value"]
+    rows += [_row(setting, "worst language", worst[f"worst language, {setting}"]) for setting in metrics.SETTINGS]
+    return [*rows, _row(POOL, GAP, gap)]
+
+
+def precisions(units: pd.DataFrame, chosen: ParallelSet) -> dict[str, np.ndarray]:
+    """Average precision in each setting, as `lib.stats` takes it: float [questions, languages or pairs, 1]."""
+    values = {}
+    for setting in metrics.SETTINGS:
+        part = units[units["setting"] == setting]
+        wide = part.pivot(index="question", columns=["query_language", "passage_language"], values="map")
+        values[setting] = _per_question(wide, chosen)
+    return values
+
+
+def preferences(ranking: Ranking, chosen: ParallelSet) -> dict[str, np.ndarray]:
+    """The measures of `lib.bias` of each question, as `precisions` gives its own."""
+    by_query = bias.per_query(ranking.ranks).drop(columns="map")
+    return {name: _per_question(by_query[name].unstack(), chosen) for name in by_query.dropna(axis=1, how="all")}
+
+
+def _bias(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
+    """The measures of `lib.bias` in the pool of all languages; what they would be by chance, where that is known."""
+    ranks = ranking.ranks
+    by_query = bias.per_query(ranks).drop(columns="map")
+    own = (ranks["passage_language"] == ranks["query_language"]).groupby([ranks[name] for name in bias.QUERY]).mean()
+    chance = own.where(by_query["own_first"].notna())
+    values = preferences(ranking, chosen)
+    expected = _per_question(chance.unstack(), chosen)
+    rows = [_row(POOL, name, stats.interval(array)) for name, array in values.items()]
+    rows.append(_row(POOL, PREFERENCE, stats.interval(values["own_first"] - expected)))
+    rows.append(_row("by chance", "own_first", stats.macro_mean(expected)))
+    top = bias.top_shares(ranking.top, chosen.languages, chosen.passages["language"])
+    same = top[top["query_language"] == top["passage_language"]]
+    rows.append(_row(POOL, "own_share", bias.own_language_share(top)))
+    rows.append(_row("by chance", "own_share", same["pool_share"].mean()))
+    rows.append(_row(POOL, "share_distance", bias.share_distance(top)))
+    for row in same.itertuples():
+        rows.append(_row(POOL, "own_share", row.share, row.query_language))
+        rows.append(_row("by chance", "own_share", row.pool_share, row.query_language))
+    return rows
+
+
+def _vectors(read: dict[str, Any]) -> list[dict[str, Any]]:
+    return [_row(name, key, value) for when, name in VECTORS.items() for key, value in read[when].items()]
+
+
+def _per_question(wide: pd.DataFrame, chosen: ParallelSet) -> np.ndarray:
+    """float [questions, languages or pairs, 1], as `lib.stats` takes it; NaN where a question has no value."""
+    return wide.dropna(axis=1, how="all").reindex(range(len(chosen.questions))).to_numpy(float)[:, :, None]
+
+
+def _row(setting: str, measure: str, value: float | stats.Interval, language: str = ALL) -> dict[str, Any]:
+    sure = value if isinstance(value, stats.Interval) else stats.Interval(value, np.nan, np.nan)
+    row = {"setting": setting, "language": language, "measure": measure, "value": sure.value}
+    return row | {"low": sure.low, "high": sure.high}
+
+
+def _value(found: pd.DataFrame, measure: str, setting: str = POOL) -> float:
+    return _interval(found, measure, setting).value
+
+
+def _interval(found: pd.DataFrame, measure: str, setting: str = POOL) -> stats.Interval:
+    rows = found[(found["language"] == ALL) & (found["measure"] == measure) & (found["setting"] == setting)]
+    return stats.Interval(*rows[["value", "low", "high"]].iloc[0])
+
+
+def _by_language(found: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A measure by language of the question (rows) and setting (columns)."""
+    rows = found[(found["language"] != ALL) & (found["measure"] == measure)]
+    return rows.pivot(index="language", columns="setting", values="value").rename_axis(columns=None)
+
+
+def _retrieval_table(found: pd.DataFrame) -> pd.DataFrame:
+    languages, rows = _by_language(found, "map"), []
+    for setting in metrics.SETTINGS:
+        sure, worst = _interval(found, "map", setting), _value(found, "worst language", setting)
+        row = {"setting": setting, "mAP": f"{sure.value:.3f}", "95% interval": _ends(sure)}
+        rows.append(row | {"worst language": f"{languages[setting].idxmin()} {worst:.3f}"})
+    gap = _interval(found, GAP)
+    return pd.DataFrame([*rows, {"setting": GAP, "mAP": f"{gap.value:.3f}", "95% interval": _ends(gap)}]).fillna("")
+
+
+def _bias_table(found: pd.DataFrame) -> pd.DataFrame:
+    measured = found.loc[(found["setting"] == POOL) & (found["language"] == ALL), "measure"].tolist()
+    by_chance = found.loc[found["setting"] == "by chance", "measure"].tolist()
+    rows = []
+    for measure, label in bias_views.LABELS.items():
+        if measure in measured and measure != "map":
+            sure = _interval(found, measure)
+            chance = f"{_value(found, measure, 'by chance'):.3f}" if measure in by_chance else ""
+            form = ",.0f" if measure in ("rank_distance", "max_rank") else ".3f"
+            row = {"measure": label, "value": f"{sure.value:{form}}", "95% interval": _ends(sure, form)}
+            rows.append(row | {"by chance": chance})
+    return pd.DataFrame(rows)
+
+
+def _language_table(found: pd.DataFrame) -> pd.DataFrame:
+    languages, shares = _by_language(found, "map"), _by_language(found, "own_share")
+    table = languages[list(metrics.SETTINGS)].add_suffix(" mAP")
+    table["own share of top 10"], table["share of the pool"] = shares[POOL], shares["by chance"]
+    return table.map("{:.3f}".format).rename_axis("language").reset_index()
+
+
+def _vector_table(found: pd.DataFrame) -> pd.DataFrame:
+    rows = found[found["setting"].isin(VECTORS.values()) & found["measure"].isin(list(PROBES))]
+    wide = rows.pivot(index="measure", columns="setting", values="value")
+    shown = wide.loc[list(PROBES), list(VECTORS.values())].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
+    shown.columns = ["as they are", "centred", "by chance"]
+    return shown.rename(index=PROBES).rename_axis("measure", columns=None).reset_index()
+
+
+def _in_english(code: str) -> str:
+    from babel import Locale
+
+    return Locale("en").languages.get(code, code)
+
+
+def _shown(sure: stats.Interval) -> str:
+    return f"{sure.value:+.3f} [{sure.low:+.3f}, {sure.high:+.3f}]"
+
+
+def _ends(sure: stats.Interval, form: str = ".3f") -> str:
+    return "" if np.isnan(sure.low) else f"{sure.low:{form}} to {sure.high:{form}}"
+
+
+def aligned(table: pd.DataFrame) -> str:
+    """Columns between tabs, each padded to one width: they line up in a terminal, and paste into a spreadsheet."""
+    columns = [[str(name), *table[name].astype(str)] for name in table]
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
+    return "\n".join("\t".join(line).rstrip(" ") for line in zip(*padded, strict=True))

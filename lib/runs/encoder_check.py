@@ -1,0 +1,145 @@
+"""An encoder that somebody brings is tried on eight texts before any work: is it used as its authors meant?
+
+What counts is what sentence-transformers' own `encode_query` and `encode_document` give for the folder as it is. The
+vectors of an evaluation and those of a training must be the same, or the encoder is refused with one line.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib.base import device
+from lib.base.config import Config
+from lib.base.errors import UserError
+from lib.encoders import encode as embedding
+from lib.encoders import hub, vocabulary
+from lib.encoders import load as encoders
+from lib.training import trainer
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+LEAST = 0.9999  # cosine of two vectors of a text in float32
+# Of one word and of more than any limit of length, in several scripts, so that a batch of them needs padding.
+TEXTS = (
+    "Athens",
+    "Where is the nearest pharmacy, and when does it open on Sundays?",
+    "Die Öffnungszeiten ändern sich im März.",
+    "Где находится ближайшая аптека?",
+    "أين تقع أقرب صيدلية؟",
+    "最近的药店在哪里？星期天几点开门？",
+    "ร้านขายยาที่ใกล้ที่สุดอยู่ที่ไหน",
+    "The house at the river was built in 1874; its owner, whose name is not known, left it in the same year. " * 40,
+)
+KINDS = ("query", "document")
+
+
+def as_meant(folder: Path, config: Config, trained: bool) -> None:
+    """Refuse an encoder whose vectors here are not those of sentence-transformers.
+
+    Args:
+        folder: of the encoder, as `lib.cells.encoder_folder` finds it.
+        trained: whether the run trains it; if not, only its evaluation is tried.
+
+    Raises:
+        UserError: as `lib.encoders.load`; the limit of length is beyond its own; or a vector differs, and which.
+    """
+    model = encoders.load(folder)
+    _check_length(folder, model, config.max_tokens)
+    wanted = {kind: _attempt(folder, "sentence-transformers", lambda k=kind: _own(folder, k, model)) for kind in KINDS}
+    found = {kind: _attempt(folder, "this suite", lambda k=kind: embedding.encode(model, TEXTS, k)) for kind in KINDS}
+    for kind in KINDS:
+        embedding.check(wanted[kind], TEXTS, f"{folder}, {kind}")
+        _compare(folder, f"the {kind}", found[kind], wanted[kind])
+    if trained:
+        learnt = _attempt(folder, "a training", lambda: _training_vectors(model, config))
+        for kind, vectors in learnt.items():
+            _compare(folder, f"in training the {kind}", vectors, wanted[kind])
+
+
+def _check_length(folder: Path, model: "SentenceTransformer", max_tokens: int) -> None:
+    """Set the limit of length; beyond its own, an encoder would fail, or see what it was not made for."""
+    if not hasattr(model[0], "auto_model"):
+        return
+    most = encoders.longest(model)
+    if most and max_tokens > most:
+        raise UserError(f"max_tokens: {max_tokens} is more than the {most} that {folder} takes; use max_tokens={most}")
+    embedding.cut(model, max_tokens)
+
+
+def _own(folder: Path, kind: str, ours: "SentenceTransformer") -> np.ndarray:
+    """What sentence-transformers makes of the folder, which it reads by itself: float32 [texts, dimensions]."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with hub.quiet():
+        kwargs = {"dtype": torch.float32}
+        model = SentenceTransformer(str(folder), device=device.device(), model_kwargs=kwargs, **options).float()
+    if limit := ours.max_seq_length:
+        embedding.cut(model, limit)
+    encode = model.encode_query if kind == "query" else model.encode_document
+    prompt = encoders.prompt(model, kind)
+    return _scored(model, encode(list(TEXTS), prompt=prompt, batch_size=1, show_progress_bar=False))  # no padding
+
+
+def _training_vectors(model: "SentenceTransformer", config: Config) -> dict[str, np.ndarray]:
+    """The vectors that a training would learn from, by kind; with the vocabulary cut, as it is there."""
+    import torch
+    from sentence_transformers.sentence_transformer.data_collator import SentenceTransformerDataCollator
+
+    cut = vocabulary.trim(model, TEXTS)
+    trainer.prepare(model, config)
+    learner = trainer.in_groups(model).eval()
+    columns = dict(zip(("anchor", "positive"), KINDS, strict=True))
+    collate = SentenceTransformerDataCollator(preprocess_fn=model.preprocess, prompts=trainer.prompts(model))
+    batch = collate([dict.fromkeys(columns, text) for text in TEXTS])
+    found = {}
+    with torch.inference_mode():
+        for column, kind in columns.items():
+            start = f"{column}_"
+            features = {k.removeprefix(start): v for k, v in batch.items() if k.startswith(start)}
+            features = {k: v.to(model.device) if hasattr(v, "to") else v for k, v in features.items()}
+            found[kind] = _scored(model, learner(features)["sentence_embedding"].float().cpu().numpy())
+    vocabulary.restore(model, cut)
+    return found
+
+
+def _scored(model: "SentenceTransformer", vectors: np.ndarray) -> np.ndarray:
+    """The vectors as they enter a score: of as many dimensions as the folder says, of length 1 for a cosine."""
+    vectors = vectors[:, : model.truncate_dim].astype(np.float32)
+    if model.similarity_fn_name != "cosine":
+        return vectors
+    size = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return (vectors / np.maximum(size, 1e-12)).astype(np.float32)
+
+
+def _attempt(folder: Path, who: str, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except UserError:
+        raise
+    except Exception as error:  # whatever a library, or the code of an architecture, may raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{folder} cannot be used: {who} fails on eight texts of a trial ({reason})") from error
+
+
+def _compare(folder: Path, what: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    """Refuse vectors that point elsewhere, or, where the length counts, are of another one."""
+    if found.shape != wanted.shape:
+        raise UserError(
+            f"{folder} cannot be used as meant: its vectors here have {found.shape[1]} dimensions, by "
+            f"sentence-transformers {wanted.shape[1]}"
+        )
+    size = np.maximum(np.linalg.norm(wanted, axis=1), 1e-12)
+    far = np.linalg.norm(found - wanted, axis=1) / size
+    if not far.max() < np.sqrt(2 - 2 * LEAST):
+        text = int(np.nanargmax(np.where(np.isnan(far), np.inf, far)))
+        cosine = float(found[text] @ wanted[text] / (size[text] * max(np.linalg.norm(found[text]), 1e-12)))
+        raise UserError(
+            f"{folder} cannot be used as meant: {what} '{TEXTS[text][:40]}' has another vector here than "
+            f"sentence-transformers gives for it alone (cosine {cosine:.4f}, {LEAST} is asked for); if that depends on "
+            "the padding of its batch, mend padding_side in tokenizer_config.json"
+        )

@@ -1,0 +1,40 @@
+"""Columns of a data set of one's own: as people have them, and as `lib.sampling` takes them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.base.errors import UserError
+
+LOOKED_AT = 50  # rows of a data set, by which it is known
+
+
+def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
+    """Columns of any kind (lists, arrays, series with whatever index, categories) as arrays of objects.
+
+    Raises:
+        UserError: they differ in length, a value is missing, or a language has two spellings.
+    """
+    found = {name: np.fromiter(column, object) for name, column in given.items()}
+    if len({len(column) for column in found.values()}) > 1 or not len(found["passages"]):
+        raise UserError(f"{', '.join(list(given)[:-1])} and {list(given)[-1]} must have one value a row each")
+    for name, column in found.items():
+        right = pd.notna(column) if name == "questions" else np.array([isinstance(value, str) for value in column])
+        if not right.all():
+            row = int(right.argmin())
+            raise UserError(f"row {row + 1}: {name} has no text ({column[row]!r}); leave such rows out")
+    spelling: dict[str, str] = {}
+    for code in sorted({*found["query_languages"], *found["passage_languages"]}):
+        if (other := spelling.setdefault(code.replace("_", "-").casefold(), code)) != code:
+            raise UserError(f"{other!r} and {code!r} are one language; write it in one way")
+    return list(found.values())
+
+
+def hold(dataset: Any, texts: np.ndarray) -> bool:
+    """Whether a data set has, in some column, the texts of these hashes (uint64 [rows]), as far as it is looked at."""
+    rows = np.unique(np.linspace(0, len(dataset) - 1, LOOKED_AT).astype(int))
+    shown = dataset[rows.tolist()]
+    found = [np.array(column, object) for column in shown.values() if isinstance(column[0], str)]
+    return any((pd.util.hash_array(column) == texts[rows]).all() for column in found)

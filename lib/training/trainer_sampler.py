@@ -1,0 +1,85 @@
+"""The batches of `lib.sampling` as sentence-transformers' trainer takes them: a sampler of its own kind."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from torch.utils.data import RandomSampler
+
+try:
+    from sentence_transformers.base.sampler import DefaultBatchSampler
+except ImportError:  # before version 6
+    from sentence_transformers.sampler import DefaultBatchSampler
+
+from lib.base.errors import UserError
+from lib.training import columns
+from lib.training.sampling import VERSION, BatchOrder, Pairs, Strategy
+
+
+class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):
+    """`lib.sampling.BatchOrder` as a batch sampler of sentence-transformers."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        pairs: Pairs,
+        batch_size: int,
+        seed: int = 0,
+        processes: int = 1,
+        version: int = VERSION,
+    ):
+        DefaultBatchSampler.__init__(self, range(len(pairs.anchor)), batch_size=batch_size, drop_last=False, seed=seed)
+        BatchOrder.__init__(self, strategy, pairs, batch_size, seed, processes, version)
+
+
+def make(
+    strategy: Strategy,
+    pairs: Sequence[Pairs],
+    processes: int,
+    version: int,
+    dataset: Any,
+    batch_size: int,
+    seed: int = 0,
+    drop_last: bool = False,
+    generator: Any = None,
+    **ignored: Any,
+) -> DefaultBatchSampler:
+    """The sampler of a data set: of the pairs that it was made from, if there are such.
+
+    A data set that has none gets the trainer's own batches if it is evaluated, or is one of several, which is said.
+
+    Raises:
+        UserError: it is the one to train on.
+    """
+    for found in pairs:
+        if _fit(found, dataset):
+            return LanguageBatchSampler(strategy, found, batch_size, seed, processes, version)
+    kind, several = _asked_by_trainer()
+    if kind != "evaluated":
+        if not several:
+            sizes = [len(one.anchor) for one in pairs]
+            differs = f"{len(dataset)} rows, the pairs {' or '.join(map(str, sizes))}"
+            what = "other passages than the pairs" if len(dataset) in sizes else differs
+            raise UserError(f"the data set has {what}: make it from them, in their order")
+        print(f"a data set of {len(dataset)} rows has no pairs: its batches are drawn at random", file=sys.stderr)
+    shuffled = RandomSampler(dataset, generator=generator)
+    return DefaultBatchSampler(shuffled, batch_size=batch_size, drop_last=drop_last, generator=generator, seed=seed)
+
+
+def _fit(pairs: Pairs, dataset: Any) -> bool:
+    """Whether a data set is that of the pairs: by its length and, where they can be seen, by some of its passages."""
+    if len(dataset) != len(pairs.anchor):
+        return False
+    return pairs.texts is None or not hasattr(dataset, "column_names") or columns.hold(dataset, pairs.texts)
+
+
+def _asked_by_trainer() -> tuple[str, bool]:
+    """What the trainer wants batches for, and whether it trains on several data sets: its call does not say so."""
+    frame = sys._getframe()
+    while frame is not None:
+        name, trainer = frame.f_code.co_name, frame.f_locals.get("self")
+        if name in ("get_train_dataloader", "get_eval_dataloader", "get_test_dataloader"):
+            kind = "trained on" if name == "get_train_dataloader" else "evaluated"
+            return kind, isinstance(getattr(trainer, "train_dataset", None), dict)
+        frame = frame.f_back
+    return "unknown", False

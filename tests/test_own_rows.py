@@ -1,0 +1,194 @@
+"""What is promised of rows that people bring: they mean what they say, and what was done to them is said."""
+
+import gzip
+import json
+import unicodedata
+
+import numpy as np
+import pytest
+import synthetic
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lib.data import catalog as data
+from lib.data import own_rows
+from lib.data import sets as parallel
+from lib.evaluation import metrics, search
+from lib.training.sampling import Pairs, Strategy
+
+ACCENTED = "Le café est fermé à Noël, et le thé aussi"
+
+
+def plain(questions: int = 12, languages: tuple[str, ...] = ("de", "en", "pt-BR")) -> list[dict]:
+    """Rows as a careful person writes them, of which a third share their passage with others."""
+    made = synthetic.rows(questions, languages, passages=questions * 2 // 3)
+    return [row | {side: {x: f"{ACCENTED} {t}" for x, t in row[side].items()} for side in "qp"} for row in made]
+
+
+def write(folder, rows, name="mine.jsonl", zipped=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    (folder / name).write_bytes(gzip.compress(content) if zipped else content)
+    return folder / name
+
+
+CODES = {
+    "de": ["de", "DE", "deu", "ger", "Deu"],
+    "en": ["en", "EN", "eng"],
+    "pt-BR": ["pt-BR", "pt_br", "PT-br", "por-BR"],
+}
+SPELLINGS = [
+    lambda text: text,
+    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: text + " ",
+    lambda text: text.replace(" ", "\u00a0"),
+    lambda text: "\ufeff" + text,
+]
+NOTHING = [None, float("nan"), "", " \n", "nan", "None", "<NA>", "null"]
+
+
+@given(st.data(), st.booleans(), st.sampled_from(["mine.jsonl", "mine.jsonl.gz"]))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+def test_however_rows_are_written_they_are_the_same_set(tmp_path, choose, zipped, name):
+    rows = plain()
+    right = own_rows.evaluation("mine", own_rows.read(write(tmp_path / "right", rows))[0])
+    written = []
+    for number, row in enumerate(rows):
+        odd = {"id": row["id"], "group": choose.draw(st.sampled_from([None, float("nan"), ""]))}
+        for side in "qp":
+            odd[side] = {}
+            for language, text in row[side].items():
+                if side == "p" and number > 7:  # which others had before: the first spelling is kept
+                    text = choose.draw(st.sampled_from(SPELLINGS))(text)
+                odd[side][choose.draw(st.sampled_from(CODES[language]))] = text
+            odd[side]["fr"] = choose.draw(st.sampled_from(NOTHING))
+        written.append(odd)
+    found, said = own_rows.read(write(tmp_path / "odd", written, name, zipped))
+    assert own_rows.evaluation("mine", found).digest == right.digest
+    assert "24 absent texts left out (first in row 1)" in said
+
+
+def test_rows_that_are_right_are_read_as_before_and_nothing_is_said(tmp_path):
+    rows = plain()
+    found, said = own_rows.read(write(tmp_path, rows))
+    assert (found, said) == (rows, "")
+    assert own_rows.evaluation("mine", found).digest == parallel.from_rows("mine", rows).digest
+    assert own_rows.training("mine", found).asked is None
+
+
+@pytest.mark.parametrize(
+    ("code", "right"),
+    [
+        ("EN", "en"), ("eng", "en"), ("ger", "de"), ("deu", "de"), ("chi", "zh"), ("cmn", "zh"), ("iw", "he"),
+        ("pt_br", "pt-BR"), ("ZH-hans-cn", "zh-Hans-CN"), ("es-419", "es-419"), ("yue", "yue"), ("sh", "sr-Latn"),
+        ("english", "english"), ("", ""), ("../en", "../en"),
+    ],
+)  # fmt: skip
+def test_a_language_has_one_code(code, right):
+    assert own_rows.canonical(code) == right == own_rows.canonical(right)
+
+
+def test_what_was_done_is_one_line_with_counts_and_the_first_row(tmp_path, capsys, monkeypatch):
+    rows = plain(14)
+    rows[2]["p"]["eng"] = rows[2]["p"].pop("en")
+    rows[4]["q"]["de"] = None
+    rows[5]["source"] = "FAQ"
+    rows[9] = rows[9] | {"q": rows[8]["q"]}
+    path = write(tmp_path, rows)
+    data.evaluation_set(str(path))
+    data.evaluation_set(str(path))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith(f"{path}: ")
+    for part in (
+        "1 language codes 'eng' read as en (first in row 3)",
+        "1 absent texts left out (first in row 5)",
+        "1 keys 'source' that nobody reads (first in row 6)",
+        "1 rows that ask what an earlier one asks: one question with several right answers (first in row 10)",
+    ):
+        assert part in said
+
+
+def test_two_codes_that_may_be_one_language_are_named(tmp_path):
+    rows = [row | {"q": {"en-US": row["q"]["en"]}} for row in plain(6)]
+    assert "en and en-US count as 2 languages" in own_rows.read(write(tmp_path, rows))[1]
+
+
+# --- one question with several right answers ---
+
+
+def twice() -> list[dict]:
+    """12 questions, each in two rows with two right answers."""
+    rows = plain(24)
+    return [row | {"q": rows[number // 2]["q"]} for number, row in enumerate(rows)]
+
+
+def test_rows_with_one_question_are_one_query_and_all_its_answers_are_right():
+    made = own_rows.evaluation("mine", twice())
+    assert len(made.questions) == 12 and len(made.queries) == 36
+    single = parallel.from_rows("mine", twice())
+    for query, line in made.queries.iterrows():
+        wanted = {
+            (x, text)
+            for row in twice()
+            if row["q"][line["language"]] == line["text"]
+            for x, text in row["p"].items()
+        }
+        found = made.passages.loc[made.qrels.loc[made.qrels["query"] == query, "passage"]]
+        assert set(zip(found["language"], found["text"], strict=True)) == wanted
+    vectors = np.random.default_rng(0).normal(size=(len(made.passages), 8)).astype(np.float32)
+    units = metrics.units(search.rank(vectors[: len(made.queries)], vectors, made).ranks)
+    assert units.groupby("setting").size().to_dict() == {"monolingual": 36, "cross-lingual": 72, "multilingual": 36}
+    assert single.pool == made.pool and single.passages.equals(made.passages)
+
+
+def test_two_questions_of_the_same_words_in_one_language_share_their_answers_in_that_language_alone():
+    rows = plain(12, ("de", "en"))
+    rows[1]["q"]["en"] = rows[0]["q"]["en"]
+    made = own_rows.evaluation("mine", rows)
+    assert len(made.questions) == 12
+    right = made.qrels.groupby("query").size()
+    asked = made.queries.assign(right=right)
+    assert asked[asked["right"] == 4][["question", "language"]].values.tolist() == [[0, "en"], [1, "en"]]
+
+
+@pytest.mark.parametrize("strategy", [Strategy("x-x-mono"), Strategy("x-y"), Strategy("hybrid", 0.5)])
+def test_rows_with_one_question_never_share_a_batch(strategy):
+    made = own_rows.training("mine", twice())
+    assert len(made.questions) == 24  # each row is a pair of its own to learn from
+    pairs = Pairs.of(made)
+    sampler = strategy.sampler(pairs)(pairs.anchor, batch_size=6)
+    question = made.queries["question"].to_numpy()[pairs.anchor]
+    for _, batch in sampler.first(60):
+        asked = [question[row] // 2 for row in batch.rows]
+        assert len(set(asked)) == len(batch.rows)
+    assert question.max() == 23
+
+
+def test_rows_with_one_question_are_in_one_split():
+    rows = [row | {"id": f"{n}"} for n, row in enumerate(plain(60))]
+    rows += [row | {"id": f"again {n}", "p": {"en": f"other {n}"}} for n, row in enumerate(rows[:60])]
+    own_rows._join_groups(rows, own_rows.Remarks())
+    splits = parallel.from_rows("mine", rows).questions["split"]
+    assert (splits[:60].to_numpy() == splits[60:].to_numpy()).all() and splits.nunique() == 3
+
+
+def test_only_of_a_set_keeps_who_is_asked_the_same():
+    made = own_rows.training("mine", twice())
+    keep = np.arange(24) % 2 == 0
+    assert (made.only(keep).asked == made.asked[keep]).all()
+
+
+# --- ids ---
+
+
+@pytest.mark.parametrize(
+    ("id_", "group"), [("page#2", "page"), ("#1", "#1"), ("#1#2", "#1"), ("##", "##"), ("a", "a"), ("a\n#b", "a\n")]
+)
+def test_the_group_of_a_row_is_the_part_of_its_id_before_the_hash(id_, group):
+    assert parallel.group_of({"id": id_}) == group
+
+
+def test_rows_of_one_group_alone_are_named(tmp_path):
+    rows = [row | {"id": f"faq#{row['id']}"} for row in plain()]
+    assert "all rows are of one group, 'faq', and so in one split" in own_rows.read(write(tmp_path, rows))[1]
+    assert "group" not in own_rows.read(write(tmp_path, [row | {"split": "train"} for row in rows]))[1]
