@@ -210,7 +210,7 @@ KINDS = {
         lambda made: runs.evaluate(made.run),
     ),
     "evidence": Kind(
-        (*evidence.TABLES, evidence.SEAL),
+        (*evidence.FILES, evidence.SEAL),
         in_results,
         lambda made: evidence.current(made.run),
         lambda made: runs.judge(made.run),
