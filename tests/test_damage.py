@@ -204,7 +204,7 @@ KINDS = {
         lambda made: evidence.evaluate(made.run),
     ),
     "evidence": Kind(
-        (*evidence.TABLES, evidence.SEAL),
+        (*evidence.FILES, evidence.SEAL),
         in_results,
         lambda made: evidence.current(made.run),
         lambda made: evidence.judge(made.run),

@@ -251,7 +251,7 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
         theirs = clone / "results" / run.name
         for name in (
             *tables.TABLES,
-            *evidence.TABLES,
+            *evidence.FILES,
             *(f"cells/{cell.id}.parquet" for cell in grid.plan(run.config)),
         ):
             assert (theirs / name).read_bytes() == (run.folder / name).read_bytes(), name

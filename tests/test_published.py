@@ -126,7 +126,7 @@ def test_published_tables_follow_from_the_published_cells_byte_for_byte(name, re
     tables.write(run)
     evidence.write(run)
     published = paths.ROOT / "results" / name / "published"
-    for table in (*tables.TABLES, *evidence.TABLES):
+    for table in (*tables.TABLES, *evidence.FILES):
         assert (run.folder / table).read_bytes() == (published / table).read_bytes(), table
 
 

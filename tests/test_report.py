@@ -156,7 +156,7 @@ def test_figures_drawn_by_several_processes_are_the_same_bytes_as_those_of_one(t
 
 
 def test_tables_made_by_several_processes_are_the_same_bytes_as_those_of_one(tiny, monkeypatch):
-    wanted = {name: (tiny.folder / name).read_bytes() for name in (*tables.TABLES, *evidence.TABLES)}
+    wanted = {name: (tiny.folder / name).read_bytes() for name in (*tables.TABLES, *evidence.FILES)}
     monkeypatch.setattr(tables, "MANY", 2)
     tables.write(tiny)
     (tiny.folder / evidence.SEAL).unlink()
@@ -369,7 +369,7 @@ def test_a_run_without_the_question_says_so(tiny):
 def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):
     run = replace(tiny, fallback=True)
     shutil.copytree(tiny.folder, run.folder)
-    for name in (*tables.TABLES, *evidence.TABLES):
+    for name in (*tables.TABLES, *evidence.FILES):
         tables.save(run, name, tables.read(tiny, name))
     report.write(run)
     body = words(parsed(run).find("body"))

@@ -131,6 +131,18 @@ def test_the_word_on_the_question_follows_from_three_baselines(words, verdict):
     assert shift.verdict(rows) == verdict
 
 
+def test_holm_is_over_what_the_answer_names_and_x_x_stands_apart():
+    """Of p .02, .03 and .04 none stands in a family of three; alone .04 does."""
+    found = {
+        name: stats.Interval(-0.02, -0.039, -0.001, p)
+        for name, p in zip(shift.BASELINES, (0.02, 0.03, 0.04, 0.04), strict=True)
+    }
+    assert shift.words(found, lower=True) == {
+        "x-x-mono": "open", "x-y": "open", "en-en": "open", "x-x": "more robust",
+    }  # fmt: skip
+    assert shift.words({"x-y": found["x-y"]}) == {"x-y": "worse"}
+
+
 # --- planted truths, on simulated ranks ---
 
 

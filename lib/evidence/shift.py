@@ -9,7 +9,7 @@ differences between strategies are smaller, whatever they were trained on (see `
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -60,18 +60,25 @@ class Measured:
     task: Task
     parts: Parts
     units: np.ndarray
+    known: dict[tuple, stats.Estimate] = field(default_factory=dict)
 
     def nearer(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
         """mAP of a strategy trained on the nearer set."""
-        return self.parts[self.task.nearer][label].estimate(seeds, self.units)
+        return self._level(self.task.nearer, label, seeds)
 
     def farther(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
         """mAP of a strategy trained on the farther set."""
-        return self.parts[self.task.farther][label].estimate(seeds, self.units)
+        return self._level(self.task.farther, label, seeds)
 
     def cost(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
         """C, the shift cost of a strategy."""
         return self.nearer(label, seeds) - self.farther(label, seeds)
+
+    def _level(self, train: str, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
+        key = (train, label, seeds)
+        if key not in self.known:  # each serves several differences
+            self.known[key] = self.parts[train][label].estimate(seeds, self.units)
+        return self.known[key]
 
 
 def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
