@@ -7,6 +7,7 @@ means of other texts were taken hold macro means alone, so their intervals are o
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from lib.base.config import Run
 from lib.data import catalog as data
 from lib.evaluation import bias, centring
 from lib.evidence import effects, shift, stats
-from lib.evidence.effects import HYBRID, Key
+from lib.evidence.effects import Key
 from lib.runs import cells
 from lib.runs.plan import NONE
 
@@ -42,7 +43,7 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
         if not key.dataset.endswith("-heldout") and key.dataset in data.LAREQA:
             rows += _levels(source, key, parts)
             rows += _changes(every, source, key)
-            if key.label == HYBRID:
+            if key.label == effects.hybrid(run):
                 rows += _leads(every, source, key)
                 rows += _shifts(every, source, key)
     rows += _shares(run)
@@ -161,7 +162,8 @@ def _shifts(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Itera
         if shift.distance(key.dataset, key.train) < shift.distance(key.dataset, far):
             pairs = {}
             for baseline in shift.BASELINES:
-                names = [(source, replace(key, label=x, train=t)) for x in (HYBRID, baseline) for t in (key.train, far)]
+                labels, trains = (key.label, baseline), (key.train, far)
+                names = [(source, replace(key, label=x, train=t)) for x, t in product(labels, trains)]
                 if all(name in every for name in names):
                     pairs[baseline] = tuple(every[name] for name in names)
             for row in _family(source, key, DIFFERENCE, pairs, _difference_of_costs, lower=True):

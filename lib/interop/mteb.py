@@ -1,7 +1,7 @@
 """XQuAD-R and MLQA-R as tasks of MTEB (pip install mteb), for any encoder that MTEB can run::
 
     import mteb
-    from lib import mteb_tasks
+    from lib.interop import mteb as mteb_tasks
 
     mteb.evaluate(encoder, tasks=[mteb_tasks.XQuADRMixedRetrieval()])
 
