@@ -6,6 +6,7 @@ that all but one of these tests need no benchmark files.
 """
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -42,9 +43,12 @@ def frozen(monkeypatch):
 
 
 def test_every_published_cell_is_planned_by_its_name_and_made_from_the_same_inputs(frozen):
-    planned = {cell.id: cells.inputs(cell, frozen) for cell in grid.plan(frozen)}
+    every = replace(frozen, encoder=("e5-small-q4", "use-m", "static"))  # of which some are still being made
     published = {path.name.removesuffix(cells.RECORD): artifacts.read_sealed(path)["inputs"] for path in RECORDS}
+    planned = {cell.id: cells.inputs(cell, every) for cell in (*grid.plan(every), *grid.parts(every))
+               if cell.id in published}  # fmt: skip
     assert published == planned
+    assert {cell.id for cell in grid.plan(frozen)} <= set(published)
 
 
 def test_every_published_cell_has_its_table_of_ranks_as_its_record_says():

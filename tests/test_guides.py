@@ -163,7 +163,8 @@ def test_the_sampler_guide_trains_on_batches_of_both_kinds(here, monkeypatch):
 # --- README ---
 
 
-README = [line for _, content, _ in blocks(paths.ROOT / "README.md") for line in commands(content)]
+PAGES = (paths.ROOT / "README.md", paths.ROOT / "docs" / "running.md")
+README = list(dict.fromkeys(line for page in PAGES for _, content, _ in blocks(page) for line in commands(content)))
 READ_ONLY = [line for line in README if set(NOT_RUN) & set(shlex.split(line, comments=True))]
 
 

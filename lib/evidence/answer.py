@@ -86,9 +86,9 @@ def _with_kind(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(value: Any) -> Any:
-    """As a JSON value: rounded, and None for what is missing."""
+    """As a JSON value: rounded, and None for what is missing or without bounds."""
     if isinstance(value, str):
         return value
-    if pd.isna(value):
+    if pd.isna(value) or np.isinf(value):
         return None
     return round(float(value), PLACES) if isinstance(value, float | np.floating) else int(value)

@@ -121,8 +121,7 @@ def _changes(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iter
     """The change from no fine-tuning with nothing subtracted, each for itself."""
     before = (NOTHING, replace(key, label=NONE, train=NONE))
     if before in every and before != (source, key):
-        for row in _family(source, key, CHANGE, {NONE: (every[source, key], every[before])}, lambda a, b: a - b):
-            yield row | ({"low": np.nan, "high": np.nan, "verdict": ""} if row["clusters"] + row["seeds"] == 1 else {})
+        yield from _family(source, key, CHANGE, {NONE: (every[source, key], every[before])}, lambda a, b: a - b)
 
 
 def _shares(run: Run) -> Iterator[dict]:
@@ -188,11 +187,12 @@ def _family(
     seeds = {baseline: shared for baseline, parts in pairs.items() if (shared := _seeds(*parts))}
     made = {baseline: of(*_estimates(pairs[baseline], shared)) for baseline, shared in seeds.items()}
     sure = {baseline: estimate.interval() for baseline, estimate in made.items()}
-    words = stats.family([-one if lower else one for one in sure.values()], effects.MARGIN)
-    for (baseline, one), word in zip(sure.items(), words, strict=True):
+    words = shift.words(sure, lower)
+    for baseline, one in sure.items():
         counts = {"clusters": len(made[baseline].parts), "seeds": len(set(seeds[baseline]) - {None})}
-        shown = shift.ROBUST.get(word, word) if lower else word
-        yield _row(source, key, baseline, quantity, one) | counts | {"verdict": shown}
+        alone = made[baseline].parts.size == 1  # one number has no interval
+        ends = {"low": np.nan, "high": np.nan, "verdict": ""} if alone else {"verdict": words[baseline]}
+        yield _row(source, key, baseline, quantity, one) | counts | ends
 
 
 def _row(source: str, key: Key, baseline: str, quantity: str, sure: stats.Interval) -> dict:

@@ -23,7 +23,7 @@ from lib.runs.plan import NONE
 
 WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
 BASELINES = ("x-x-mono", "x-y", "en-en", "x-x")
-ASKED = BASELINES[:3]  # x-x has no gain to lose: it is shown, and takes no part in the answer
+*ASKED, APART = BASELINES  # x-x has no gain to lose: it is shown, and takes no part in the answer
 PRIMARY = {"test": "mlqa-r", "nearer": "xquad-r", "setting": "multilingual", "languages": ALL}
 FARTHEST = ("parallel-docs", "mmarco", "facts")  # which far training set the answer is about, in this order
 COST, DIFFERENCE = "cost", "difference of costs"
@@ -79,8 +79,7 @@ def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
 
     Rows of ``languages``: all; where a training set lacks languages of the test, those that both have and those that
     one of them lacks; and each query language. ``verdict`` of D: more robust, less robust, equivalent (within .01
-    mAP) or open, Holm's correction over the baselines in it; of a plain difference better, worse, equivalent or open.
-    ``clusters`` are articles.
+    mAP) or open; of a plain difference better, worse, equivalent or open (see `words`). ``clusters`` are articles.
     """
     rows = []
     for task in tasks(found):
@@ -184,7 +183,7 @@ def _rows(run: Run, task: Task, parts: Parts) -> Iterator[dict]:
 def _against(
     same: dict, quantity: str, main: str, seeds: dict[str, tuple[int, ...]], of: Measure, lower: bool = False
 ) -> Iterator[dict]:
-    """Hybrid minus each baseline, as one family; ``lower``: less is better, as of costs.
+    """Hybrid minus each baseline; ``lower``: less is better, as of costs.
 
     Args:
         main: the label of hybrid.
@@ -193,10 +192,23 @@ def _against(
     """
     found = {label: of(main, shared) - of(label, shared) for label, shared in seeds.items() if shared}
     sure = {label: one.interval() for label, one in found.items()}
-    words = stats.family([-one if lower else one for one in sure.values()], effects.MARGIN)
-    for (label, one), word in zip(found.items(), words, strict=True):
-        shown = ROBUST.get(word, word) if lower else word
-        yield same | _numbers(main, label, quantity, one, seeds[label]) | {"verdict": shown}
+    verdicts = words(sure, lower)
+    for label, one in found.items():
+        yield same | _numbers(main, label, quantity, one, seeds[label]) | {"verdict": verdicts[label]}
+
+
+def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, str]:
+    """The word on hybrid against each of several, with Holm's correction over all but x-x, which stands apart.
+
+    Args:
+        found: intervals of hybrid minus each.
+        lower: less is better, as of costs; the words are ``more robust`` and ``less robust`` then.
+    """
+    signed = {label: -one if lower else one for label, one in found.items()}
+    asked = {label: one for label, one in signed.items() if label != APART}
+    said = dict(zip(asked, stats.family(list(asked.values()), effects.MARGIN), strict=True))
+    said |= {label: stats.compared(one, effects.MARGIN) for label, one in signed.items() if label == APART}
+    return {label: ROBUST.get(word, word) if lower else word for label, word in said.items()}
 
 
 def _numbers(strategy: str, baseline: str, quantity: str, found: stats.Estimate, seeds: tuple[int, ...]) -> dict:

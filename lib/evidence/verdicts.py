@@ -231,8 +231,8 @@ def no_worse_than_the_specialist(evidence: Evidence) -> Verdict:
 
 
 def more_robust(evidence: Evidence) -> Verdict:
-    """The research question, by `lib.shift`: D, what the farther training set costs hybrid on MLQA-R less what it
-    costs the baseline, is more robust, less robust, equivalent or open, Holm over x-x-mono, x-y and en-en. Yes: more
+    """The research question, judged by `lib.shift`: D, what the farther training set costs hybrid on MLQA-R less what
+    it costs the baseline, is more robust, less robust, equivalent or open, Holm over x-x-mono, x-y and en-en. Yes: more
     robust than all. Mixed: than some. Else inconclusive if one is open, and no if none is."""
     rows = shift.answer(evidence.shift)
     verdict = shift.verdict(rows)

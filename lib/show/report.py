@@ -158,7 +158,6 @@ def _judged(run: Run) -> dict[str, Any]:
         "said": style.capital(shift.verdict(shift.answer(moved))),
         "meaning": readme.MEANING if len(rows) else NOT_ASKED,
         "answer": sheets.answer(rows) if len(rows) else None,
-        "told": readme.beside(run),
         "rests": f"{asked['reason']}; {asked['caveat']}",
         "counted": f"{wording.verdicts(claims)}.",
         "claims": [claim | {"mark": VERDICTS[claim["verdict"]][1]} for claim in claims.to_dict("records")],

@@ -47,12 +47,12 @@ def draw(run: Run, name: str) -> Any:
 
 
 def published() -> Any:
-    """What the README says of the published run of `full`: the answer, and the verdict on each claim."""
+    """The answer of the published run of `full`, as the README has it."""
     from IPython.display import Markdown
 
     from lib.show import readme
 
-    return Markdown(readme.quoted("answer"))
+    return Markdown(readme.quoted())
 
 
 def evaluation_sets(run: Run) -> pd.DataFrame:

@@ -1,0 +1,76 @@
+"""Texts that people wrote, filled with numbers that were computed.
+
+A template names each number by where it stands in ``answer.json``. A word that numbers decide is written out, and
+checked: a text that is no longer true is not rendered, and the error says which words a person has to rewrite.
+"""
+
+from typing import Any
+
+from lib.base import paths
+from lib.evaluation.measures import number
+from lib.figures import style
+
+TEMPLATES = paths.ROOT / "lib" / "show" / "templates"
+TESTS = ("mlqa-r", "xquad-r")
+FOREIGN = "parallel-docs"  # the training set that is foreign to both tests
+
+
+class UntrueTextError(Exception):
+    """A written text says something that the tables do not; the message names the text and the words."""
+
+
+def answer(numbers: dict[str, Any]) -> str:
+    """The written answer in Markdown.
+
+    Args:
+        numbers: as in ``answer.json`` (see `lib.evidence.answer`).
+
+    Raises:
+        UntrueTextError: the numbers have changed so that a word of it is no longer true.
+    """
+    return _render("answer.md", numbers)
+
+
+def _render(name: str, numbers: dict[str, Any]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    jinja = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=False)
+    levels = numbers["encoders"]["e5-small-q4"]["levels"]
+    centring = numbers["encoders"]["e5-small-q4"]["centring"]
+
+    def says(row: dict[str, Any], word: str) -> str:
+        if row["verdict"] != word:
+            raise UntrueTextError(f"{name} says '{word}' where the tables say '{row['verdict']}': rewrite the sentence")
+        return "undecided" if word == "open" else word
+
+    def check(holds: bool, said: str) -> str:
+        if not holds:
+            raise UntrueTextError(f"{name} says that {said}, which is no longer so: rewrite the sentence")
+        return ""
+
+    def pair(label: str, measure: str) -> str:
+        train = "none" if label == "none" else FOREIGN
+        return " / ".join(number(levels[test][train][label][measure]["value"]) for test in TESTS)
+
+    def pair_centred(setting: str) -> str:
+        means = [centring[test]["none"]["-"]["own"][setting]["mAP"]["none"]["-"]["value"] for test in TESTS]
+        return " / ".join(map(number, means))
+
+    jinja.globals.update(check=check, pair=pair, pair_centred=pair_centred, named=style.name)
+    jinja.filters.update(says=says, interval=interval, signed=signed, size=size)
+    return jinja.get_template(name).render(**numbers)
+
+
+def interval(row: dict[str, float]) -> str:
+    """A difference with its interval: ``−.024 [−.030, −.017]``."""
+    return f"{signed(row['value'])} [{signed(row['low'])}, {signed(row['high'])}]"
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return number(value, sign=True)
+
+
+def size(value: float | dict[str, float]) -> str:
+    """A number without a sign, or the value of a row."""
+    return number(value["value"] if isinstance(value, dict) else value)
