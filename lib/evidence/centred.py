@@ -1,6 +1,6 @@
 """Is it language offset? What is left of each strategy's level, lead and shift cost once language means are subtracted.
 
-Means come from other texts or, for comparison, from the test's own (see `lib.centring`). Cells that were made before
+Means come from other texts or, for comparison, from the test's own (see `centring`). Cells that were made before
 means of other texts were taken hold macro means alone, so their intervals are over seeds only (one cluster).
 """
 
@@ -33,7 +33,7 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     """mAP of each strategy and its change from the encoder as it is, hybrid (alpha .5) minus the others, and D, by the
     source of the means; and the share of the first ten passages that are in the language of the question.
 
-    ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `lib.shift.table`.
+    ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `evidence.shift.table`.
     """
     every = {(NOTHING, key): _plain(part) for key, part in found.items() if key.metric == "map"}
     every = {name: parts for name, parts in every.items() if name[1].setting in centring.SETTINGS}
@@ -70,7 +70,7 @@ def centred(run: Run) -> dict[tuple[str, Key], Parts]:
 
 
 def contributions(sums: dict[str, list[float]], counts: dict[str, np.ndarray]) -> np.ndarray:
-    """What each article adds to a macro mean over languages, as in `lib.stats.Estimate`: float [articles].
+    """What each article adds to a macro mean over languages, as in `evidence.stats.Estimate`: float [articles].
 
     Args:
         sums: by language, the sum over each article's questions.

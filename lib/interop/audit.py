@@ -48,8 +48,8 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
 
     Args:
         encoder: a name, a hub id or a folder, as in a profile.
-        dataset: a set of `lib.data.evaluation_set`, or a parallel JSONL file.
-        overrides: ``key=value`` for keys of `lib.config.Config` that an evaluation depends on, such as ``max_tokens``.
+        dataset: a set of `data.catalog.evaluation_set`, or a parallel JSONL file.
+        overrides: ``key=value`` for keys of `base.config.Config` that an evaluation depends on, such as ``max_tokens``.
 
     Returns:
         One row a number: ``encoder, dataset, setting, language, measure, value, low, high``. ``language`` is that of
@@ -72,7 +72,7 @@ def verdict(found: pd.DataFrame) -> str:
     """What an audit says, in two sentences, each by the interval that it names.
 
     The first compares how often the answer comes first in the question's own language with chance; the second mAP in
-    one's own language with that in others, as equal if the interval lies within .01 (`lib.effects.MARGIN`).
+    one's own language with that in others, as equal if the interval lies within .01 (`evidence.effects.MARGIN`).
     """
     preference, gap = _interval(found, PREFERENCE), _interval(found, GAP)
     if preference.low > 0:
@@ -170,7 +170,7 @@ def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
 
 
 def _bias(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
-    """The measures of `lib.bias` in the pool of all languages; what they would be by chance, where that is known."""
+    """The measures of `bias` in the pool of all languages; what they would be by chance, where that is known."""
     ranks = ranking.ranks
     by_query = bias.per_query(ranks).drop(columns="map")
     own = (ranks["passage_language"] == ranks["query_language"]).groupby([ranks[name] for name in bias.QUERY]).mean()
@@ -196,7 +196,7 @@ def _vectors(read: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _per_question(wide: pd.DataFrame, chosen: ParallelSet) -> np.ndarray:
-    """float [questions, languages or pairs, 1], as `lib.stats` takes it; NaN where a question has no value."""
+    """float [questions, languages or pairs, 1], as `evidence.stats` takes it; NaN where a question has no value."""
     return wide.dropna(axis=1, how="all").reindex(range(len(chosen.questions))).to_numpy(float)[:, :, None]
 
 
