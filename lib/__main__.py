@@ -1,6 +1,6 @@
 """The command line behind ``run_all.sh``; ``python -m lib --help`` says what it takes.
 
-Cells can be made by several processes, one a GPU, that train each model together (see `lib.processes`)::
+Cells can be made by several processes, one a GPU, that train each model together (see `base.processes`)::
 
     torchrun --nproc-per-node 2 -m lib --profile full --cells '*_seed0'
 """

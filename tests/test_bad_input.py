@@ -196,7 +196,7 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
     ("a seed that is too large", changed("seeds=[4294967296]"), ("seeds.0: ", "less than 4294967296")),
     ("a seed twice", changed("seeds=[0,1,0]"), ("seeds: 0 occurs twice",)),
     ("a strategy twice", changed("strategies=[none,x-y,x-y]"), ("strategies: x-y occurs twice",)),
-    ("an encoder without a name", changed('encoder=""'), ("encoder: ", "at least 1 character")),
+    ("an encoder without a name", changed('encoder=""'), ("encoder.0: ", "at least 1 character")),
     ("hybrid without an alpha", changed("strategies=[hybrid]", "alphas=[]"), ("alphas: ", "alphas=[0.5]")),
     ("two alphas of one name", changed("strategies=[hybrid]", "alphas=[.5,.5000001]"),
      ("alpha: 0.5 and 0.5000001", "hybrid-0.5_seed0")),

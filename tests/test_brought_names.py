@@ -47,7 +47,8 @@ def write(path: Path, content: list[dict]) -> Path:
 def test_a_file_of_any_name_is_one_cell_that_can_be_named_and_stored(name):
     cell = grid.Cell("e5-small-q4", f"/somewhere/{name}.jsonl", "x-x-mono", None, 0)
     run = config.load("smoke", ["strategies=[x-x-mono]"])
-    run = config.Run(run.profile, run.overrides, config.replace(run.config, encoder=(cell.encoder,), train=(cell.train,)))
+    changed = config.replace(run.config, encoder=(cell.encoder,), train=(cell.train,))
+    run = config.Run(run.profile, run.overrides, changed)
     assert [found.id for found in grid.named(run, cell.id)] == [cell.id]
     assert len(os.fsencode(f".{cell.id}.parquet.12345678")) < 200 and "/" not in cell.id and cell.id.isprintable()
 

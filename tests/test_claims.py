@@ -19,7 +19,7 @@ ENCODER = "e5-small-q4"
 def effect(train, dataset, baseline, difference, width=0.004, setting="multilingual", metric="map", **more) -> dict:
     row = {"encoder": ENCODER, "train": train, "dataset": dataset, "setting": setting, "metric": metric}
     row |= {"languages": effects.ALL, "p": 0.001 if abs(difference) > width else 0.5}
-    row |= {"strategy": effects.HYBRID, "baseline": baseline, "difference": difference, "seeds": 5, "questions": 100}
+    row |= {"strategy": "hybrid-0.5", "baseline": baseline, "difference": difference, "seeds": 5, "questions": 100}
     return row | {"low": difference - width, "high": difference + width} | more
 
 

@@ -46,6 +46,17 @@ def test_effects_by_hand(run):
     assert set(table["seeds"]) == {3} and set(table["questions"]) == {30} and set(table["articles"]) == {15}
 
 
+@pytest.mark.parametrize(
+    ("alphas", "label"), [("[0.25]", "hybrid-0.25"), ("[0.75, 0.25]", "hybrid-0.25"), ("[0.4]", "hybrid-0.4")]
+)
+def test_the_hybrid_nearest_to_one_half_is_compared(alphas, label):
+    run = config.load("smoke", [f"alphas={alphas}"])
+    found = made({"facts": {label: 0.45, "hybrid-0.9": 0.1, "x-x-mono": 0.40}})
+    (row,) = effects.table(run, found).itertuples()
+    assert (row.strategy, row.baseline, round(row.difference, 6)) == (label, "x-x-mono", 0.05)
+    assert effects.hybrid(config.load("full")) == "hybrid-0.5"
+
+
 def test_encoders_are_compared_each_with_itself(run):
     one = made({"facts": {"hybrid-0.5": 0.45, "x-x-mono": 0.40}})
     other = {replace(key, encoder="other"): replace(part, values=part.values * 2) for key, part in one.items()}

@@ -261,7 +261,10 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
 
 READER = """
 import sys
-from lib import config, data, runs, tables
+from lib.base import config
+from lib.data import catalog as data
+from lib.evidence import tables
+from lib.runs import open as runs
 run = config.load("smoke", sys.argv[1:])
 print(runs.banner(run))
 tables.save(run, "texts.csv", data.evaluation_set(run.config.eval[0]).queries)

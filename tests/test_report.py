@@ -95,7 +95,7 @@ def chromium():
 
 
 def add_notebook(folder: Path) -> None:
-    """An executed notebook beside its page, as `lib.suite` leaves them."""
+    """An executed notebook beside its page, as `show.notebooks` leaves them."""
     (folder / "notebooks").mkdir()
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# 1. The data\n\nText.")])
     notebook.metadata["papermill"] = {"duration": 61.2, "end_time": "2026-01-02T03:04:05+00:00"}

@@ -13,7 +13,7 @@ from lib.base import paths, workers
 
 SLOW = """
 import os, time
-from lib import workers
+from lib.base import workers
 def slowly(name):
     print(os.getpid(), flush=True)
     time.sleep(600)

@@ -38,7 +38,7 @@ class Triple(NamedTuple):
 
 
 def fetch(number: int = TRIPLES, seed: int = SEED) -> Path:
-    """Return the JSONL file of a sample of the triples (see `lib.jsonl.read_rows`), making it if need be.
+    """Return the JSONL file of a sample of the triples (see `data.jsonl.read_rows`), making it if need be.
 
     Args:
         number: triples to sample. Those that lack a text in some language are left out afterwards.

@@ -189,7 +189,7 @@ def assemble(
 
 
 def from_rows(name: str, rows: list[dict]) -> ParallelSet:
-    """A set from the rows of `lib.jsonl`; equal passages of a language are one candidate."""
+    """A set from the rows of `data.jsonl`; equal passages of a language are one candidate."""
     passages, first = [], {}
     for language in sorted({x for row in rows for x in row["p"]}):
         texts = dict.fromkeys(row[s][language] for s in "pn" for row in rows if language in row.get(s, {}))

@@ -1,7 +1,7 @@
 """Language bias: does a retriever rank passages by their language rather than by their content?
 
 Most measures here need only the ranks that a query's relevant passages have in the pool of all languages; there all
-translations of the answer are equally right. `lib.synthetic_rankings` shows what each of them notices and misses.
+translations of the answer are equally right. `evaluation.synthetic` shows what each of them notices and misses.
 
 PEER (arXiv 2405.00978) is not among them: it is the p-value of a Kruskal-Wallis test of the ranks by language, and
 with one relevant passage in each language that test sees the same numbers, whatever the ranks are.
@@ -20,7 +20,7 @@ def measures(ranks: pd.DataFrame) -> pd.DataFrame:
     """Every measure of `per_query` as a macro mean: over questions within a query language, then over languages.
 
     Args:
-        ranks: as in `lib.search.Ranking`.
+        ranks: as in `evaluation.search.Ranking`.
 
     Returns:
         One row a measure that exists for these data: ``measure, value``.
@@ -32,12 +32,12 @@ def measures(ranks: pd.DataFrame) -> pd.DataFrame:
 def per_query(ranks: pd.DataFrame) -> pd.DataFrame:
     """What each measure says of each query, in the pool of all languages.
 
-    ``map``, ``rank_distance`` and ``max_rank`` are those of `lib.metrics`; ``awrf``, ``rank_correlation`` and
+    ``map``, ``rank_distance`` and ``max_rank`` are those of `evaluation.metrics`; ``awrf``, ``rank_correlation`` and
     ``own_first`` have functions of their own here. ``complete@k`` is 1 if all relevant passages stand in the first
     k, and NaN for a query that has more than k of them, which no retriever could satisfy.
 
     Args:
-        ranks: as in `lib.search.Ranking`.
+        ranks: as in `evaluation.search.Ranking`.
 
     Returns:
         float, indexed by question and query language, one column a measure.
@@ -110,7 +110,7 @@ def top_shares(counts: np.ndarray, languages: list[str], pool: pd.Series) -> pd.
     """Share of each passage language among the first 10 of each query language, beside its share of the pool.
 
     Args:
-        counts: int [query languages, passage languages], as in `lib.search.Ranking.top`.
+        counts: int [query languages, passage languages], as in `evaluation.search.Ranking.top`.
         languages: names of both axes.
         pool: language of each passage of the pool.
 
@@ -149,7 +149,7 @@ def gap(languages: pd.DataFrame) -> pd.DataFrame:
     """Worst language and the gap from monolingual to cross-lingual mAP.
 
     Args:
-        languages: as `lib.metrics.by_language` returns it.
+        languages: as `evaluation.metrics.by_language` returns it.
 
     Returns:
         One row a measure: ``measure, value``.

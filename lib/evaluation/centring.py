@@ -86,8 +86,8 @@ def measured(
     """Rank anew with means subtracted, and keep what intervals and tables need, as JSON values.
 
     Returns:
-        ``macro``: rows ``setting, metric, value, n`` of mAP and rank distance (see `lib.metrics.macro`); ``top``: as
-        in `lib.search.Ranking`, rows and columns in the order of ``chosen.languages``; ``articles``: by setting
+        ``macro``: rows ``setting, metric, value, n`` of mAP and rank distance (see `metrics.macro`); ``top``: as
+        in `evaluation.search.Ranking`, rows and columns in the order of ``chosen.languages``; ``articles``: by setting
         (monolingual, multilingual) and query language, the sum of average precision over each article's questions,
         articles in the order of first appearance in ``chosen.questions``.
     """

@@ -25,7 +25,7 @@ def units(ranks: pd.DataFrame) -> pd.DataFrame:
     """Per-unit values in all three settings.
 
     Args:
-        ranks: as in `lib.search.Ranking`.
+        ranks: as in `evaluation.search.Ranking`.
 
     Returns:
         One row a unit: ``setting, question, query_language, passage_language`` and one column a measure, among

@@ -27,7 +27,7 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
     Returns:
         ``before`` and ``after`` centring: ``own_language_neighbours``, ``centroid_distance``, and before it
         ``language_accuracy``; ``chance`` for the first and the last, of vectors without language; and ``centred``, the
-        macro means of all measures of effectiveness and rank distance after centring (see `lib.metrics.macro`), as
+        macro means of all measures of effectiveness and rank distance after centring (see `metrics.macro`), as
         rows. A linear classifier is not asked after centring: the mean of what it is tested on is then minus that of
         what it was trained on, so that it does worse than chance on any vectors.
     """

@@ -59,12 +59,12 @@ def evaluate(
     Args:
         pool: ``miracl-dev`` or ``miracl-mini``.
         size: passages a shard; changes memory, not the result.
-        precision: of the transformer, see `lib.embedding.encode`.
-        each: `map`, or `lib.cluster.each` to encode and search the shards on several machines; not the result's matter.
+        precision: of the transformer, see `encoders.encode.encode`.
+        each: `map`, or `cluster.each` to encode and search the shards on several machines; not the result's matter.
 
     Returns:
         One row a query, in the order of topics: ``pool, setting, question, query_language, passage_language,
-        ndcg@10, recall@100``. `lib.metrics.by_language` takes their means.
+        ndcg@10, recall@100``. `evaluation.metrics.by_language` takes their means.
     """
     topics, placed = _placed(model, language, pool, size, precision, each)
     found = metrics.measure(placed, ["question"], "rank")
@@ -75,7 +75,7 @@ def evaluate(
 
 
 def rank(model: "SentenceTransformer", precision: str = "float32") -> pd.DataFrame:
-    """The ranks of the relevant passages of all dev topics in the full corpora, as `lib.search.Ranking` has them.
+    """The ranks of the relevant passages of all dev topics in the full corpora, as `search.Ranking` has them.
 
     Beyond the first 100 a rank is infinite, so that mAP is that of the first 100. ``pool_rank`` is ``rank``: there is
     no pool of all languages.
@@ -125,7 +125,7 @@ def search_by_shard(
         shards: the passages, each once, in any order.
         advance: called with the number of passages encoded since the last call; for a shard that was searched on
             another machine, at its end.
-        each: gives what a function makes of each shard, in any order: `map`, or `lib.cluster.each`.
+        each: gives what a function makes of each shard, in any order: `map`, or `runs.cluster.each`.
 
     Returns:
         docids, text [queries, k], and their scores, float32 [queries, k], best first; fewer columns than ``k`` if

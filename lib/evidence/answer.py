@@ -17,7 +17,7 @@ def made(found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """All numbers, by encoder and topic.
 
     Args:
-        found: the tables by file name: those of `lib.evidence`, ``metrics.csv`` and ``bias.csv.gz``.
+        found: the tables by file name: those of `evidence.judge`, ``metrics.csv`` and ``bias.csv.gz``.
 
     Returns:
         ``{"margin", "encoders": {encoder: {"verdict", "claims", "levels", "shift", "synergy", "robustness",

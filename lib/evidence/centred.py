@@ -1,12 +1,13 @@
 """Is it language offset? What is left of each strategy's level, lead and shift cost once language means are subtracted.
 
-Means come from other texts or, for comparison, from the test's own (see `lib.centring`). Cells that were made before
+Means come from other texts or, for comparison, from the test's own (see `centring`). Cells that were made before
 means of other texts were taken hold macro means alone, so their intervals are over seeds only (one cluster).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from lib.base.config import Run
 from lib.data import catalog as data
 from lib.evaluation import bias, centring
 from lib.evidence import effects, shift, stats
-from lib.evidence.effects import HYBRID, Key
+from lib.evidence.effects import Key
 from lib.runs import cells
 from lib.runs.plan import NONE
 
@@ -32,7 +33,7 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     """mAP of each strategy and its change from the encoder as it is, hybrid (alpha .5) minus the others, and D, by the
     source of the means; and the share of the first ten passages that are in the language of the question.
 
-    ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `lib.shift.table`.
+    ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `evidence.shift.table`.
     """
     every = {(NOTHING, key): _plain(part) for key, part in found.items() if key.metric == "map"}
     every = {name: parts for name, parts in every.items() if name[1].setting in centring.SETTINGS}
@@ -42,7 +43,7 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
         if not key.dataset.endswith("-heldout") and key.dataset in data.LAREQA:
             rows += _levels(source, key, parts)
             rows += _changes(every, source, key)
-            if key.label == HYBRID:
+            if key.label == effects.hybrid(run):
                 rows += _leads(every, source, key)
                 rows += _shifts(every, source, key)
     rows += _shares(run)
@@ -69,7 +70,7 @@ def centred(run: Run) -> dict[tuple[str, Key], Parts]:
 
 
 def contributions(sums: dict[str, list[float]], counts: dict[str, np.ndarray]) -> np.ndarray:
-    """What each article adds to a macro mean over languages, as in `lib.stats.Estimate`: float [articles].
+    """What each article adds to a macro mean over languages, as in `evidence.stats.Estimate`: float [articles].
 
     Args:
         sums: by language, the sum over each article's questions.
@@ -160,7 +161,8 @@ def _shifts(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Itera
         if shift.distance(key.dataset, key.train) < shift.distance(key.dataset, far):
             pairs = {}
             for baseline in shift.BASELINES:
-                names = [(source, replace(key, label=x, train=t)) for x in (HYBRID, baseline) for t in (key.train, far)]
+                labels, trains = (key.label, baseline), (key.train, far)
+                names = [(source, replace(key, label=x, train=t)) for x, t in product(labels, trains)]
                 if all(name in every for name in names):
                     pairs[baseline] = tuple(every[name] for name in names)
             for row in _family(source, key, DIFFERENCE, pairs, _difference_of_costs, lower=True):

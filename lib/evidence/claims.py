@@ -1,6 +1,6 @@
 """A verdict on each claim of the paper and each encoder, with the numbers that it rests on, its rule and a caveat.
 
-The rules are in `lib.verdicts`. The first encoder of `full` was a retriever before (its authors trained it on SQuAD, MS
+The rules are in `verdicts`. The first encoder of `full` was a retriever before (its authors trained it on SQuAD, MS
 MARCO and MIRACL among others).
 """
 

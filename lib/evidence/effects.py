@@ -24,7 +24,6 @@ MARGIN, RELATIVE_MARGIN = 0.01, 0.01
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
 FOLD = re.compile(r"(?P<set>.+)-fold(?P<fold>\d+)of(?P<of>\d+)")  # a training on all articles but those of a fold
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
-HYBRID = "hybrid-0.5"
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"
 Values = tuple[np.ndarray, tuple[tuple[str, str], ...]]  # of one cell: [questions, units], and the units
 COLUMNS = ["encoder", "train", "dataset", "setting", "metric", "languages", "strategy", "baseline"]
@@ -119,7 +118,7 @@ def _joined(key: Key, values: list[np.ndarray], like: Scores, seeds: tuple[int, 
 
 
 def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
-    """Hybrid (alpha .5) against each other strategy, and x-y against x-x-mono, after the same training.
+    """Hybrid (see `hybrid`) against each other strategy, and x-y against x-x-mono, after the same training.
 
     ``difference`` is strategy minus baseline; ``relative``, for rank distance, is the share by which it is lower.
     ``p`` is that of the interval, over articles and seeds (of ``relative`` where there is one); ``p_holm`` corrects it
@@ -127,17 +126,22 @@ def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
     nothing of other seeds. ``languages``: all, or those that the training set has and those that it lacks.
     """
     found = scores(run) if found is None else found
-    rows = []
-    for key, hybrid in found.items():
-        if key.label == HYBRID:
+    rows, main = [], hybrid(run)
+    for key, scored in found.items():
+        if key.label == main:
             for baseline in (NONE, "en-en", "x-x", "x-x-mono", "x-y"):
-                rows += _rows(run, found, key, hybrid, baseline)
+                rows += _rows(run, found, key, scored, baseline)
         elif key.label == "x-y":
-            rows += _rows(run, found, key, hybrid, "x-x-mono")
+            rows += _rows(run, found, key, scored, "x-x-mono")
     result = pd.DataFrame(rows, columns=COLUMNS)
     family = result[result["languages"] == ALL].groupby(["encoder", "train", "dataset", "metric"], sort=False)["p"]
     result["p_holm"] = family.transform(lambda p: stats.holm(p.tolist()))
     return result
+
+
+def hybrid(run: Run) -> str:
+    """The label of the hybrid that stands for all in comparisons: that of the alpha nearest to .5."""
+    return f"hybrid-{min(run.config.alphas, key=lambda alpha: (abs(alpha - 0.5), alpha), default=0.5):g}"
 
 
 def other(found: dict[Key, Scores], key: Key, label: str) -> Scores | None:

@@ -26,7 +26,7 @@ Values = Mapping[str, float]  # by strategy
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5.
 
-    Of seeds those that all strategies have (see `lib.tables.paired`).
+    Of seeds those that all strategies have (see `evidence.tables.paired`).
     """
     hybrid = table["strategy"] == "hybrid"
     alphas = sorted(table.loc[hybrid, "alpha"].unique(), key=lambda alpha: (abs(alpha - 0.5), alpha))

@@ -54,7 +54,7 @@ def evaluate(run: Run) -> pd.DataFrame:
 
 
 def judge(run: Run) -> pd.DataFrame:
-    """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`lib.claims`)."""
+    """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`claims`)."""
     evaluate(run)
     write(run)
     return tables.read(run, "claims.csv")

@@ -18,7 +18,7 @@ from lib.base.config import Run
 from lib.data import catalog as data
 from lib.evaluation import metrics
 from lib.evidence import effects, stats
-from lib.evidence.effects import ALL, HYBRID, SEEN, UNSEEN, Key, Scores, common_seeds
+from lib.evidence.effects import ALL, SEEN, UNSEEN, Key, Scores, common_seeds
 from lib.runs.plan import NONE
 
 WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
@@ -171,36 +171,37 @@ def _strategies(found: dict[Key, Scores], task: Task, train: str) -> dict[str, S
 
 def _rows(run: Run, task: Task, parts: Parts) -> Iterator[dict]:
     """All rows of a task: of each group of languages the costs, and hybrid against each baseline."""
-    labels = list(parts[task.nearer])
+    labels, main = list(parts[task.nearer]), effects.hybrid(run)
     shared = {  # seeds that hybrid and a baseline have after both trainings
-        label: common_seeds(by_label[name] for by_label in parts.values() for name in (label, HYBRID))
+        label: common_seeds(by_label[name] for by_label in parts.values() for name in (label, main))
         for label in BASELINES
-        if {label, HYBRID} <= set(labels)
+        if {label, main} <= set(labels)
     }
     for languages, units in language_groups(run, task, parts[task.nearer][labels[0]]):
         same, measured = {**vars(task), "languages": languages}, Measured(task, parts, units)
         for label in labels:
             if seeds := common_seeds(by_label[label] for by_label in parts.values()):
                 yield same | _numbers(label, "", COST, measured.cost(label, seeds), seeds) | {"verdict": ""}
-        yield from _against(same, DIFFERENCE, shared, measured.cost, lower=True)
-        yield from _against(same, NEARER, shared, measured.nearer)
-        yield from _against(same, FARTHER, shared, measured.farther)
+        yield from _against(same, DIFFERENCE, main, shared, measured.cost, lower=True)
+        yield from _against(same, NEARER, main, shared, measured.nearer)
+        yield from _against(same, FARTHER, main, shared, measured.farther)
 
 
 def _against(
-    same: dict, quantity: str, seeds: dict[str, tuple[int, ...]], of: Measure, lower: bool = False
+    same: dict, quantity: str, main: str, seeds: dict[str, tuple[int, ...]], of: Measure, lower: bool = False
 ) -> Iterator[dict]:
     """Hybrid minus each baseline; ``lower``: less is better, as of costs.
 
     Args:
+        main: the label of hybrid.
         seeds: of each baseline, those that it shares with hybrid.
         of: what is measured of a strategy, by its label and seeds.
     """
-    found = {label: of(HYBRID, shared) - of(label, shared) for label, shared in seeds.items() if shared}
+    found = {label: of(main, shared) - of(label, shared) for label, shared in seeds.items() if shared}
     sure = {label: one.interval() for label, one in found.items()}
     verdicts = words(sure, lower)
     for label, one in found.items():
-        yield same | _numbers(HYBRID, label, quantity, one, seeds[label]) | {"verdict": verdicts[label]}
+        yield same | _numbers(main, label, quantity, one, seeds[label]) | {"verdict": verdicts[label]}
 
 
 def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, str]:

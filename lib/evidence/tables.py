@@ -82,13 +82,13 @@ def _made_from(run: Run) -> dict[str, Any]:
 
 
 def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The sets that a finished cell was scored on, each with its per-unit values (see `lib.metrics.units`)."""
+    """The sets that a finished cell was scored on, each with its per-unit values (see `evaluation.metrics.units`)."""
     for dataset, ranks in _ranks(run, cell):
         yield dataset, metrics.units(ranks)
 
 
 def by_set(run: Run, work: Callable[[str, pd.DataFrame], Any]) -> Iterator[tuple[grid.Cell, str, Any]]:
-    """What ``work`` makes of the name and the ranks of each set, for each finished cell; see `lib.workers.each`."""
+    """What ``work`` makes of the name and the ranks of each set, for each finished cell; see `base.workers.each`."""
     finished = cells.of(run)
     for cell, found in zip(finished, workers.each(partial(_worked, run, work), finished, MANY), strict=True):
         yield from ((cell, dataset, value) for dataset, value in found)
@@ -109,7 +109,7 @@ def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, d
     """Macro means under other rules, of the means by language over all queries and over ``distinct`` ones.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
-    language's mean vector subtracted (see `lib.probe`).
+    language's mean vector subtracted (see `evaluation.probe`).
     """
     chosen = {"all queries": languages, "distinct queries": distinct}
     parts = [metrics.macro(means).assign(variant=name) for name, means in chosen.items()]
@@ -119,12 +119,12 @@ def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, d
 
 
 def vectors(run: Run) -> pd.DataFrame:
-    """How much language can be read off the vectors, before and after centring, and by chance (see `lib.probe`)."""
+    """How much language can be read off the vectors, before and after centring, and by chance (see `probe`)."""
     rows = []
     for cell in cells.of(run):
         for dataset, read in cells.record(run, cell)["vectors"].items():
             identity = {**cell.columns(), "dataset": dataset}
-            read["after"].pop("language_accuracy", None)  # below chance on any vectors, see `lib.probe.read_off`
+            read["after"].pop("language_accuracy", None)  # below chance on any vectors, see `evaluation.probe.read_off`
             for when in ("before", "after", "chance"):
                 rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in read[when].items()]
     return pd.DataFrame(rows, columns=[*SCORED, "centring", "measure", "value"])

@@ -49,7 +49,7 @@ class Evidence:
         Over all languages; or ``apart``: over those that the training set has and those that it lacks, if it does.
         """
         rows = self.effects[(self.effects["metric"] == metric) & (self.effects["setting"] == setting)]
-        rows = rows[(rows["strategy"] == effects.HYBRID) & rows["train"].isin([*BENCHMARKS, *FOREIGN])]
+        rows = rows[(rows["strategy"] == effects.hybrid(self.run)) & rows["train"].isin([*BENCHMARKS, *FOREIGN])]
         rows = rows[rows["baseline"].isin(baselines) & rows["dataset"].isin(BENCHMARKS)]
         rows = rows[rows["train"] != rows["dataset"]]
         whole = rows["languages"] == effects.ALL

@@ -64,7 +64,7 @@ def forest(run: Run) -> Figure:
     """Hybrid minus each other strategy, mAP in each setting, with 95% intervals and the margin of equivalence."""
     table = tables.read(run, "effects.csv")
     table = table[
-        (table["strategy"] == effects.HYBRID) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
+        (table["strategy"] == effects.hybrid(run)) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
     ]
     table = table[~table["dataset"].str.endswith(findings.PARTS) & (table["baseline"] != "none")]
     found = list(dict.fromkeys(zip(table["train"], table["dataset"], strict=True)))
@@ -231,7 +231,7 @@ def drawable(run: Run) -> list[str]:
     alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
     there = {
         "alpha": alphas > 1,
-        "forest": (effect["strategy"] == effects.HYBRID).any() and (effect["baseline"] != "none").any(),
+        "forest": (effect["strategy"] == effects.hybrid(run)).any() and (effect["baseline"] != "none").any(),
         "claims": True,
         "ledger": compared["ours"].notna().any(),
     }

@@ -1,6 +1,6 @@
 """The figures of a run, made from its tables and the paper's published numbers.
 
-Each function draws one figure, titled with what the numbers say (`lib.findings`).
+Each function draws one figure, titled with what the numbers say (`evidence.findings`).
 """
 
 from collections.abc import Callable

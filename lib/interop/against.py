@@ -26,7 +26,7 @@ COLUMNS = [
 def compare(encoder: str, other: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataFrame:
     """Set an encoder against another one.
 
-    Args: as of `lib.audit.audit`.
+    Args: as of `interop.language_audit.audit`.
 
     Returns:
         One row a measure: ``encoder, against, dataset, setting, measure, value, other, difference, low, high,
@@ -35,7 +35,7 @@ def compare(encoder: str, other: str, dataset: str, overrides: Sequence[str] = (
         measures of bias ``higher``, ``lower`` or ``open``.
 
     Raises:
-        UserError: as `lib.audit.audit`, or it is one encoder twice.
+        UserError: as `interop.language_audit.audit`, or it is one encoder twice.
     """
     if encoder == other:
         raise UserError(f"--against {other}: it is the encoder itself; name another one")

@@ -62,7 +62,8 @@ def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple
     chosen = data.evaluation_set(dataset, run.config.candidates)
     checks.scorable(dataset, chosen)
     checks.work(run, grid.plan(run.config))
-    rankings, vectors = cells.evaluate(encoders.load(cells.encoder_folder(encoder)), [dataset], run.config)
+    model = encoders.load(cells.encoder_folder(encoder))
+    rankings, vectors, _ = cells.evaluate(model, [dataset], run.config, parts=("vectors",))
     return rankings[dataset], vectors[dataset], chosen
 
 

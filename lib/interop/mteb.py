@@ -1,11 +1,11 @@
 """XQuAD-R and MLQA-R as tasks of MTEB (pip install mteb), for any encoder that MTEB can run::
 
     import mteb
-    from lib import mteb_tasks
+    from lib.interop import mteb as mteb_tasks
 
     mteb.evaluate(encoder, tasks=[mteb_tasks.XQuADRMixedRetrieval()])
 
-The data are read by `lib.data`, checked, from the mirror or from their origin. MTEB's own XQuADRetrieval and
+The data are read by `data.catalog`, checked, from the mirror or from their origin. MTEB's own XQuADRetrieval and
 MLQARetrieval are other tasks: they have passages, and no pool of several languages. The main score is MTEB's
 ``map_at_1000``, in which a relevant passage beyond rank 1000 counts as not found; our mAP has no cutoff, so it is equal
 where a corpus has at most 1,000 passages, and a little higher elsewhere. MTEB rounds its means to 5 digits, and strips
@@ -96,13 +96,13 @@ FACTS = {
 
 
 class ParallelRetrieval(AbsTaskRetrieval):
-    """A parallel set in one of the three settings; its data come from `lib.data`, not from the hub."""
+    """A parallel set in one of the three settings; its data come from `data.catalog`, not from the hub."""
 
     dataset_name: str
     setting: str
 
     def load_data(self, num_proc: int | None = None, **ignored: Any) -> None:
-        """Fill the subsets that are to be run, with the texts, labels and ids that `lib.trec` writes."""
+        """Fill the subsets that are to be run, with the texts, labels and ids that `interop.trec` writes."""
         if self.data_loaded:
             return
         chosen = data.evaluation_set(self.dataset_name)
@@ -130,7 +130,7 @@ def on(name: str, setting: str) -> ParallelRetrieval:
     """A task on a set of one's own.
 
     Args:
-        name: as `lib.data.evaluation_set`, such as ``facts`` or the path of a parallel JSONL file.
+        name: as `data.catalog.evaluation_set`, such as ``facts`` or the path of a parallel JSONL file.
         setting: ``monolingual``, ``cross-lingual`` or ``multilingual``.
 
     Raises:

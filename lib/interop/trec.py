@@ -11,7 +11,7 @@ For each data set it writes, gzipped::
 ``monolingual/de`` are German questions against the German passages, ``cross-lingual/de_en`` against the English ones,
 ``multilingual/de`` against the pool of all: each file is one row of ``metrics_by_language.csv.gz``. A qid is the
 language and the question's id, so that files can be put together. The score is made from the rank, and falls strictly:
-equal similarities, which trec_eval would order by docid, keep our order (`lib.search`) in every tool.
+equal similarities, which trec_eval would order by docid, keep our order (`evaluation.search`) in every tool.
 """
 
 import gzip
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
 
     @property
     def queries(self) -> np.ndarray:
-        """Rows of ``queries`` that have an answer here, as `lib.metrics.units` counts them."""
+        """Rows of ``queries`` that have an answer here, as `evaluation.metrics.units` counts them."""
         return self.qrels["query"].unique()
 
 

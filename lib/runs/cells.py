@@ -8,7 +8,7 @@ goes on with those that are missing, and a fresh clone starts from those that we
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 VERSION = 1  # to be raised when the same inputs would give other results
-PARTS = ("top", "vectors", "centred")  # of a record, by test set
+LOOKED_AT = ("vectors", "centred")  # what is read off the vectors
+PARTS = ("top", *LOOKED_AT)  # of a record, by test set
 EXAMPLES = (("query", encoders.EXAMPLE_QUERY, "query"), ("passage", encoders.EXAMPLE_PASSAGE, "document"))
 
 
@@ -156,7 +157,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     started = time.monotonic()
     model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
     config = cell.settings(run.config)
-    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, not cell.is_part)
+    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, () if cell.is_part else LOOKED_AT)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
     with artifacts.replacing(records.beside(path, RANKS)) as temporary:
@@ -183,35 +184,33 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
 
 
 def evaluate(
-    model: "SentenceTransformer", names: Sequence[str], config: Config, in_full: bool = True
+    model: "SentenceTransformer", names: Sequence[str], config: Config, parts: Collection[str] = LOOKED_AT
 ) -> tuple[dict[str, search.Ranking], dict[str, Any], dict[str, Any]]:
     """Encode each set once and rank its relevant passages: all three settings come from the same vectors.
 
     Args:
-        in_full: whether the vectors are looked at too, beside the ranks.
+        parts: what is read off the vectors beside the ranks: ``vectors``, ``centred``.
 
     Returns:
         For each set the ranking (of MIRACL's corpora without what fills the first ten); for each whole parallel set
-        what `lib.probe` reads off the vectors; and what it scores less language means (`lib.centring.read_off`).
+        what `evaluation.probe` reads off the vectors; and what it scores less language means
+        (`evaluation.centring.read_off`), to which the facts corpus gives means too.
     """
     if data.BY_SHARD in names:  # which is scored alone
         embedding.cut(model, config.max_tokens)
         ranks = miracl.rank(model, device.precision(config.precision))
         return {data.BY_SHARD: search.Ranking(ranks, np.empty((0, 0), np.int64))}, {}, {}
-    if not in_full:
-        sets = zip(names, embedding.encode_sets(model, names, config), strict=True)
-        return {name: search.rank(queries, passages, chosen) for name, (chosen, queries, passages) in sets}, {}, {}
     parallel = [name for name in names if not data.is_scored_alone(name)]
-    means = [] if any(name in FACTS for name in names) or not parallel else [FACTS[0]]  # whose texts only give means
+    means = [FACTS[0]] if "centred" in parts and parallel and not set(names) & set(FACTS) else []
     found, vectors, encoded, pools = {}, {}, {}, set()
     wanted = [*names, *means]
     for name, (chosen, queries, passages) in zip(wanted, embedding.encode_sets(model, wanted, config), strict=True):
-        if name in parallel or name in means:
+        if "centred" in parts and (name in parallel or name in means):
             encoded[name] = chosen, queries, passages
         if name in means:
             continue
         found[name] = search.rank(queries, passages, chosen)
-        if chosen.pool not in pools and name in parallel:
+        if "vectors" in parts and chosen.pool not in pools and name in parallel:
             vectors[name] = probe.read_off(queries, passages, chosen)
         pools.add(chosen.pool)
     return found, vectors, centring.read_off(encoded, scored=parallel)

@@ -36,7 +36,7 @@ def make(run: Run, chosen: Iterable[Cell]) -> None:
     with each other's checkpoints.
 
     Raises:
-        UserError: as `lib.cells.finish`, or a cell's worker died in each attempt.
+        UserError: as `runs.cells.finish`, or a cell's worker died in each attempt.
     """
     missing = [cell for cell in chosen if cells.record(run, cell) is None]
     with progress.task("making cells with Ray", len(missing)) as task:

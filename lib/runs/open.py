@@ -27,7 +27,7 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
         facts: take the facts corpus in place of the benchmarks even if these can be had.
 
     Raises:
-        UserError: as `lib.config.load`, or a data set is not obtainable, or no cell is finished.
+        UserError: as `base.config.load`, or a data set is not obtainable, or no cell is finished.
     """
     run = _scored_on_own(config.load(profile, overrides))
     lacking = [name for name in _sets(run.config) if facts or not obtainable(name)]

@@ -13,7 +13,7 @@ LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} 
 
 
 def gaps(run: Run) -> pd.DataFrame:
-    """The worst language of each strategy, and what crossing languages costs (`lib.bias.gap`), on each parallel set."""
+    """The worst language of each strategy, and what crossing languages costs (`bias.gap`), on each parallel set."""
     table = tables.read(run, "metrics_by_language.csv.gz")
     table["strategy"] = tables.labels(table)
     parallel = table.loc[table["setting"] == "cross-lingual", "dataset"].unique()

@@ -68,7 +68,7 @@ class Retriever:
     def answer(self, query: int, depth: int = search.TOP) -> Answer:
         """Rank the pool for a row of ``data.queries``.
 
-        The query is scored among the queries that `lib.search.rank` scores it with: the ranks are the cell's, to the
+        The query is scored among the queries that `search.rank` scores it with: the ranks are the cell's, to the
         last tie.
         """
         start = query - query % search.BLOCK

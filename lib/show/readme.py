@@ -51,5 +51,5 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     costs = table[(table["quantity"] == shift.COST) & (table["languages"] == effects.ALL)]
     costs = costs.set_index(["encoder", "test", "nearer", "farther", "setting", "strategy"])["value"]
     keys = [tuple(row) for row in rows[["encoder", "test", "nearer", "farther", "setting"]].itertuples(index=False)]
-    hybrid = [costs[*key, effects.HYBRID] for key in keys]
+    hybrid = [costs[*key, name] for key, name in zip(keys, rows["strategy"], strict=True)]
     return rows.assign(hybrid=hybrid, cost=[costs[*key, b] for key, b in zip(keys, rows["baseline"], strict=True)])

@@ -61,7 +61,7 @@ def interval(value: float, low: float, high: float, form: str = "+.3f") -> Cell:
 
 
 def answer(rows: pd.DataFrame) -> Sheet:
-    """What the answer rests on; ``rows`` are those of `lib.readme.compared`."""
+    """What the answer rests on; ``rows`` are those of `show.readme.compared`."""
     shown = pd.DataFrame(
         {
             "encoder": rows["encoder"],
@@ -201,7 +201,7 @@ def files(sets: Iterable[str]) -> Sheet:
 
 
 def base(strategy: str) -> str:
-    """The strategy that a label stands for, as in `lib.style.COLOURS`: that of ``hybrid 0.5`` is ``hybrid``."""
+    """The strategy that a label stands for, as in `figures.style.COLOURS`: that of ``hybrid 0.5`` is ``hybrid``."""
     found = "hybrid" if strategy.startswith("hybrid") else strategy
     return found if found in style.COLOURS else ""
 

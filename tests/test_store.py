@@ -247,7 +247,7 @@ def test_a_builder_that_fails_leaves_nothing_that_counts(own_folders):
 BUILDER = """
 import sys, time
 from pathlib import Path
-from lib import artifacts
+from lib.base import store as artifacts
 
 def build(folder):
     with open(sys.argv[1], "a") as log:
