@@ -9,11 +9,13 @@ import subprocess
 import sys
 
 SPEED = (
-    ["evaluation"], ["encoding"], ["training"], ["training_step"], ["time_spent"], ["utilisation"], ["explorer"],
+    ["evaluation"], ["encoding"], ["encoders"], ["training"], ["training_step"], ["time_spent"], ["utilisation"],
+    ["explorer"],
 )  # fmt: skip
 OTHERS = (
     ["scale"], ["kill"], ["kill", "--profile", "default", "--set", "steps=10", "--kills", "5", "--one-run"],
-    ["dropout_on_development"], ["checkpoint_choice"], ["machines"],
+    ["hyperparameters", "use-m"], ["hyperparameters", "static"], ["dropout_on_development"], ["checkpoint_choice"],
+    ["machines"],
 )  # fmt: skip
 
 
