@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from lib import paths
+from lib import encoders, paths
 from lib.config import Config, Run
 from lib.errors import UserError
 from lib.sampling import ALPHA
@@ -33,6 +33,8 @@ class Cell:
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
         name = paths.called(self.encoder)
+        if "/" in self.encoder and name in encoders.ENCODERS:
+            name += "-own"  # a folder that is called like one of ours
         scored = f"_on_{self.on}" if self.on else ""
         if self.train == NONE:
             return f"{name}_none{scored}"

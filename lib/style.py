@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from lib import artifacts, config, glyphs, paths
+from lib import artifacts, config, encoders, glyphs, paths
 from lib.config import Run
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
@@ -119,7 +119,11 @@ def seeds(run: Run) -> str:
 def name(key: str) -> str:
     """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
     base = key.removesuffix("-heldout")
-    shown = paths.called(base) if "/" in base or base.endswith((".jsonl", ".gz")) else NAMES.get(base, base)
+    if "/" in base or base.endswith((".jsonl", ".gz")):  # somebody's own, which may be called like one of ours
+        shown = paths.called(base)
+        shown += " (own)" if shown in NAMES or shown in encoders.ENCODERS else ""
+    else:
+        shown = NAMES.get(base, base)
     return glyphs.drawable(shown) + (" (held-out)" if key.endswith("-heldout") else "")
 
 
