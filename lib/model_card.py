@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib import cells, data, download, encoders, exports, metrics, paths, tables, training
+from lib import artifacts, cells, data, download, encoders, exports, metrics, paths, tables, training
 from lib.config import Run
 from lib.errors import UserError, told
 from lib.grid import Cell
@@ -116,6 +116,7 @@ def export(run: Run, cell: Cell, folder: Path) -> Path:
         made = Path(scratch) / "made"
         shutil.copytree(source, made, ignore=shutil.ignore_patterns(encoders.ORIGIN_FILE))
         (made / CARD).write_text(card(run, cell), encoding="utf-8", newline="\n")
+        artifacts.let_read(made)
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
