@@ -2,6 +2,7 @@
 
 
 from lib.data import catalog
+from lib.encoders import load
 from lib.training.strategies import STRATEGIES
 
 ENCODERS = {"xlm-r": "XLM-R", "labse": "LaBSE"}
@@ -11,7 +12,11 @@ def name(key: str) -> str:
     """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
     if key in STRATEGIES:
         return STRATEGIES[key].label
-    return ENCODERS.get(key) or catalog.label(key)
+    if key in ENCODERS or "/" not in key:
+        return ENCODERS.get(key) or catalog.label(key)
+    shown = catalog.label(key)  # somebody's own, which may be called like one of ours
+    own = shown.removesuffix(" (held-out)")
+    return shown.replace(own, f"{own} (own)") if own in catalog.SETS or own in load.ENCODERS else shown
 
 
 def capital(text: str) -> str:
