@@ -1,17 +1,17 @@
 """How people write what tables call by a key: data sets, encoders and strategies."""
 
-
 from lib.data import catalog
+from lib.encoders.catalog import ENCODERS
 from lib.training.strategies import STRATEGIES
-
-ENCODERS = {"xlm-r": "XLM-R", "labse": "LaBSE"}
 
 
 def name(key: str) -> str:
     """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
     if key in STRATEGIES:
         return STRATEGIES[key].label
-    return ENCODERS.get(key) or catalog.label(key)
+    if key in ENCODERS and ENCODERS[key].label:
+        return ENCODERS[key].label
+    return catalog.label(key)
 
 
 def capital(text: str) -> str:
