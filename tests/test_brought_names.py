@@ -74,15 +74,14 @@ def test_a_file_is_scored_whatever_words_of_ours_its_name_holds(name, tmp_path):
 
 def test_a_file_is_never_shown_by_the_name_of_a_set_of_ours():
     assert style.name("facts") == "the facts corpus" and style.name("xquad-r-heldout") == "XQuAD-R (held-out)"
-    assert style.name("/x/facts.jsonl") == "facts" and style.name("/x/xlm-r") == "xlm-r"
+    assert style.name("/x/facts.jsonl") == "facts (own)" and style.name("/x/xlm-r") == "xlm-r (own)"
     assert style.name("/x/mine.jsonl-heldout") == "mine (held-out)"
 
 
-def test_a_folder_called_like_an_encoder_of_ours_is_refused_where_it_is_meant(tmp_path):
-    synthetic.encoder(["a"]).save(str(tmp_path / "static"), create_model_card=False)
-    run = config.load("smoke", [f"encoder={tmp_path / 'static'}"])
-    with pytest.raises(UserError, match="it is called like an encoder of ours; rename the folder"):
-        checks.plan(run)
+def test_results_of_a_folder_called_like_an_encoder_of_ours_have_another_name():
+    assert grid.Cell("static").id == "static_none" and style.name("static") == "static"
+    assert grid.Cell("./static").id == grid.Cell("/x/static").id == "static-own_none"
+    assert style.name("/x/static") == "static (own)"
 
 
 def test_what_is_relative_begins_where_the_person_stands(tmp_path, monkeypatch):

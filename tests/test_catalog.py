@@ -343,11 +343,19 @@ def test_a_file_that_is_missing_or_empty_is_named(tmp_path):
         jsonl.read_rows(written(tmp_path, [], "empty.jsonl"))
 
 
+@pytest.mark.parametrize(("zipped", "name"), [(True, "x.jsonl"), (False, "x.jsonl.gz")])
+def test_gzip_is_told_by_its_bytes_and_not_by_its_name(zipped, name, tmp_path):
+    rows = [{"id": "1", "q": {"en": "why"}, "p": {"en": "so"}}]
+    content = json.dumps(rows[0]).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if zipped else content)
+    assert jsonl.read_rows(tmp_path / name) == rows
+
+
 def test_a_damaged_file_is_named(tmp_path):
     rows = [{"id": str(n), "q": {"en": f"{n * n}?"}, "p": {"en": f"{n**3}."}} for n in range(2000)]
     whole = written(tmp_path, rows, "x.jsonl.gz").read_bytes()
     flips = [whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(20, len(whole), 211)]
-    gzipped = [whole[: len(whole) // 2], whole[:-1], b"plain", *flips]
+    gzipped = [whole[: len(whole) // 2], whole[:-1], *flips]
     cases = [(body, "x.jsonl.gz") for body in gzipped] + [(b'{"id": "caf\xe9"}\n', "x.jsonl")]
     for body, name in cases:
         (tmp_path / name).write_bytes(body)

@@ -93,6 +93,9 @@ def test_the_confound_shows_the_slope_of_equal_models_on_two_tests(run):
     assert [axes.get_title(loc="left").split("slope ")[1] for axes in figure.axes] == ["0.50", "0.50"]
     tables.save(run, "robustness.csv", pd.DataFrame(columns=robustness.COLUMNS))
     assert figures_robustness.drawable(run) == ["confound"]
+    home = pd.DataFrame(rows, columns=[*tables.KEYS, *tables.VALUES]).assign(train="mlqa-r")
+    tables.save(run, "metrics.csv", home)
+    assert "foreign to both" in style.title(figures_robustness.confound(run))
 
 
 def test_the_line_of_all_models_and_what_lies_above_it(run):

@@ -113,6 +113,7 @@ def test_exporting_leaves_the_store_as_it_is_and_can_be_repeated(made):
         stored = cells.model(one.run, one.cell)
         before = {path.name: artifacts.file_digest(path) for path in sorted(one.folder.rglob("*")) if path.is_file()}
         assert model_card.export(one.run, one.cell, made.folder / "out") == one.folder
+        assert {path.stat().st_mode & 0o777 for path in one.folder.rglob("*") if path.is_file()} == {0o644}
         after = {path.name: artifacts.file_digest(path) for path in sorted(one.folder.rglob("*")) if path.is_file()}
         assert after == before
         assert artifacts.intact(stored.parent)

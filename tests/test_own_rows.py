@@ -10,10 +10,14 @@ import synthetic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lib.base import config
+from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.data import own_rows
 from lib.data import sets as parallel
 from lib.evaluation import metrics, search
+from lib.runs import open as runs
+from lib.runs import plan as grid
 from lib.training.sampling import Pairs, Strategy
 
 ACCENTED = "Le café est fermé à Noël, et le thé aussi"
@@ -192,3 +196,36 @@ def test_rows_of_one_group_alone_are_named(tmp_path):
     rows = [row | {"id": f"faq#{row['id']}"} for row in plain()]
     assert "all rows are of one group, 'faq', and so in one split" in own_rows.read(write(tmp_path, rows))[1]
     assert "group" not in own_rows.read(write(tmp_path, [row | {"split": "train"} for row in rows]))[1]
+
+
+# --- held-out rows of one's own ---
+
+
+def split_rows(splits):
+    rows = synthetic.rows(len(splits), ("de", "en"))
+    return [row | {"split": split} for row, split in zip(rows, splits, strict=True)]
+
+
+def test_the_held_out_rows_of_a_file_are_scored_against_all_its_passages(tmp_path):
+    path = write(tmp_path, split_rows(["train"] * 20 + ["test"] * 4))
+    whole, held = data.evaluation_set(str(path)), data.evaluation_set(f"{path}-heldout")
+    assert (held.name, held.pool) == ("mine-heldout", "mine") and len(held.questions) == 4
+    assert held.passages.equals(whole.passages) and set(held.queries["text"]) < set(whole.queries["text"])
+
+
+def test_without_a_word_on_what_to_score_a_run_is_scored_on_the_held_out_rows_of_its_own_file(tmp_path):
+    path = write(tmp_path, split_rows(["train"] * 20 + ["test"] * 4))
+    run = runs.open_run("smoke", [f"train={path}"])
+    assert run.config.eval == (f"{path}-heldout",) and run.name == config.load("smoke", [f"train={path}"]).name
+    assert {tuple(grid.evaluated(cell, run.config)) for cell in grid.plan(run.config)} == {(f"{path}-heldout",)}
+    named = runs.open_run("smoke", [f"train={path}", "eval=facts"])
+    assert named.config.eval == ("facts",)
+    (tmp_path / "other").mkdir()
+    none = runs.open_run("smoke", [f"train={write(tmp_path / 'other', split_rows(['train'] * 20))}"])
+    assert none.config.eval == config.load("smoke").config.eval
+
+
+def test_a_file_without_held_out_rows_cannot_be_scored_on_them(tmp_path):
+    path = write(tmp_path, split_rows(["train"] * 20))
+    with pytest.raises(UserError, match="mine.jsonl-heldout: none of its questions is in the split test"):
+        runs.open_run("smoke", [f"train={path}", f"eval={path}-heldout"])

@@ -257,7 +257,7 @@ def test_the_answer_stands_with_the_costs_that_it_is_made_of():
     (found,) = readme.compared(pd.DataFrame(rows, columns=shift.COLUMNS)).itertuples()
     assert (found.hybrid, found.cost, found.value, found.verdict) == (0.01, 0.03, -0.02, "more robust")
     sheet = sheets.answer(readme.compared(pd.DataFrame(rows, columns=shift.COLUMNS)))
-    assert sheet.rows["cost of hybrid"][0].text == "+0.010" and sheet.rows["that is"].tolist() == ["more robust"]
+    assert sheet.rows["cost of hybrid"].iloc[0].text == "+0.010" and sheet.rows["that is"].tolist() == ["more robust"]
 
 
 @pytest.mark.real_data

@@ -160,11 +160,19 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
         made.mkdir()
         with _full_disk_named(folder):
             build(made)
+        let_read(made)
         seal(made, inputs)
         if folder.exists():
             shutil.rmtree(folder)
         made.rename(folder)
     return folder
+
+
+def let_read(folder: Path) -> None:
+    """Let everybody read the files of a folder: some libraries write weights for their owner's eyes alone."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o644)
 
 
 def known(kind: str, inputs: Mapping[str, Any], find: Callable[[], Any]) -> Any:

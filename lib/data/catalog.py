@@ -260,14 +260,14 @@ def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
 @cache
 def _read(path: Path, to_train: bool = False) -> ParallelSet:
     """A file of one's own; what its rows were taken to mean is said once."""
-    rows, _ = _own_rows(path)
+    rows = _own_rows(path, path.stat().st_mtime_ns if path.exists() else 0)
     make = own_rows.training if to_train else own_rows.evaluation
     return make(paths.called(path.name), rows)
 
 
 @cache
-def _own_rows(path: Path) -> tuple[list[dict], str]:
+def _own_rows(path: Path, changed: int) -> list[dict]:
     rows, said = own_rows.read(path)
     if said and processes.rank() == 0:
         print(f"{path}: {said}", file=sys.stderr)
-    return rows, said
+    return rows

@@ -79,6 +79,8 @@ class ParallelSet:
             hashed.update(table.to_csv(index=False, lineterminator="\n").encode())
         if self.negatives is not None:
             hashed.update(self.negatives.tobytes())
+        if self.asked is not None:
+            hashed.update(self.asked.tobytes())
         return hashed.hexdigest()[:16]
 
     @cached_property

@@ -55,8 +55,8 @@ def trim(model: SentenceTransformer, texts: Iterable[str]) -> Cut | None:
     from tokenizers import Tokenizer, models
 
     backend = tokenizer_of(model)
-    if not isinstance(backend.model, models.Unigram):
-        return None
+    if not isinstance(backend.model, models.Unigram) or "message" in getattr(model[0], "modality_config", {}):
+        return None  # a message has words of its template around the text
     description = json.loads(backend.to_str())
     used = _used_ids(backend, texts, set(model.prompts.values()) or {""})
     kept = np.array(sorted(used | _always_kept(model, backend, description)))

@@ -16,6 +16,7 @@ TESTS = ("mlqa-r", "xquad-r")
 CURVE = ("x-y", "hybrid-0.25", "hybrid-0.5", "hybrid-0.75", "x-x-mono")  # from alpha 0 to 1
 STRATEGIES = (*CURVE, "en-en", "x-x")
 NEAR, FAR = {"linestyle": "-"}, {"linestyle": "--", "markerfacecolor": "white"}
+STRAIGHT = {"color": style.GREY, "linestyle": ":", "linewidth": 1, "zorder": 1}
 ORIGIN = "no fine-tuning"
 SETTINGS = ["monolingual", "multilingual"]
 BAND = {"color": "#EEEEEE", "zorder": 0}
@@ -75,6 +76,7 @@ def _legend() -> list[Line2D]:
         *marks,
         Line2D([], [], label="trained on the other benchmark", **ink | NEAR),
         Line2D([], [], label="trained on documentation", **ink | FAR),
+        Line2D([], [], label="straight line", **STRAIGHT),
     ]
 
 
@@ -88,6 +90,8 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
     for trains, look in ((TESTS, NEAR), (far, FAR)):
         points = _points(plain[plain["train"].isin(trains)])
         curve = [name for name in CURVE if name in points.index]
+        ends = [name for name in (CURVE[0], CURVE[-1]) if name in points.index]
+        axes.plot(points.loc[ends, "x"], points.loc[ends, "y"], **STRAIGHT)
         axes.plot(points.loc[curve, "x"], points.loc[curve, "y"], color=style.COLOURS["hybrid"], linewidth=1, **look)
         for name in [name for name in STRATEGIES if name in points.index]:
             _cross(axes, points.loc[name], base(name), look)

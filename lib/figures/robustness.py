@@ -18,10 +18,9 @@ ASIDE = {"hybrid-0.5": (-66, 12), "hybrid-0.25": (-14, -26), "x-y": (8, 8)}  # w
 def confound(run: Run) -> Figure:
     """The same models on two tests: differences between strategies on XQuAD-R (across) and on MLQA-R (up)."""
     table = tables.read(run, "metrics.csv")
-    table = table[
-        (table["metric"] == "map") & (table["setting"] == "multilingual") & table["train"].isin(shift.FARTHEST)
-    ]
-    table = table[table["dataset"].isin(TESTS)].assign(label=lambda t: tables.labels(t).str.replace(" ", "-"))
+    table = table.assign(label=tables.labels(table).str.replace(" ", "-"))
+    table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
+    table = table[table["train"].isin(shift.FARTHEST) & table["dataset"].isin(TESTS)]
     found = {key: apart for key, part in table.groupby(["encoder", "train"], sort=False) if len(apart := _apart(part))}
     if not found:
         why = "No models were trained on a set that is foreign to both MLQA-R and XQuAD-R"
@@ -29,10 +28,8 @@ def confound(run: Run) -> Figure:
     figure = style.new(run, 1.2 + 3.6 * len(found))
     grid = figure.subplots(len(found), 2, squeeze=False)
     for row, ((encoder, train), apart) in zip(grid, found.items(), strict=True):
-        for axes, names in zip(
-            row, (apart.columns.levels[1], [n for n in CURVE if n in apart.columns.levels[1]]), strict=True
-        ):
-            slope = _confound(axes, apart, [name for name in names if name != "x-x-mono"])
+        for axes, names in zip(row, (STRATEGIES, CURVE), strict=True):
+            slope = _confound(axes, apart, [n for n in names if n in apart[TESTS[0]] and n != "x-x-mono"])
             axes.set_xlabel("minus x-x-mono on XQuAD-R, mAP")
             whole = "all strategies" if axes is row[0] else "mixtures of batches alone"
             axes.set_title(f"{style.name(encoder)}: {whole}, slope {slope:.2f}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib.base import paths
+from lib.base import store as artifacts
 from lib.base.config import Run
 from lib.base.errors import UserError, told
 from lib.data import catalog as data
@@ -124,6 +125,7 @@ def export(run: Run, cell: Cell, folder: Path) -> Path:
         made = Path(scratch) / "made"
         shutil.copytree(source, made, ignore=shutil.ignore_patterns(encoders.ORIGIN_FILE))
         (made / CARD).write_text(card(run, cell), encoding="utf-8", newline="\n")
+        artifacts.let_read(made)
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)

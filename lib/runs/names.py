@@ -9,9 +9,11 @@ def name(key: str) -> str:
     """How people write a data set, an encoder or a strategy: ``xquad-r-heldout`` is XQuAD-R (held-out)."""
     if key in STRATEGIES:
         return STRATEGIES[key].label
-    if key in ENCODERS and ENCODERS[key].label:
-        return ENCODERS[key].label
-    return catalog.label(key)
+    if key in ENCODERS or "/" not in key:
+        return (ENCODERS[key].label if key in ENCODERS else "") or catalog.label(key)
+    shown = catalog.label(key)  # somebody's own, which may be called like one of ours
+    own = shown.removesuffix(" (held-out)")
+    return shown.replace(own, f"{own} (own)") if own in catalog.SETS or own in ENCODERS else shown
 
 
 def capital(text: str) -> str:

@@ -11,6 +11,7 @@ from lib.base.config import Config, Run
 from lib.base.errors import UserError
 from lib.data.catalog import is_scored_alone
 from lib.data.sets import FOLDS
+from lib.encoders import load as encoders
 from lib.training.sampling import ALPHA
 
 NONE = "none"
@@ -37,6 +38,8 @@ class Cell:
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
         name = paths.called(self.encoder)
+        if "/" in self.encoder and name in encoders.ENCODERS:
+            name += "-own"  # a folder that is called like one of ours
         scored = "".join(f"_{change}" for change in self.changes) + (f"_on_{self.on}" if self.on else "")
         if self.train == NONE:
             return f"{name}_none{scored}"

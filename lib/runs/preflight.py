@@ -36,9 +36,6 @@ def plan(run: Run) -> None:
         found[cell.id] = cell
     pools: dict[str, str] = {}
     trained = {os.path.realpath(paths.brought(name)): name for name in run.config.train if data.is_own(name)}
-    for encoder in run.config.encoder:
-        if encoders.folder_of(encoder) and paths.called(encoder) in encoders.ENCODERS:
-            raise UserError(f"encoder={encoder}: it is called like an encoder of ours; rename the folder")
     for name in run.config.eval:
         if data.is_own(name):
             if (train := trained.get(os.path.realpath(paths.brought(name)), name)) != name:
