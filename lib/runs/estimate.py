@@ -13,6 +13,7 @@ from typing import NamedTuple
 from lib.base import device, progress
 from lib.base.config import Config, Run
 from lib.data import catalog, mmarco
+from lib.encoders.catalog import ENCODERS, OTHERS, Encoder
 from lib.runs import plan as grid
 
 OPERATIONS_PER_SECOND = 312e12 * 0.40
@@ -21,31 +22,6 @@ TRIPLE = 7_500  # bytes of a query and two passages in seven languages
 IN_MEMORY = 7  # times the file's bytes while a training set is read: 6.8 measured on 12,000 made-up rows
 
 
-class Size(NamedTuple):
-    """Parameters that are multiplied, those of the word vectors, and the hidden size; 12 layers each."""
-
-    transformer: float
-    vectors: float
-    hidden: int
-
-    @property
-    def weights(self) -> float:
-        """Bytes of all parameters in 32 bits."""
-        return 4 * (self.transformer + self.vectors)
-
-
-class Speed(NamedTuple):
-    """Seconds of a step of 32 pairs, and of a text; on two cores with AVX512-BF16 and without AMX."""
-
-    step: float
-    text: float
-
-
-BASE = Size(86.0e6, 192.0e6, 768)  # XLM-R base; also what an encoder that is not listed is taken for
-SMALL = Size(21.6e6, 96.0e6, 384)
-SIZES = {"labse": Size(86.0e6, 384.9e6, 768), "e5-small": SMALL, "e5-small-q4": SMALL, "static": Size(0, 96.0e6, 384)}
-SPEEDS = {"static": Speed(0.05, 0.0001), "use-m": Speed(0.3, 0.0025)}
-OTHERS = Speed(1.7, 0.0045)  # e5-small-q4; also what an encoder that is not listed is taken for
 SLOWER = 1.8  # times, of a transformer in float32
 START, POOL = 15, 5  # seconds before the first step, and of a pool beside its texts
 
@@ -91,7 +67,7 @@ def gpu(run: Run) -> Cost:
     config, planned = run.config, grid.plan(run.config)
     training = encoding = disk = gpu_memory = weights = 0.0
     for encoder in config.encoder:
-        size, own = SIZES.get(encoder, BASE), config.of(encoder)
+        size, own = _known(encoder).size, config.of(encoder)
         found = [work(cell, config) for cell in planned if cell.encoder == encoder]
         tokens = tokens_per_step(own)
         training += sum(one.steps for one in found) * 6 * size.transformer * tokens
@@ -117,7 +93,7 @@ def seconds(run: Run, cells: Iterable[grid.Cell]) -> float:
     """Seconds that cells will about take on two cores."""
     total = 0.0
     for cell in cells:
-        speed, config = SPEEDS.get(cell.encoder, OTHERS), run.config.of(cell.encoder)
+        speed, config = _known(cell.encoder).speed, run.config.of(cell.encoder)
         slower = 1.0 if device.precision(config.precision) == "bfloat16" or speed != OTHERS else SLOWER
         found = work(cell, run.config)
         if found.steps:
@@ -144,3 +120,8 @@ def _texts(name: str, config: Config) -> int:
     held_out = name in catalog.SETS and name not in catalog.EVALUATED  # parallel-docs is scored in part only
     chosen = catalog.evaluation_set(f"{name}{catalog.HELDOUT}" if held_out else name, config.candidates)
     return len(chosen.queries) + len(chosen.passages)
+
+
+def _known(encoder: str) -> Encoder:
+    """What the catalogue says of an encoder; one that is not listed is taken for XLM-R base, and for the slowest."""
+    return ENCODERS.get(encoder) or Encoder(encoder, None)

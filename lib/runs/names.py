@@ -1,11 +1,8 @@
 """How people write what tables call by a key: data sets, encoders and strategies."""
 
-
 from lib.data import catalog
-from lib.encoders import load
+from lib.encoders.catalog import ENCODERS
 from lib.training.strategies import STRATEGIES
-
-ENCODERS = {"xlm-r": "XLM-R", "labse": "LaBSE"}
 
 
 def name(key: str) -> str:
@@ -13,10 +10,10 @@ def name(key: str) -> str:
     if key in STRATEGIES:
         return STRATEGIES[key].label
     if key in ENCODERS or "/" not in key:
-        return ENCODERS.get(key) or catalog.label(key)
+        return (ENCODERS[key].label if key in ENCODERS else "") or catalog.label(key)
     shown = catalog.label(key)  # somebody's own, which may be called like one of ours
     own = shown.removesuffix(" (held-out)")
-    return shown.replace(own, f"{own} (own)") if own in catalog.SETS or own in load.ENCODERS else shown
+    return shown.replace(own, f"{own} (own)") if own in catalog.SETS or own in ENCODERS else shown
 
 
 def capital(text: str) -> str:
