@@ -113,7 +113,7 @@ def page(run: Run) -> str:
         finding = style.capital(style.finding(pictures[name]))
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}{style.DARK_SUFFIX}.png">'
         parts.append(f'## {heading}\n\n<picture>{dark}<img alt="{heading}" src="{name}.png"></picture>\n\n{finding}.\n')
-        parts.append(f"<sub>{made} · made by {command} · [as SVG]({name}.svg)</sub>\n")
+        parts.append(f"<sub>{made} · made by {command}</sub>\n")
     return "\n".join(parts)
 
 

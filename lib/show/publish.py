@@ -29,6 +29,8 @@ def check_publishable(run: Run) -> None:
 def publish(run: Run) -> list[Path]:
     """Copy a finished real-data run's cells, tables and figures to where they are tracked; a cell once, for all runs.
 
+    Of figures the PNG files: as SVG a run has them in its own folder.
+
     Raises:
         UserError: the run is on the facts corpus, or not finished.
     """
@@ -41,7 +43,7 @@ def publish(run: Run) -> list[Path]:
         if not cells.is_published(run, cell):
             copies |= {path: target / "cells" / path.name for path in cells.files(run, cell)}
     pictures = paths.FIGURES / run.name
-    copies |= {path: pictures / path.name for path in gallery.saved(run)}
+    copies |= {path: pictures / path.name for path in gallery.saved(run) if path.suffix == ".png"}
     for source, copy in copies.items():
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
