@@ -257,8 +257,9 @@ def test_an_answer_between_two_sentences_is_an_error_that_names_the_question(toy
 
 def test_a_data_set_that_does_not_exist_is_answered_with_those_that_do():
     reads = {"evaluation": data.evaluation_set, "training": lambda name: data.training_set(name, [])}
+    first = {"evaluation": "xquad-r, xquad-r-heldout, mlqa-r, ", "training": "xquad-r, mlqa-r, "}
     for use, read in reads.items():
-        with pytest.raises(UserError, match=f"data set 'xquad' does not exist for {use}; choose of xquad-r, mlqa-r, "):
+        with pytest.raises(UserError, match=f"data set 'xquad' does not exist for {use}; choose of {first[use]}"):
             read("xquad")
 
 
@@ -486,16 +487,16 @@ def test_each_question_is_in_one_fold_whose_articles_its_model_was_not_trained_o
         trained = data.training_set(f"{name}-without-fold{number}", ["xquad-r", "mlqa-r"]).questions
         assert not set(part.questions["group"]) & set(trained["group"])
         assert set(trained["split"]) == {"train"} and len(trained) > 500
-        assert len(part.passages) == len(data.lareqa(name).passages)  # the full pool
+        assert len(part.passages) == len(lareqa.read(name).passages)  # the full pool
         asked += part.questions["id"].tolist()
-    assert sorted(asked) == sorted(data.lareqa(name).questions["id"])
+    assert sorted(asked) == sorted(lareqa.read(name).questions["id"])
 
 
 @pytest.mark.real_data
 def test_cut_training_sets_have_the_size_and_the_languages_of_mlqa_r(real_data):
     cut = data.training_set("xquad-r-7-languages", ["mlqa-r"])
     whole = data.training_set("xquad-r", ["mlqa-r"])
-    assert cut.languages == data.lareqa("mlqa-r").languages and len(cut.questions) == len(whole.questions)
+    assert cut.languages == lareqa.read("mlqa-r").languages and len(cut.questions) == len(whole.questions)
     kept = whole.queries[whole.queries["language"].isin(cut.languages)]
     assert cut.queries["text"].tolist() == kept["text"].tolist()
     answers = cut.passages["text"].to_numpy()[cut.qrels["passage"]]
