@@ -363,7 +363,7 @@ def test_names_are_shown_and_never_read_as_html(tiny):
 
 def test_a_run_without_the_question_says_so(tiny):
     text = " ".join("".join(parsed(tiny).itertext()).split())
-    assert "Not run." in text and "no strategy was scored on both" in text
+    assert "Not run." in text and "no strategy was trained on two sets at different distances" in text
 
 
 def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):
