@@ -364,7 +364,7 @@ def test_damaged_weights_are_refused_in_one_line(tiny_bert):
 
 @pytest.mark.parametrize("name", ["e5-smal-q4", "./nowhere/model", "org/name/more", ""])
 def test_an_unknown_name_lists_what_would_be_right(name):
-    with pytest.raises(UserError, match="unknown encoder .*use e5-small-q4, static, xlm-r, .*a hub id"):
+    with pytest.raises(UserError, match="unknown encoder .*use e5-small-q4, use-m, static, xlm-r, .*a hub id"):
         encoders.find(name)
 
 

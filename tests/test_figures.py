@@ -264,7 +264,7 @@ def test_a_batch_that_breaks_its_rule_is_said(run):
     assert "x-y keeps 0% of its batches in one language" in findings.compositions(log)
 
 
-@given(st.dictionaries(st.sampled_from(style.STRATEGIES), st.floats(0, 1), min_size=1), st.booleans())
+@given(st.dictionaries(st.sampled_from(list(style.STRATEGIES)), st.floats(0, 1), min_size=1), st.booleans())
 def test_leaders_are_the_best_and_all_within_the_tolerance(values, lowest):
     found = findings.leaders(values, lowest)
     best = min(values.values()) if lowest else max(values.values())

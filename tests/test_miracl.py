@@ -55,7 +55,7 @@ def encoder(texts, pattern: str = r"\S+", vectors: dict[str, list[float]] | None
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), split
     weights = np.pad(table, ((1, 0), (0, 0))).astype(np.float32)
     modules = [StaticEmbedding(tokenizer, embedding_weights=weights), *([] if vectors else [Normalize()])]
-    return SentenceTransformer(modules=modules, device="cpu")
+    return SentenceTransformer(modules=modules, device="cpu", similarity_fn_name="dot")
 
 
 @pytest.fixture(scope="module")

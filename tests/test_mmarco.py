@@ -276,8 +276,8 @@ def test_from_the_released_files_to_a_trained_xlm_r(tiny_paper, real_data, tmp_p
     questions = data.training_set("mmarco", chosen.eval)
     assert len(questions.questions) == 72 and questions.languages == list(mmarco.LANGUAGES)
     recipe = training.Recipe(
-        chosen.encoder,
-        encoders.identity(chosen.encoder),
+        chosen.encoder[0],
+        encoders.identity(chosen.encoder[0]),
         "mmarco",
         questions.digest,
         Strategy("hybrid", 0.5),

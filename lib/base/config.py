@@ -79,7 +79,7 @@ class Config:
     sampler: Literal[1, 2] = 2  # the version of the batches (see `training.sampling`)
     cross: Literal["row", "batch"] = "row"  # x-y draws a pair of languages for each row, or one for the whole batch
     heldout_seeds: tuple[Seed, ...] | None = None  # the seeds that are scored on held-out sets too; None: all
-    by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict)  # keys that differ for an encoder
+    by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)  # keys that differ for an encoder
 
     sweep: tuple[Sweep, ...] = ()  # further trainings: other settings, or cross-fitting
 

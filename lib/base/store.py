@@ -117,13 +117,14 @@ def write_seal(seal: Path, made_from: Mapping[str, Any], files: Iterable[Path], 
         more: what a reader of the seal should know, without effect on whether the files are current.
     """
     listed = {file.name: file_digest(file) for file in files}
-    write_sealed(seal, {**made_from, **more, "files": listed})
+    write_sealed(seal, {**made_from, **more, "seal_of": seal.name, "files": listed})
 
 
 def is_current(seal: Path, made_from: Mapping[str, Any], folder: Path) -> bool:
     """Whether the files of a seal are all in a folder, undamaged, and were made from just this."""
     value = read_sealed(seal) or {}
-    same = all(name in value and digest(value[name]) == digest(now) for name, now in made_from.items())
+    same = value.get("seal_of") == seal.name  # the seal of other files says as much of them, and could lie in its place
+    same &= all(name in value and digest(value[name]) == digest(now) for name, now in made_from.items())
     listed = value.get("files") or {}
     return same and bool(listed) and all(is_as(folder / name, known) for name, known in listed.items())
 

@@ -28,7 +28,7 @@ def answer(numbers: dict[str, Any]) -> str:
     Raises:
         UntrueTextError: the numbers have changed so that a word of it is no longer true.
     """
-    return _render("answer.md", numbers)
+    return _render("answer.md.j2", numbers)
 
 
 def _render(name: str, numbers: dict[str, Any]) -> str:
