@@ -43,7 +43,8 @@ def test_a_changed_number_changes_the_text_where_it_stands(numbers):
 
 def test_a_word_that_is_no_longer_true_is_not_written(numbers):
     far(numbers)["x-x-mono"]["verdict"] = "equivalent"
-    with pytest.raises(texts.UntrueTextError, match="answer.md.j2 says 'more robust' where the tables say 'equivalent'"):
+    said = "answer.md.j2 says 'more robust' where the tables say 'equivalent'"
+    with pytest.raises(texts.UntrueTextError, match=said):
         texts.answer(numbers)
 
 
