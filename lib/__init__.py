@@ -41,9 +41,9 @@ __all__ = list(_PUBLIC)
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module 'lib' has no attribute '{name}'")
+        raise AttributeError(f"module {__name__!r} has no attribute '{name}'")
     module, known_as = _PUBLIC[name]
-    return getattr(import_module(f"lib.{module}"), known_as)
+    return getattr(import_module(f".{module}", __name__), known_as)
 
 
 def __dir__() -> list[str]:

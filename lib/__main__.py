@@ -12,18 +12,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.base import paths, processes
-from lib.base.errors import Parser, UserError, told
+from .base import paths, processes
+from .base.errors import Parser, UserError, told
 
 if TYPE_CHECKING:
-    from lib.base.config import Run
+    from .base.config import Run
 
 USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
 
 
 def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
-    from lib.base import config
+    from .base import config
 
     take = Parser(
         prog="run_all.sh",
@@ -91,11 +91,11 @@ def lab(allow_root: bool = False) -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from lib.base import config
-    from lib.runs import cells, preflight
-    from lib.runs import estimate as cost
-    from lib.runs import open as runs
-    from lib.show import notebooks, printed, publish
+    from .base import config
+    from .runs import cells, preflight
+    from .runs import estimate as cost
+    from .runs import open as runs
+    from .show import notebooks, printed, publish
 
     check_together(asked)
     processes.hush()
@@ -122,10 +122,10 @@ def go(asked: argparse.Namespace) -> int:
 
 def go_on(run: "Run", chosen: list[Path], asked: argparse.Namespace) -> int:
     """Execute the notebooks that are not done, then bring tables, figures and report up to date."""
-    from lib.base import progress
-    from lib.runs import cells, preflight
-    from lib.runs import estimate as cost
-    from lib.show import notebooks
+    from .base import progress
+    from .runs import cells, preflight
+    from .runs import estimate as cost
+    from .show import notebooks
 
     started = time.monotonic()
     if asked.force:
@@ -167,8 +167,8 @@ def check_together(asked: argparse.Namespace) -> None:
 
 def execute(run: "Run", chosen: list[Path], todo: list[Path]) -> None:
     """Execute the notebooks that are to do, and say of each how long it took."""
-    from lib.base import progress
-    from lib.show import notebooks as suite
+    from .base import progress
+    from .show import notebooks as suite
 
     with suite.kernels(run, len(todo)) as ready:
         for path in chosen:
@@ -183,11 +183,11 @@ def execute(run: "Run", chosen: list[Path], todo: list[Path]) -> None:
 
 def make_cells(run: "Run", pattern: str, ray: bool = False) -> int:
     """Train and evaluate the cells whose names match, one after the other or by Ray; for a share of a large run."""
-    from lib.base import progress
-    from lib.runs import cells, cluster
-    from lib.runs import plan as grid
-    from lib.runs import preflight as checks
-    from lib.show import printed
+    from .base import progress
+    from .runs import cells, cluster
+    from .runs import plan as grid
+    from .runs import preflight as checks
+    from .show import printed
 
     processes.share(run.config.batch_size)
     if processes.rank() == 0:
@@ -212,9 +212,9 @@ def make_cells(run: "Run", pattern: str, ray: bool = False) -> int:
 
 def mend_tables(run: "Run") -> None:
     """Write again what is gone, damaged or out of date of the tables of a run whose cells are all finished."""
-    from lib.evidence import judge as evidence
-    from lib.evidence import tables
-    from lib.runs import cells
+    from .evidence import judge as evidence
+    from .evidence import tables
+    from .runs import cells
 
     if not cells.missing(run) and not (tables.current(run) and evidence.current(run)):
         print("tables: some are missing, damaged or out of date: writing them again")
@@ -223,11 +223,11 @@ def mend_tables(run: "Run") -> None:
 
 def finish(run: "Run", worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
-    from lib.base import config
-    from lib.evidence import tables
-    from lib.figures import gallery
-    from lib.runs import cells
-    from lib.show import printed, publish, report
+    from .base import config
+    from .evidence import tables
+    from .figures import gallery
+    from .runs import cells
+    from .show import printed, publish, report
 
     if not cells.missing(run) and tables.current(run):
         print(f"\n{printed.text(run, printed.MAIN)}", end="")

@@ -33,17 +33,13 @@ def modules() -> dict[str, Path]:
     return {".".join(parts): path for path, parts in found.items() if parts[-1] != "__init__"}
 
 
-def imports(path: Path) -> set[str]:
+def imports(path: Path, root: Path = paths.LIB) -> set[str]:
     """The modules of `lib` that a file imports, also within its functions."""
-    found = set()
+    package, found = path.parent.relative_to(root).parts, set()
     for node in ast.walk(tree(path)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
-            names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found |= {name.removeprefix("lib.") for name in names if name.startswith("lib.")}
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = [*package[: len(package) + 1 - node.level], *filter(None, [node.module])]
+            found |= {".".join([*above, alias.name]) for alias in node.names} | {".".join(above)}
     return found & set(modules())
 
 
@@ -93,15 +89,30 @@ def test_packages_are_small():
     assert {name for name, files in counts.items() if files > FILES} == FULL_PACKAGES
 
 
+def test_the_package_goes_by_any_name():
+    """It is `lib` in the repository and `hybrid_batches` where it is installed: it never says its own name."""
+    absolute = {
+        f"{name} -> {other}"
+        for name, path in modules().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0)
+        for other in [getattr(node, "module", None), *(alias.name for alias in node.names)]
+        if other and other.split(".")[0] in ("lib", "hybrid_batches")
+    }
+    assert not absolute
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("from lib.data import sets, catalog as rows", {"data.sets", "data.catalog"}),
-        ("from lib.data.sets import ParallelSet", {"data.sets"}),
-        ("def f():\n    import lib.base.paths", {"base.paths"}),
-        ("from library import data\nimport json", set()),
+        ("from . import sets, catalog as rows", {"data.sets", "data.catalog"}),
+        ("from .sets import ParallelSet", {"data.sets"}),
+        ("def f():\n    from ..base import paths", {"base.paths"}),
+        ("from ..base.errors import UserError", {"base.errors"}),
+        ("from base import paths\nimport json", set()),
     ],
 )
 def test_the_search_for_imports_finds_them(text, found, tmp_path):
-    (tmp_path / "file.py").write_text(text)
-    assert imports(tmp_path / "file.py") == found
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file.py").write_text(text)
+    assert imports(tmp_path / "data" / "file.py", tmp_path) == found

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.errors import UserError
+from . import paths
+from . import store as artifacts
+from .errors import UserError
 
 FACTS_ONLY = (
     "FACTS CORPUS, NOT THE PAPER'S DATA: XQuAD-R and MLQA-R could be had neither from a mirror nor from their "

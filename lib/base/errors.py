@@ -28,7 +28,7 @@ def told(work: Callable[[], int | None]) -> int:
     Returns:
         The exit status: what ``work`` returns or 0, 1 if the machine failed, 2 for a mistake of the user's.
     """
-    from lib.base import environment
+    from . import environment
 
     environment.prepare()
     try:

@@ -13,9 +13,9 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from lib.base import device
-from lib.base import store as artifacts
-from lib.base.errors import UserError
+from . import device
+from . import store as artifacts
+from .errors import UserError
 
 WAIT = timedelta(days=30)  # for the first one, which may evaluate for hours; a process that dies ends all sooner
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lib.base import processes
+from . import processes
 
 _listeners: list[Callable[[str], Any]] = []
 

@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lib.base import paths
-from lib.base.errors import UserError
+from . import paths
+from .errors import UserError
 
 MANIFEST = "manifest.json"
 VALUE = "value.json"

@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lib.base import paths, processes
-from lib.base import store as artifacts
-from lib.base.errors import UserError
-from lib.data import download, facts, jsonl, lareqa, miracl, mmarco, own_rows, parallel_docs
-from lib.data import sets as parallel
-from lib.data.sets import ParallelSet
+from ..base import paths, processes
+from ..base import store as artifacts
+from ..base.errors import UserError
+from . import download, facts, jsonl, lareqa, miracl, mmarco, own_rows, parallel_docs
+from . import sets as parallel
+from .sets import ParallelSet
 
 HELDOUT = "-heldout"
 FOLD = re.compile(r"(?P<base>xquad-r|mlqa-r)(?P<without>-without)?-fold(?P<number>[0-4])")

@@ -13,9 +13,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.errors import UserError
+from ..base import paths
+from ..base import store as artifacts
+from ..base.errors import UserError
 
 PROBE_SECONDS = 5
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from lib.base.errors import UserError
-from lib.data.sets import SPLITS
+from ..base.errors import UserError
+from .sets import SPLITS
 
 LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Za-z0-9]{2,8})*")
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of pairs that have no UTF-8

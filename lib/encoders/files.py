@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.base import store as artifacts
-from lib.base.errors import UserError
+from ..base import store as artifacts
+from ..base.errors import UserError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

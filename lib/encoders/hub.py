@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.base.errors import UserError
+from ..base.errors import UserError
 
 # What an encoder needs of a hub repository: no pickles, no other frameworks' copies of the weights.
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]

@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.base import paths
-from lib.base.errors import UserError
-from lib.encoders import e5q4, hub
-from lib.encoders import files as encoder_files
-from lib.encoders.catalog import ENCODERS as ENCODERS
-from lib.encoders.catalog import Encoder as Encoder
-from lib.encoders.catalog import find as find
+from ..base import paths
+from ..base.errors import UserError
+from . import e5q4, hub
+from . import files as encoder_files
+from .catalog import ENCODERS as ENCODERS
+from .catalog import Encoder as Encoder
+from .catalog import find as find
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -198,7 +198,7 @@ def _own_modules(folder: Path) -> dict[str, type]:
     types = {module["type"] for module in json.loads(listed.read_text("utf-8"))}
     if not any(name.endswith(".use_m.UseM") for name in types):
         return {}
-    from lib.encoders.use_m import UseM
+    from .use_m import UseM
 
     return {name: UseM for name in types if name.endswith(".use_m.UseM")}
 

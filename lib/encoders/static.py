@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lib.encoders import e5q4
+from . import e5q4
 
 NO_PROMPTS = {"query": "", "document": ""}
 

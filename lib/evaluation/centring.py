@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.data.sets import ParallelSet
-from lib.evaluation import metrics, search
+from ..data.sets import ParallelSet
+from . import metrics, search
 
 OWN = "own"  # the source of means that are taken from the test's own texts
 SOURCES = ("xquad-r", "mlqa-r", "facts")  # pools whose texts give means for other tests

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.data.sets import ParallelSet
-from lib.evaluation import metrics, search
+from ..data.sets import ParallelSet
+from . import metrics, search
 
 NEIGHBOURS = 10
 TRAINED_ON = 0.8  # of each language's passages, in the order of the corpus: the test passages are of other articles

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from lib.data.sets import ParallelSet
+from ..data.sets import ParallelSet
 
 BLOCK = 256
 TOP = 10

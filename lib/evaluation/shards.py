@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lib.base import progress
-from lib.base.errors import UserError
-from lib.data import miracl as miracl_files
-from lib.data.miracl import SHARD, Shard
-from lib.encoders import encode as embedding
-from lib.evaluation import metrics, search
+from ..base import progress
+from ..base.errors import UserError
+from ..data import miracl as miracl_files
+from ..data.miracl import SHARD, Shard
+from ..encoders import encode as embedding
+from . import metrics, search
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

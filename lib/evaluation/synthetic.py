@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import bias
-from lib.evaluation.search import TOP, Ranking
+from . import bias
+from .search import TOP, Ranking
 
 LANGUAGES = ["ar", "de", "en", "th", "zh"]
 QUESTIONS = 60  # each asked in every language; passage n of a language answers question n

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.evidence import effects, shift, tables
+from . import effects, shift, tables
 
 NUMBERS = ("value", "low", "high", "clusters", "seeds", "verdict", "near", "far", "residual", "slope", "intercept")
 PLACES = 6

@@ -12,13 +12,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.evaluation import bias, centring
-from lib.evidence import effects, shift, stats
-from lib.evidence.effects import Key
-from lib.runs import cells
-from lib.runs.plan import NONE
+from ..base.config import Run
+from ..data import catalog as data
+from ..evaluation import bias, centring
+from ..runs import cells
+from ..runs.plan import NONE
+from . import effects, shift, stats
+from .effects import Key
 
 NOTHING = "nothing"  # no means are subtracted
 LEVEL, LEAD, DIFFERENCE = "mAP", "difference", shift.DIFFERENCE

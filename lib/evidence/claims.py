@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from lib.base import paths
-from lib.evidence import verdicts
+from ..base import paths
+from . import verdicts
 
 COLUMNS = ["encoder", "id", "claim", "verdict", "reason", "numbers", "rule", "caveat", "first", "changed"]
 # What was published first of ``full``, and why another verdict stands now.

@@ -12,13 +12,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.evaluation import metrics
-from lib.evidence import stats, tables
-from lib.runs import cells
-from lib.runs import plan as grid
-from lib.runs.plan import NONE
+from ..base.config import Run
+from ..data import catalog as data
+from ..evaluation import metrics
+from ..runs import cells
+from ..runs import plan as grid
+from ..runs.plan import NONE
+from . import stats, tables
 
 MARGIN, RELATIVE_MARGIN = 0.01, 0.01
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from lib.data.sets import LANGUAGES, ParallelSet
-from lib.evaluation import bias
-from lib.evidence import tables, wording
-from lib.runs import names
-from lib.training.strategies import STRATEGIES
+from ..data.sets import LANGUAGES, ParallelSet
+from ..evaluation import bias
+from ..runs import names
+from ..training.strategies import STRATEGIES
+from . import tables, wording
 
 EQUAL = 0.002
 EQUAL_RANK = 0.01  # of the lower value

@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.evidence import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
-from lib.runs import cells
-from lib.runs import plan as grid
+from ..base import paths
+from ..base import store as artifacts
+from ..base.config import Run
+from ..runs import cells
+from ..runs import plan as grid
+from . import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
 
 TABLES = (
     "effects.csv",

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base import progress
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.data import lareqa
-from lib.data.sets import ParallelSet, folded
-from lib.runs import cells
-from lib.runs import plan as grid
+from ..base import progress
+from ..base import store as artifacts
+from ..base.config import Run
+from ..data import catalog as data
+from ..data import lareqa
+from ..data.sets import ParallelSet, folded
+from ..runs import cells
+from ..runs import plan as grid
 
 COLUMNS = ["unit", "match", "found", "of", "example"]
 COSINE = 0.9

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.evaluation import metrics
-from lib.evidence import effects, stats
-from lib.evidence.effects import ALL, SEEN, UNSEEN, Key, Scores, common_seeds
-from lib.runs.plan import NONE
+from ..base.config import Run
+from ..data import catalog as data
+from ..evaluation import metrics
+from ..runs.plan import NONE
+from . import effects, stats
+from .effects import ALL, SEEN, UNSEEN, Key, Scores, common_seeds
 
 WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
 BASELINES = ("x-x-mono", "x-y", "en-en", "x-x")

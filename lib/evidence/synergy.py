@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lib.evidence import effects, shift, stats
-from lib.evidence.effects import Key, Scores, common_seeds
-from lib.runs.plan import NONE
+from ..runs.plan import NONE
+from . import effects, shift, stats
+from .effects import Key, Scores, common_seeds
 
 PARENTS = ("x-x-mono", "x-y")
 MEAN, BEST, LINE = "mean of parents", "better parent", "line between parents"

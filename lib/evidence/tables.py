@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base import store as artifacts
-from lib.base import workers
-from lib.base.config import FACTS_ONLY, Run, as_dict
-from lib.data import catalog as data
-from lib.evaluation import bias, metrics
-from lib.runs import cells
-from lib.runs import plan as grid
+from ..base import store as artifacts
+from ..base import workers
+from ..base.config import FACTS_ONLY, Run, as_dict
+from ..data import catalog as data
+from ..evaluation import bias, metrics
+from ..runs import cells
+from ..runs import plan as grid
 
 PROVENANCE = "provenance.json"
 RULES = ("data", "evaluation", "evidence")  # the code that makes tables of cells

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from scipy.stats import binomtest
 
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.evaluation.metrics import SETTINGS
-from lib.evidence import effects, findings, shift, stats, tables, wording
+from ..base.config import Run
+from ..data import catalog as data
+from ..evaluation.metrics import SETTINGS
+from . import effects, findings, shift, stats, tables, wording
 
 REPRODUCED, PARTLY, NOT, NOT_RUN = wording.VERDICTS
 BENCHMARKS = ("xquad-r", "mlqa-r")

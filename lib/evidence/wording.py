@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lib.base import paths
-from lib.evaluation.measures import number
-from lib.evidence import effects, stats
+from ..base import paths
+from ..evaluation.measures import number
+from . import effects, stats
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
 

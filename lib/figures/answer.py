@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.base.config import Run
-from lib.evaluation import centring
-from lib.evidence import centred, effects, shift, tables
-from lib.figures import style
-from lib.training.sampling import ALPHA
+from ..base.config import Run
+from ..evaluation import centring
+from ..evidence import centred, effects, shift, tables
+from ..training.sampling import ALPHA
+from . import style
 
 TESTS = ("mlqa-r", "xquad-r")
 CURVE = ("x-y", "hybrid-0.25", "hybrid-0.5", "hybrid-0.75", "x-x-mono")  # from alpha 0 to 1

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from lib.base.config import Run
-from lib.evaluation import measures
-from lib.evidence import findings, tables, wording
-from lib.evidence.findings import Task
-from lib.figures import panels, style
+from ..base.config import Run
+from ..evaluation import measures
+from ..evidence import findings, tables, wording
+from ..evidence.findings import Task
+from . import panels, style
 
 SHOWN = {
     "rank_distance": "rank\ndistance ↓",

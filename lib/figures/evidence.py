@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.base.config import Run
-from lib.evaluation.metrics import SETTINGS
-from lib.evidence import effects, findings, ledger, tables, verdicts, wording
-from lib.evidence.findings import Task
-from lib.figures import panels, style
+from ..base.config import Run
+from ..evaluation.metrics import SETTINGS
+from ..evidence import effects, findings, ledger, tables, verdicts, wording
+from ..evidence.findings import Task
+from . import panels, style
 
 VERDICTS = {
     verdicts.REPRODUCED: ("#0072B2", "●"), "yes": ("#0072B2", "●"),

@@ -8,18 +8,18 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lib.base import paths, workers
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.base.errors import UserError
-from lib.evidence import findings, tables
-from lib.evidence import judge as evidence
-from lib.figures import answer as figures_answer
-from lib.figures import bias as figures_bias
-from lib.figures import evidence as figures_evidence
-from lib.figures import retrieval as figures
-from lib.figures import robustness as figures_robustness
-from lib.figures import style
+from ..base import paths, workers
+from ..base import store as artifacts
+from ..base.config import Run
+from ..base.errors import UserError
+from ..evidence import findings, tables
+from ..evidence import judge as evidence
+from . import answer as figures_answer
+from . import bias as figures_bias
+from . import evidence as figures_evidence
+from . import retrieval as figures
+from . import robustness as figures_robustness
+from . import style
 
 ORDER = (
     "plane",

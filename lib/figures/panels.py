@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from lib.base.config import Run
-from lib.data.sets import ParallelSet
-from lib.evidence import effects, findings, wording
-from lib.evidence.findings import Task
-from lib.figures import style
+from ..base.config import Run
+from ..data.sets import ParallelSet
+from ..evidence import effects, findings, wording
+from ..evidence.findings import Task
+from . import style
 
 DARK, LIGHT = "#4D4D4D", "#C4C4C4"
 PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}

@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lib.base import paths
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.evaluation import bias, metrics
-from lib.evidence import findings, tables, wording
-from lib.figures import panels, style
-from lib.figures import training as figures_batches
-from lib.runs import cells
-from lib.runs.plan import evaluated
+from ..base import paths
+from ..base.config import Run
+from ..data import catalog as data
+from ..evaluation import bias, metrics
+from ..evidence import findings, tables, wording
+from ..runs import cells
+from ..runs.plan import evaluated
+from . import panels, style
+from . import training as figures_batches
 
 FIRST_BATCHES = 24
 ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."

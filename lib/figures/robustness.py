@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats as distributions
 
-from lib.base.config import Run
-from lib.evidence import robustness, shift, tables
-from lib.figures import style
-from lib.figures.answer import CURVE, STRATEGIES, TESTS, base, label, rows, shown
+from ..base.config import Run
+from ..evidence import robustness, shift, tables
+from . import style
+from .answer import CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
 ASIDE = {"hybrid-0.5": (-66, 12), "hybrid-0.25": (-14, -26), "x-y": (8, 8)}  # where labels of neighbours do not meet
 

@@ -18,13 +18,13 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from lib.base import config
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.figures import glyphs
-from lib.runs import names
-from lib.runs.names import capital as capital
-from lib.training.strategies import STRATEGIES
+from ..base import config
+from ..base import store as artifacts
+from ..base.config import Run
+from ..runs import names
+from ..runs.names import capital as capital
+from ..training.strategies import STRATEGIES
+from . import glyphs
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
 DPI = 150

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.data.sets import ParallelSet
-from lib.evidence import tables, wording
-from lib.figures import style
-from lib.training.sampling import Pairs, Strategy
+from ..base.config import Run
+from ..data import catalog as data
+from ..data.sets import ParallelSet
+from ..evidence import tables, wording
+from ..training.sampling import Pairs, Strategy
+from . import style
 
 KINDS = ("x-x", "x-x-mono", "x-y")
 SHOWN = 10  # pairs of a batch

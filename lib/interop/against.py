@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base.errors import UserError
-from lib.evaluation import metrics
-from lib.evidence import effects, stats
-from lib.figures import style
-from lib.interop import language_audit as audit
-from lib.show import bias_views
+from ..base.errors import UserError
+from ..evaluation import metrics
+from ..evidence import effects, stats
+from ..figures import style
+from ..show import bias_views
+from . import language_audit as audit
 
 COLUMNS = [
     "encoder", "against", "dataset", "setting", "measure", "value", "other", "difference", "low", "high", "verdict",

@@ -7,11 +7,11 @@
 import sys
 from pathlib import Path
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.errors import Parser, UserError, told
-from lib.data import catalog as data
-from lib.interop import against, language_audit
+from ..base import paths
+from ..base import store as artifacts
+from ..base.errors import Parser, UserError, told
+from ..data import catalog as data
+from . import against, language_audit
 
 SUMMARY = "Does an encoder rank passages by their language? Measures it on a parallel set, without training."
 

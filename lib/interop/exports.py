@@ -5,13 +5,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.base import config
-from lib.base.config import Run
-from lib.base.errors import Parser, UserError
-from lib.runs import cells
-from lib.runs import open as runs
-from lib.runs import plan as grid
-from lib.runs.plan import Cell
+from ..base import config
+from ..base.config import Run
+from ..base.errors import Parser, UserError
+from ..runs import cells
+from ..runs import open as runs
+from ..runs import plan as grid
+from ..runs.plan import Cell
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base import config
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.data.sets import ParallelSet
-from lib.encoders import load as encoders
-from lib.evaluation import bias, metrics
-from lib.evaluation.search import Ranking
-from lib.evidence import effects, stats
-from lib.figures import style
-from lib.runs import cells
-from lib.runs import plan as grid
-from lib.runs import preflight as checks
-from lib.show import bias_views
+from ..base import config
+from ..base.config import Run
+from ..data import catalog as data
+from ..data.sets import ParallelSet
+from ..encoders import load as encoders
+from ..evaluation import bias, metrics
+from ..evaluation.search import Ranking
+from ..evidence import effects, stats
+from ..figures import style
+from ..runs import cells
+from ..runs import plan as grid
+from ..runs import preflight as checks
+from ..show import bias_views
 
 COLUMNS = ["encoder", "dataset", "setting", "language", "measure", "value", "low", "high"]
 ALL, POOL = metrics.POOL, "multilingual"

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.base.errors import UserError, told
-from lib.data import catalog as data
-from lib.data import download
-from lib.encoders import load as encoders
-from lib.evaluation import metrics
-from lib.evidence import tables
-from lib.interop import exports
-from lib.runs import cells
-from lib.runs.plan import Cell
-from lib.training import fit as training
+from ..base import paths
+from ..base import store as artifacts
+from ..base.config import Run
+from ..base.errors import UserError, told
+from ..data import catalog as data
+from ..data import download
+from ..encoders import load as encoders
+from ..evaluation import metrics
+from ..evidence import tables
+from ..runs import cells
+from ..runs.plan import Cell
+from ..training import fit as training
+from . import exports
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -1,7 +1,7 @@
 """XQuAD-R and MLQA-R as tasks of MTEB (pip install mteb), for any encoder that MTEB can run::
 
     import mteb
-    from lib.interop import mteb as mteb_tasks
+    from . import mteb as mteb_tasks
 
     mteb.evaluate(encoder, tasks=[mteb_tasks.XQuADRMixedRetrieval()])
 
@@ -23,11 +23,11 @@ from datasets import Dataset
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from lib.base.errors import UserError
-from lib.data import catalog as data
-from lib.data import download
-from lib.evaluation import metrics
-from lib.interop import trec
+from ..base.errors import UserError
+from ..data import catalog as data
+from ..data import download
+from ..evaluation import metrics
+from . import trec
 
 # ISO 639-3 and ISO 15924, as MTEB writes languages.
 CODES = {

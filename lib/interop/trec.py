@@ -26,19 +26,19 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from lib.base import paths, progress
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.base.errors import UserError, told
-from lib.data.catalog import BY_SHARD, evaluation_set
-from lib.data.sets import ParallelSet
-from lib.encoders import encode as embedding
-from lib.encoders import load as encoders
-from lib.evaluation import search
-from lib.interop import exports
-from lib.runs import cells
-from lib.runs import plan as grid
-from lib.runs.plan import Cell
+from ..base import paths, progress
+from ..base import store as artifacts
+from ..base.config import Run
+from ..base.errors import UserError, told
+from ..data.catalog import BY_SHARD, evaluation_set
+from ..data.sets import ParallelSet
+from ..encoders import encode as embedding
+from ..encoders import load as encoders
+from ..evaluation import search
+from ..runs import cells
+from ..runs import plan as grid
+from ..runs.plan import Cell
+from . import exports
 
 DEPTH = 1000
 BREAKS = re.compile(r"[\s%]")  # what ends a field, and the sign that stands for it

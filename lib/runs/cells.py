@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lib.base import device, processes
-from lib.base import store as artifacts
-from lib.base.config import FACTS, Config, Run
-from lib.base.errors import UserError
-from lib.data import catalog as data
-from lib.data.sets import ParallelSet
-from lib.encoders import encode as embedding
-from lib.encoders import load as encoders
-from lib.evaluation import centring, metrics, probe, search
-from lib.evaluation import shards as miracl
-from lib.runs import records
-from lib.runs.plan import NONE, Cell, evaluated, parts, plan
-from lib.runs.records import RANKS, RECORD, SUFFIXES
-from lib.training import fit as training
-from lib.training.sampling import Strategy
+from ..base import device, processes
+from ..base import store as artifacts
+from ..base.config import FACTS, Config, Run
+from ..base.errors import UserError
+from ..data import catalog as data
+from ..data.sets import ParallelSet
+from ..encoders import encode as embedding
+from ..encoders import load as encoders
+from ..evaluation import centring, metrics, probe, search
+from ..evaluation import shards as miracl
+from ..training import fit as training
+from ..training.sampling import Strategy
+from . import records
+from .plan import NONE, Cell, evaluated, parts, plan
+from .records import RANKS, RECORD, SUFFIXES
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -15,12 +15,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from lib.base import paths, progress
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.base.errors import UserError
-from lib.runs import cells
-from lib.runs.plan import Cell
+from ..base import paths, progress
+from ..base import store as artifacts
+from ..base.config import Run
+from ..base.errors import UserError
+from . import cells
+from .plan import Cell
 
 RETRIES = 3
 AHEAD = 2  # pieces handed out for each that can be worked on: none waits, and few are in memory

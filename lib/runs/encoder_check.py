@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.base import device
-from lib.base.config import Config
-from lib.base.errors import UserError
-from lib.encoders import encode as embedding
-from lib.encoders import hub, vocabulary
-from lib.encoders import load as encoders
-from lib.training import trainer
+from ..base import device
+from ..base.config import Config
+from ..base.errors import UserError
+from ..encoders import encode as embedding
+from ..encoders import hub, vocabulary
+from ..encoders import load as encoders
+from ..training import trainer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

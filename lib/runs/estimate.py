@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lib.base import device, progress
-from lib.base.config import Config, Run
-from lib.data import catalog, mmarco
-from lib.encoders.catalog import ENCODERS, OTHERS, Encoder
-from lib.runs import plan as grid
+from ..base import device, progress
+from ..base.config import Config, Run
+from ..data import catalog, mmarco
+from ..encoders.catalog import ENCODERS, OTHERS, Encoder
+from . import plan as grid
 
 OPERATIONS_PER_SECOND = 312e12 * 0.40
 QUERY_TOKENS = 32  # the longest query of a batch, to which the others are padded

@@ -1,8 +1,8 @@
 """How people write what tables call by a key: data sets, encoders and strategies."""
 
-from lib.data import catalog
-from lib.encoders.catalog import ENCODERS
-from lib.training.strategies import STRATEGIES
+from ..data import catalog
+from ..encoders.catalog import ENCODERS
+from ..training.strategies import STRATEGIES
 
 
 def name(key: str) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lib.base import config
-from lib.base.config import FACTS, FACTS_ONLY, Run
-from lib.base.errors import UserError
-from lib.data import catalog as data
-from lib.data import download
-from lib.runs import cells
-from lib.runs import plan as grid
-from lib.runs import preflight as checks
+from ..base import config
+from ..base.config import FACTS, FACTS_ONLY, Run
+from ..base.errors import UserError
+from ..data import catalog as data
+from ..data import download
+from . import cells
+from . import plan as grid
+from . import preflight as checks
 
 MIRROR_ONLY = tuple(name for name, row in data.SETS.items() if row.is_mirror_only)
 NOT_OBTAINABLE = "data not obtainable"

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from lib.base import paths
-from lib.base.config import Config, Run
-from lib.base.errors import UserError
-from lib.data.catalog import is_scored_alone
-from lib.data.sets import FOLDS
-from lib.encoders import load as encoders
-from lib.training.sampling import ALPHA
+from ..base import paths
+from ..base.config import Config, Run
+from ..base.errors import UserError
+from ..data.catalog import is_scored_alone
+from ..data.sets import FOLDS
+from ..encoders import load as encoders
+from ..training.sampling import ALPHA
 
 NONE = "none"
 

@@ -3,18 +3,18 @@
 import os.path
 from collections.abc import Sequence
 
-from lib.base import paths, processes
-from lib.base.config import Run
-from lib.base.errors import UserError
-from lib.data import catalog as data
-from lib.data import download
-from lib.data.sets import ParallelSet
-from lib.encoders import load as encoders
-from lib.runs import cells, encoder_check
-from lib.runs import plan as grid
-from lib.runs.plan import NONE, Cell
-from lib.training import trainer
-from lib.training.sampling import Pairs, Strategy
+from ..base import paths, processes
+from ..base.config import Run
+from ..base.errors import UserError
+from ..data import catalog as data
+from ..data import download
+from ..data.sets import ParallelSet
+from ..encoders import load as encoders
+from ..training import trainer
+from ..training.sampling import Pairs, Strategy
+from . import cells, encoder_check
+from . import plan as grid
+from .plan import NONE, Cell
 
 FEWEST = 5  # passages of a language: of so many the probe sees four and is asked for one
 

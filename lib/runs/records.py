@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base import store as artifacts
-from lib.data.catalog import is_scored_alone
-from lib.evaluation import metrics
+from ..base import store as artifacts
+from ..data.catalog import is_scored_alone
+from ..evaluation import metrics
 
 RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")
 UNIT = 10_000  # of the scores that a cell of a sweep keeps

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.evaluation import bias, measures
-from lib.evaluation import synthetic as synthetic_rankings
-from lib.evidence import tables
-from lib.show.views import Styled
+from ..base import store as artifacts
+from ..base.config import Run
+from ..evaluation import bias, measures
+from ..evaluation import synthetic as synthetic_rankings
+from ..evidence import tables
+from .views import Styled
 
 LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} | {"peer": "PEER"}
 

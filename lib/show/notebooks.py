@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.config import Run, as_dict
-from lib.base.errors import UserError
-from lib.evidence import tables
-from lib.runs import cells
+from ..base import paths
+from ..base import store as artifacts
+from ..base.config import Run, as_dict
+from ..base.errors import UserError
+from ..evidence import tables
+from ..runs import cells
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.base.config import Run
-from lib.base.errors import UserError
-from lib.data import download
-from lib.data.catalog import SETS
-from lib.evaluation import metrics
-from lib.evidence import judge as evidence
-from lib.evidence import tables, wording
-from lib.runs import cells
-from lib.runs import estimate as cost
-from lib.runs import plan as grid
-from lib.runs.plan import Cell
-from lib.show import notebooks
+from ..base.config import Run
+from ..base.errors import UserError
+from ..data import download
+from ..data.catalog import SETS
+from ..evaluation import metrics
+from ..evidence import judge as evidence
+from ..evidence import tables, wording
+from ..runs import cells
+from ..runs import estimate as cost
+from ..runs import plan as grid
+from ..runs.plan import Cell
+from . import notebooks
 
 MAIN = "main"
 DONE, PUBLISHED, TO_DO = "done", "comes with the repository", "to do"

@@ -3,15 +3,15 @@
 import shutil
 from pathlib import Path
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.config import FACTS, Run
-from lib.base.errors import UserError
-from lib.evidence import judge as evidence
-from lib.evidence import tables
-from lib.figures import gallery
-from lib.runs import cells
-from lib.show import readme
+from ..base import paths
+from ..base import store as artifacts
+from ..base.config import FACTS, Run
+from ..base.errors import UserError
+from ..evidence import judge as evidence
+from ..evidence import tables
+from ..figures import gallery
+from ..runs import cells
+from . import readme
 
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 

@@ -4,12 +4,12 @@ import json
 
 import pandas as pd
 
-from lib.base import paths
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.evidence import effects, shift
-from lib.evidence import judge as evidence
-from lib.show import texts
+from ..base import paths
+from ..base import store as artifacts
+from ..base.config import Run
+from ..evidence import effects, shift
+from ..evidence import judge as evidence
+from . import texts
 
 QUOTED = "full"  # the run whose numbers the README quotes
 BEGIN, END = "<!-- answer: written by run_all.sh --publish -->", "<!-- end of answer -->"

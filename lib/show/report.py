@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from lib.base import config, paths, progress
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.evidence import judge as evidence
-from lib.evidence import shift, tables, wording
-from lib.figures import gallery, style
-from lib.figures.evidence import VERDICTS
-from lib.show import readme, sheets
-from lib.show.sheets import Sheet
+from ..base import config, paths, progress
+from ..base import store as artifacts
+from ..base.config import Run
+from ..evidence import judge as evidence
+from ..evidence import shift, tables, wording
+from ..figures import gallery, style
+from ..figures.evidence import VERDICTS
+from . import readme, sheets
+from .sheets import Sheet
 
 if TYPE_CHECKING:
     from jinja2 import Environment

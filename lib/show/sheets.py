@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib.base.config import Run
-from lib.data import download
-from lib.evidence import findings, tables
-from lib.figures import style
+from ..base.config import Run
+from ..data import download
+from ..evidence import findings, tables
+from ..figures import style
 
 MINUS = "\N{MINUS SIGN}"
 KEYS = ["dataset", "train", "strategy"]

@@ -6,9 +6,9 @@ checked: a text that is no longer true is not rendered, and the error says which
 
 from typing import Any
 
-from lib.base import paths
-from lib.evaluation.measures import number
-from lib.figures import style
+from ..base import paths
+from ..evaluation.measures import number
+from ..figures import style
 
 TEMPLATES = paths.ROOT / "lib" / "show" / "templates"
 TESTS = ("mlqa-r", "xquad-r")

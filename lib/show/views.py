@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib.base import store as artifacts
-from lib.base.config import Run
-from lib.data import catalog as data
-from lib.data import miracl as miracl_files
-from lib.data.sets import ParallelSet
-from lib.encoders import load as encoders
-from lib.evidence import tables, wording
-from lib.runs import cells
-from lib.runs import plan as grid
-from lib.training.sampling import Pairs, Strategy
+from ..base import store as artifacts
+from ..base.config import Run
+from ..data import catalog as data
+from ..data import miracl as miracl_files
+from ..data.sets import ParallelSet
+from ..encoders import load as encoders
+from ..evidence import tables, wording
+from ..runs import cells
+from ..runs import plan as grid
+from ..training.sampling import Pairs, Strategy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,14 +34,14 @@ def picture(figure: "Figure") -> Any:
     """A figure as a PNG for the notebook, the same with every matplotlib backend."""
     from IPython.display import Image
 
-    from lib.figures import style
+    from ..figures import style
 
     return Image(style.render(figure, "png", dpi=100))
 
 
 def draw(run: Run, name: str) -> Any:
     """Show a figure of a run by its name, such as ``forest`` (see `lib.figures.gallery`)."""
-    from lib.figures import gallery
+    from ..figures import gallery
 
     return picture(gallery.draw(run, name))
 
@@ -50,7 +50,7 @@ def published() -> Any:
     """The answer of the published run of `full`, as the README has it."""
     from IPython.display import Markdown
 
-    from lib.show import readme
+    from . import readme
 
     return Markdown(readme.quoted())
 
@@ -146,7 +146,7 @@ def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.Da
 
 def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: str = "setting") -> pd.DataFrame:
     """Values with their 95% intervals as text, ``+.012 [+.004, +.020]``; settings in the order of the paper."""
-    from lib.evaluation import metrics
+    from ..evaluation import metrics
 
     if table.empty:
         return pd.DataFrame({"": ["this run has no such rows"]})

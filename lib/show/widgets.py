@@ -10,17 +10,17 @@ import numpy as np
 from babel import Locale
 from IPython.display import clear_output, display
 
-from lib.base import progress
-from lib.base.config import Run
-from lib.base.errors import UserError
-from lib.data import catalog as data
-from lib.data.sets import ParallelSet
-from lib.figures import style
-from lib.runs import plan as grid
-from lib.runs.plan import Cell
-from lib.show import explorer
-from lib.show.explorer import Answer
-from lib.show.views import RIGHT_TO_LEFT
+from ..base import progress
+from ..base.config import Run
+from ..base.errors import UserError
+from ..data import catalog as data
+from ..data.sets import ParallelSet
+from ..figures import style
+from ..runs import plan as grid
+from ..runs.plan import Cell
+from . import explorer
+from .explorer import Answer
+from .views import RIGHT_TO_LEFT
 
 WIDE = widgets.Layout(width="auto")
 LABELS = {"description_width": "8em"}

@@ -4,9 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-from lib.base import processes
-from lib.base import store as artifacts
-from lib.data import squadshifts as validation
+from ..base import processes
+from ..base import store as artifacts
+from ..data import squadshifts as validation
 
 STEPS, MOST = 20, 20  # one every 20 steps, but 20 at most: each is three times the weights to write
 

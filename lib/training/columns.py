@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base.errors import UserError
+from ..base.errors import UserError
 
 LOOKED_AT = 50  # rows of a data set, by which it is known
 

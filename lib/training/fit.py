@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.base import device, paths, processes, progress
-from lib.base import store as artifacts
-from lib.base.config import Config
-from lib.data import squadshifts as validation
-from lib.data.sets import ParallelSet
-from lib.encoders import hub, vocabulary
-from lib.encoders import load as encoders
-from lib.training import checkpoints, trainer
-from lib.training.sampling import Pairs, Strategy
+from ..base import device, paths, processes, progress
+from ..base import store as artifacts
+from ..base.config import Config
+from ..data import squadshifts as validation
+from ..data.sets import ParallelSet
+from ..encoders import hub, vocabulary
+from ..encoders import load as encoders
+from . import checkpoints, trainer
+from .sampling import Pairs, Strategy
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

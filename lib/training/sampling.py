@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.base.errors import UserError
-from lib.data.sets import ParallelSet, alike
-from lib.training import columns
+from ..base.errors import UserError
+from ..data.sets import ParallelSet, alike
+from . import columns
 
 ALPHA = {"x-x-mono": 1.0, "x-y": 0.0}
 VERSION = 2  # of the order of batches
@@ -182,7 +182,7 @@ def __getattr__(name: str) -> Any:
 
 def _trainers_side() -> Any:
     """`lib.training.trainer_sampler`, which is built on this module, and is read when a trainer asks for batches."""
-    return import_module("lib.training.trainer_sampler")
+    return import_module(".trainer_sampler", __package__)
 
 
 def _make(

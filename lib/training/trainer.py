@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.base import device, processes, progress
-from lib.base.config import Config
-from lib.base.errors import UserError
-from lib.data import squadshifts as validation
-from lib.encoders import encode as embedding
-from lib.encoders import vocabulary
-from lib.training import checkpoints
+from ..base import device, processes, progress
+from ..base.config import Config
+from ..base.errors import UserError
+from ..data import squadshifts as validation
+from ..encoders import encode as embedding
+from ..encoders import vocabulary
+from . import checkpoints
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

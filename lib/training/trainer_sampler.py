@@ -11,9 +11,9 @@ try:
 except ImportError:  # before version 6
     from sentence_transformers.sampler import DefaultBatchSampler
 
-from lib.base.errors import UserError
-from lib.training import columns
-from lib.training.sampling import VERSION, BatchOrder, Pairs, Strategy
+from ..base.errors import UserError
+from . import columns
+from .sampling import VERSION, BatchOrder, Pairs, Strategy
 
 
 class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):
