@@ -21,6 +21,8 @@ from typing import Any
 _PUBLIC = {
     "open": ("runs.open", "open_run"),
     "banner": ("runs.open", "banner"),
+    "with_texts": ("runs.open", "with_texts"),
+    "replicate": ("evidence.replication", "make"),
     "train": ("evidence.judge", "train"),
     "evaluate": ("evidence.judge", "evaluate"),
     "judge": ("evidence.judge", "judge"),

@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         description="Runs the notebooks: prepares data, fine-tunes, evaluates, measures bias, draws the figures. "
         "What is done already is not done again.",
     )
-    take.add_argument("--profile", default="default", help=f"one of {', '.join(config.profiles())} (default: default)")
+    names = ", ".join(config.profiles())
+    take.add_argument("--profile", help=f"one of {names} (default: default; with --set: quick)")
     some = take.add_mutually_exclusive_group()
     some.add_argument("--only", metavar="NOTEBOOK", help="run one notebook, e.g. 03")
     some.add_argument("--from", dest="start", metavar="NOTEBOOK", help="run this notebook and those after it")
@@ -70,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str] | None) -> int:
     asked = parser().parse_args(arguments)
+    asked.profile = asked.profile or ("quick" if asked.overrides else "default")
     return lab(asked.allow_root) if asked.lab else go(asked)
 
 
@@ -123,12 +125,16 @@ def go(asked: argparse.Namespace) -> int:
 def go_on(run: "Run", chosen: list[Path], asked: argparse.Namespace) -> int:
     """Execute the notebooks that are not done, then bring tables, figures and report up to date."""
     from .base import progress
+    from .base import store as artifacts
     from .runs import cells, preflight
     from .runs import estimate as cost
     from .show import notebooks
 
     started = time.monotonic()
-    if asked.force:
+    if asked.force and run.finished:
+        artifacts.clear(run.folder, but="published")
+        cells.adopt_published(run)
+    elif asked.force:
         preflight.work(run, cells.of(run))
         cells.forget(run)
     elif adopted := cells.adopt_published(run):
@@ -239,6 +245,8 @@ def finish(run: "Run", worked: bool, wanted: bool) -> None:
         print(f"tables     {paths.shown(run.folder)}/metrics.csv and beside it")
         print(f"figures    {paths.shown(run.folder)}/figures")
     print(f"notebooks  {paths.shown(run.folder)}/notebooks (executed .ipynb, and .html to read)")
+    if said := printed.closing(run):
+        print(f"\n{said}")
     if wanted:
         print(f"published  {len(publish.publish(run))} files, to {paths.shown(run.folder)}/published and figures")
     if run.fallback:

@@ -25,6 +25,7 @@ FACTS_ONLY = (
 )
 
 FACTS = ("facts", "facts-heldout", "facts-new")
+SHOWN = ("is_shown", "replicate", "takes_published")  # keys that say what becomes of cells, and are no setting
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
 # Whole numbers are strict: a stray ``true`` would otherwise count as 1.
@@ -82,6 +83,9 @@ class Config:
     by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)  # keys that differ for an encoder
 
     sweep: tuple[Sweep, ...] = ()  # further trainings: other settings, or cross-fitting
+    is_shown: bool = False  # nothing is trained but `replicate`: it shows the cells that come with the repository
+    replicate: tuple[str, ...] = ()  # cells that are made here and now, and held against the published ones
+    takes_published: bool = True  # whether published cells serve; if not, all are made here
 
     @property
     def encoders(self) -> str:
@@ -105,6 +109,7 @@ class Run:
         fallback: the benchmarks could not be had, and the facts corpus takes their place.
         finished: only cells that are finished are looked at; none is made.
         left_out: sets of the profile that exist only in a mirror, and are not in this one.
+        beside: the subfolder that it works in, if it is a part of a run of that name.
     """
 
     profile: str
@@ -113,6 +118,7 @@ class Run:
     fallback: bool = False
     finished: bool = False
     left_out: tuple[str, ...] = ()
+    beside: str = ""
     # What each cell is made from, once it has been worked out; a run that is changed starts afresh.
     inputs: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -132,7 +138,11 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        return paths.results() / self.name
+        return paths.results() / self.name / self.beside
+
+    def of_first(self) -> "Run":
+        """The run as if it had its first encoder alone, whose cells and rows of tables it then has alone."""
+        return replace(self, config=replace(self.config, encoder=self.config.encoder[:1]))
 
     def on_facts(self, train: tuple[str, ...] = ("facts",), scored: tuple[str, ...] = FACTS) -> "Run":
         """The same run on the embedded facts corpus, under a name of its own (design: never silently)."""
@@ -141,7 +151,7 @@ class Run:
 
 def profiles() -> list[str]:
     """Names of the profiles, the smallest first."""
-    order = ["smoke", "default", "full", "paper"]
+    order = ["smoke", "default", "quick", "full", "paper"]
     return sorted((p.stem for p in paths.CONFIGS.glob("*.yaml")), key=lambda n: (order + [n]).index(n))
 
 
@@ -164,6 +174,8 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
         raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML in UTF-8") from error
     if not isinstance(values, dict):
         raise UserError(f"profile {profile}: configs/{file.name} must hold lines of the form key: value")
+    if like := values.pop("like", None):  # another profile, of which this one changes some keys
+        values = yaml.safe_load((paths.CONFIGS / f"{like}.yaml").read_text(encoding="utf-8")) | values
     changes = _changes(overrides)
     own = {} if "by_encoder" in changes else values.get("by_encoder") or {}  # what is asked for holds for all encoders
     kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
@@ -222,7 +234,7 @@ def _checked(values: dict[str, Any], source: str) -> Config:
         changes = [change] if isinstance(change, str) else change
         _checked(values | {"sweep": ()} | _changes(changes), f"{source}: sweep: {', '.join(changes)}")
     for encoder, keys in config.by_encoder.items():
-        if unfit := sorted({"encoder", "train", "eval", "strategies", "seeds", "by_encoder"} & set(keys)):
+        if unfit := sorted({"encoder", "train", "eval", "by_encoder", "sweep", *SHOWN} & set(keys)):
             raise UserError(f"{source}: by_encoder: {encoder}: {unfit[0]} is one for all encoders")
         _checked(values | {"by_encoder": {}, "sweep": ()} | keys, f"{source}: by_encoder: {encoder}")
     return config

@@ -200,6 +200,13 @@ def discard(kind: str, inputs: Mapping[str, Any]) -> None:
     shutil.rmtree(place(kind, inputs), ignore_errors=True)
 
 
+def clear(folder: Path, but: str) -> None:
+    """Remove what is in a folder, except one file or folder of that name."""
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.name != but:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def place(kind: str, inputs: Mapping[str, Any]) -> Path:
     """The folder of the artifact made from ``inputs``, whether it is there or not."""
     return paths.store() / kind / digest({"kind": kind, **inputs})[:16]

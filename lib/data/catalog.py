@@ -16,13 +16,14 @@ from typing import Any
 from ..base import paths, processes
 from ..base import store as artifacts
 from ..base.errors import UserError
-from . import download, facts, jsonl, lareqa, miracl, mmarco, own_rows, parallel_docs
+from . import download, facts, jsonl, lareqa, miracl, mmarco, outlines, own_rows, parallel_docs
 from . import sets as parallel
 from .sets import ParallelSet
 
 HELDOUT = "-heldout"
 FOLD = re.compile(r"(?P<base>xquad-r|mlqa-r)(?P<without>-without)?-fold(?P<number>[0-4])")
 CUT = re.compile(r"(?P<base>xquad-r|parallel-docs)-(?P<to>900-questions|7-languages)")
+CUTS = ("parallel-docs-900-questions", "xquad-r-7-languages")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ TRAINED = tuple(name for name, row in SETS.items() if row.trained)
 EVALUATED = tuple(name for row in SETS.values() for name in row.scored)
 BY_SHARD = miracl.NAME  # whose passages are never all in memory: `evaluation.shards` searches them
 READ_BY = ("data",)  # the code with which released files are always the same set
+OUTLINED = (*LAREQA, "parallel-docs-heldout", "miracl-mini")  # whole sets of which an outline is tracked
 
 
 def base(name: str) -> str:
@@ -138,6 +140,21 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
     return own.heldout if name.endswith("-heldout") else own
 
 
+def outline(name: str, candidates: str = "sentence") -> ParallelSet:
+    """Return a set as `evaluation_set` does, but without texts, ids and names of groups where it is a released one.
+
+    It is the same where the set itself cannot be had (see `data.outlines`).
+    """
+    part = FOLD.fullmatch(name)
+    whole = part["base"] if part else name.removesuffix(HELDOUT) if base(name) in LAREQA else name
+    known = outlines.read(whole) if candidates == "sentence" and whole in OUTLINED else None
+    if known is None or (part and part["without"]):
+        return evaluation_set(name, candidates)
+    if part:
+        return known.only((known.questions["fold"] == int(part["number"])).to_numpy(), name)
+    return known if name == whole else known.heldout
+
+
 def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
@@ -183,17 +200,20 @@ def _released_training(name: str, evaluated: Iterable[str], candidates: str) -> 
     return _released(name, frozenset(evaluated) & set(LAREQA), candidates) if released else None
 
 
+def described(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
+    """Return digest and languages of a training set beside what is evaluated, or of an evaluated one; reads it."""
+    found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
+    return {"digest": found.digest, "languages": found.languages}
+
+
 @cache
 def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
     """Digest and languages of a training set, or, if nothing is evaluated, of an evaluated one; of released files.
 
-    Kept in the store: to read all sets and write them down takes 13 s, which each notebook would spend anew.
+    Tracked, so that published cells are found where the files cannot be had; else kept in the store.
     """
-
-    def find() -> dict[str, Any]:
-        found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
-        return {"digest": found.digest, "languages": found.languages}
-
+    if tracked := outlines.known(name, evaluated, candidates):
+        return tracked
     datasets = {base(name), *(evaluated or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}
     for dataset in datasets:
         download.fetch(dataset)
@@ -201,7 +221,7 @@ def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
     wanted = {"set": name, "candidates": candidates, "files": files, "code": artifacts.code(READ_BY)}
     if evaluated is not None:
         wanted["evaluated"] = sorted(evaluated)
-    return artifacts.known("sets", wanted, find)
+    return artifacts.known("sets", wanted, lambda: described(name, evaluated, candidates))
 
 
 @cache

@@ -84,7 +84,7 @@ def contributions(sums: dict[str, list[float]], counts: dict[str, np.ndarray]) -
 @cache
 def _counts(dataset: str, candidates: str) -> dict[str, np.ndarray]:
     """By language, the number of questions of each article that exist in it."""
-    chosen = data.evaluation_set(dataset, candidates)
+    chosen = data.outline(dataset, candidates)
     article = pd.factorize(chosen.questions["group"])[0]
     asked = chosen.queries.groupby("language")["question"]
     return {language: np.bincount(article[rows], minlength=article.max() + 1) for language, rows in asked}
@@ -134,7 +134,7 @@ def _shares(run: Run) -> Iterator[dict]:
             tops |= {(source, dataset): read["top"] for source, read in sources.items()}
         for (source, dataset), top in tops.items():
             if dataset in data.LAREQA:
-                chosen = data.evaluation_set(dataset, run.config.candidates)
+                chosen = data.outline(dataset, run.config.candidates)
                 shares = bias.top_shares(np.array(top), chosen.languages, chosen.passages["language"])
                 key = Key(cell.encoder, cell.train, cell.label, dataset, "multilingual", "map")
                 found.setdefault((source, key), []).append(bias.own_language_share(shares))

@@ -76,7 +76,7 @@ def scores(run: Run) -> dict[Key, Scores]:
     """The scores of all finished cells, seeds together, and the folds of a training set joined (see `crossfitted`)."""
     found: dict[Key, dict[int | None, Values]] = {}
     sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
-    questions = {name: data.evaluation_set(name, run.config.candidates).questions for name in sets}
+    questions = {name: data.outline(name, run.config.candidates).questions for name in sets}
     sizes = {name: len(table) for name, table in questions.items()}
     for cell, dataset, arrays in tables.by_set(run, partial(_arrays, sizes)):
         for (setting, metric), values in arrays.items():

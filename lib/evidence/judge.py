@@ -9,6 +9,7 @@ from ..base import paths
 from ..base import store as artifacts
 from ..base.config import Run
 from ..runs import cells
+from ..runs import open as runs
 from ..runs import plan as grid
 from . import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
 
@@ -37,7 +38,8 @@ def train(run: Run) -> pd.DataFrame:
     for cell in grid.trainings(cells.of(run)):
         log = pd.DataFrame(cells.training_log(run, cell)["steps"])
         losses = log["loss"]
-        row = {"train": cell.train, "strategy": cell.label, "seed": cell.seed, "steps": len(log)}
+        row = {"encoder": cell.encoder, "train": cell.train, "strategy": cell.label, "seed": cell.seed}
+        row["steps"] = len(log)
         row["monolingual batches"] = int((log["kind"] == "mono").sum())
         rows.append(row | {"loss, first 10": losses[:10].mean(), "loss, last 10": losses[-10:].mean()})
     tables.write_training_log(run)
@@ -87,11 +89,15 @@ def write(run: Run) -> None:
 
 
 def _overlap(run: Run) -> pd.DataFrame:
-    """The leak check of the same data by the same rules, where it was kept or published; it needs a minute or more."""
-    wanted = leaks.inputs(run)
-    for folder in (run.folder, run.folder / "published"):
+    """The leak check of the same data by the same rules, where it was kept or published; it needs a minute or more.
+
+    Where the texts cannot be had, whatever was published of the same data counts.
+    """
+    wanted, needs_texts = leaks.inputs(run), runs.lacking(run)
+    for folder in (run.folder, *sorted(run.folder.parent.glob("*/published"))):
         path, sealed = folder / "overlap.csv", artifacts.read_sealed(folder / SEAL) or {}
-        if sealed.get("leaks") == wanted and artifacts.is_as(path, sealed.get("files", {}).get(path.name)):
+        known = sealed.get("leaks") or {}
+        if (known == wanted or (needs_texts and known.get("pairs") == wanted["pairs"])) and artifacts.is_as(path, sealed.get("files", {}).get(path.name)):
             return pd.read_csv(path, keep_default_na=False, dtype={"example": str}, skiprows=int(run.fallback))
     return leaks.table(run)
 

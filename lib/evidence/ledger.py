@@ -54,10 +54,10 @@ def ours(run: Run) -> pd.DataFrame:
 
 
 def summary(ledger: pd.DataFrame) -> pd.DataFrame:
-    """How often direction and order agree, by the paper's encoder, test set, setting and measure."""
+    """How often direction and order agree, by encoder, the paper's encoder, test set, setting and measure."""
     kept = ledger[ledger["direction"] != NOT_RUN]
     others = kept[kept["strategy"] != "hybrid"]
-    keys = ["paper_encoder", "dataset", "setting", "metric"]
+    keys = [*tables.several(kept), "paper_encoder", "dataset", "setting", "metric"]
     agree = others.assign(same=others["direction"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])
     first = kept[kept["strategy"] == "hybrid"]
     order = first.assign(same=first["order"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])

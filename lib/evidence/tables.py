@@ -44,7 +44,7 @@ def write(run: Run) -> None:
     sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
     repeated = {name: _repeated(run, name) for name in sets}
     for cell, dataset, (means, distinct, *rest) in by_set(run, partial(_measured, repeated)):
-        identity = {**cell.columns(), "dataset": dataset, "pool": _pool(dataset, run)}
+        identity = {**cell.columns(), "dataset": dataset, "pool": data.outline(dataset, run.config.candidates).pool}
         languages.append(means.assign(**identity))
         macro.append(metrics.macro(means).assign(**identity))
         others.append(variants(run, cell, dataset, means, distinct).assign(**identity))
@@ -136,9 +136,9 @@ def top_languages(run: Run) -> pd.DataFrame:
     for cell in cells.of(run):
         record = cells.record(run, cell) or {}
         for dataset, top in record["top"].items():
-            passages = data.evaluation_set(dataset, run.config.candidates).passages
-            table = bias.top_shares(np.array(top["counts"]), top["languages"], passages["language"])
-            found.append(table.assign(**cell.columns(), dataset=dataset, pool=_pool(dataset, run)))
+            chosen = data.outline(dataset, run.config.candidates)
+            table = bias.top_shares(np.array(top["counts"]), top["languages"], chosen.passages["language"])
+            found.append(table.assign(**cell.columns(), dataset=dataset, pool=chosen.pool))
     columns = [*KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
     return pd.concat(found, ignore_index=True)[columns]
 
@@ -205,8 +205,9 @@ def write_provenance(run: Run) -> None:
 
 
 def read(run: Run, name: str) -> pd.DataFrame:
-    """A table of a run; columns that are empty for some rows (alpha, seed) keep their numbers."""
-    return pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], skiprows=int(run.fallback))
+    """A table of a run, of its encoders; columns that are empty for some rows (alpha, seed) keep their numbers."""
+    table = pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], skiprows=int(run.fallback))
+    return table[table["encoder"].isin(run.config.encoder)].reset_index(drop=True) if "encoder" in table else table
 
 
 def paired(table: pd.DataFrame) -> pd.DataFrame:
@@ -237,10 +238,14 @@ def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
     chosen["strategy"] = labels(chosen)
     order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
-    several = ["encoder"] if chosen["encoder"].nunique() > 1 else []
-    keys = [*several, "dataset", "train", "strategy"]
+    keys = [*several(chosen), "dataset", "train", "strategy"]
     table = chosen.pivot_table(index=keys, columns="column", values="value", aggfunc="mean", sort=False)
     return table[[name for name in order if name in table]].rename_axis(columns=None)
+
+
+def several(table: pd.DataFrame) -> list[str]:
+    """The column that tells encoders apart, if there are several: a key of every mean, which never goes over them."""
+    return ["encoder"] if table["encoder"].nunique() > 1 else []
 
 
 def labels(table: pd.DataFrame) -> pd.Series:
@@ -279,13 +284,9 @@ def made_cells(run: Run) -> dict[str, dict]:
     return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["cells"]
 
 
-def _pool(dataset: str, run: Run) -> str:
-    return data.evaluation_set(dataset, run.config.candidates).pool
-
-
 def _repeated(run: Run, dataset: str) -> pd.MultiIndex:
     """Question and language of the queries that are not the first with their text in their language."""
-    queries = data.evaluation_set(dataset, run.config.candidates).queries
+    queries = data.outline(dataset, run.config.candidates).queries
     return pd.MultiIndex.from_frame(queries.loc[queries.duplicated(["language", "text"]), ["question", "language"]])
 
 

@@ -110,7 +110,7 @@ def parallel_data(evidence: Evidence) -> Verdict:
     for name in BENCHMARKS:
         if name not in set(evidence.metrics["dataset"]):
             return NOT_RUN, f"{name} is not in this run", ""
-        chosen = data.evaluation_set(name, evidence.run.config.candidates)
+        chosen = data.outline(name, evidence.run.config.candidates)
         counts[name] = (len(chosen.languages), findings.languages_of_questions(chosen))
     numbers = "; ".join(
         f"{name}: {languages} languages, questions in " + ", ".join(f"{n}: {count}" for n, count in asked.items())

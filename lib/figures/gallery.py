@@ -40,8 +40,10 @@ ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     for part in (figures_answer, figures_robustness, figures_evidence, figures_bias, figures)
     for name, figure in part.FIGURES.items()
 }
+# Figures of one encoder, the first of a run with several: panels of more would be too small, means over them wrong.
+OF_ONE = {*figures.FIGURES, *figures_bias.FIGURES, "forest", "alpha", "ledger"} - {"data", "kinds"}
 SEAL = "figures.json"
-RUNS = ("full", "default")  # in the order of the gallery
+RUNS = ("full",)  # in the order of the gallery
 
 
 def available(run: Run) -> list[str]:
@@ -67,7 +69,7 @@ def draw(run: Run, name: str) -> Figure:
     """
     if name not in ALL:
         raise UserError(f"figure '{name}' does not exist; choose one of: {', '.join(ALL)}")
-    return ALL[name][1](run)
+    return ALL[name][1](run.of_first() if name in OF_ONE else run)
 
 
 def save_all(run: Run) -> list[Path]:

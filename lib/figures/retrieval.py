@@ -32,7 +32,7 @@ def data_at_a_glance(run: Run) -> Figure:
     scored = {name for cell in cells.of(run) for name in evaluated(cell, run.config)} or set(run.config.eval)
     scored = [name for name in run.config.eval if name in scored]
     names = [name for name in scored if not name.endswith(findings.PARTS) and name != data.BY_SHARD] or scored
-    sets = {name: data.evaluation_set(name, run.config.candidates) for name in names}
+    sets = {name: data.outline(name, run.config.candidates) for name in names}
     figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
     columns = 2 if len(sets) <= 2 else 1  # of a legend, which is as wide as its panel
@@ -261,7 +261,7 @@ def _paper(metric: str, dataset: str) -> pd.DataFrame:
 
 def _answers(name: str, run: Run) -> str:
     """How many passages the rank distance is taken over."""
-    counts = (data.evaluation_set(name, run.config.candidates).passage_rows >= 0).sum(axis=1)
+    counts = (data.outline(name, run.config.candidates).passage_rows >= 0).sum(axis=1)
     counts = counts[counts > 0]
     least, most = counts.min(), counts.max()
     over = f"{most}" if least == most else f"{least} to {most}"

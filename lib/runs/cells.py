@@ -86,7 +86,7 @@ def record(run: Run, cell: Cell) -> dict[str, Any] | None:
 def adopt_published(run: Run) -> list[Cell]:
     """Copy the published cells that this run lacks and that were made from the same inputs; returns them."""
     adopted = []
-    for cell in (*plan(run.config), *parts(run.config)):
+    for cell in (*plan(run.config), *parts(run.config)) if run.config.takes_published else ():
         target = run.folder / "cells" / cell.id
         source = published(run, cell)
         if source is not None and records.read(target, made_from(run, cell)) is None:
@@ -106,6 +106,12 @@ def published(run: Run, cell: Cell) -> Path | None:
         return None
     wanted = made_from(run, cell)
     return next((path for path in places if records.read(path, wanted) is not None), None)
+
+
+def all_at_hand(run: Run) -> bool:
+    """Whether each cell is finished or comes with the repository, so that the run needs no data."""
+    taken = published if run.config.takes_published else lambda *_: None
+    return all((record(run, cell) or taken(run, cell)) is not None for cell in plan(run.config))
 
 
 def is_published(run: Run, cell: Cell) -> bool:

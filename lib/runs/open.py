@@ -12,15 +12,17 @@ from . import cells
 from . import plan as grid
 from . import preflight as checks
 
+QUICK = "quick"  # the profile of one's own things, and what --set alone changes
 MIRROR_ONLY = tuple(name for name, row in data.SETS.items() if row.is_mirror_only)
 NOT_OBTAINABLE = "data not obtainable"
 NOWHERE = "which can be had neither from a mirror nor from its origin; set HYBRID_DATA_MIRROR to a folder that holds it"
 
 
 def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False, facts: bool = False) -> Run:
-    """Load a profile with overrides; `default` falls back to the facts corpus where its data cannot be had.
+    """Load a profile with overrides; `quick` falls back to the facts corpus where its data cannot be had.
 
-    Sets that exist only in a mirror are left out of a profile that names others too, and the banner says so.
+    A run whose cells are all finished or published needs no data. Of one that trains, sets that exist only in a mirror
+    are left out if it names others too, and the banner says so.
 
     Args:
         finished: look only at the cells that are finished, and make none.
@@ -30,11 +32,12 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
         UserError: as `base.config.load`, or a data set is not obtainable, or no cell is finished.
     """
     run = _scored_on_own(config.load(profile, overrides))
-    lacking = [name for name in _sets(run.config) if facts or not obtainable(name)]
-    if lacking and profile == "default":
+    finished = finished or run.config.is_shown
+    gone = [] if finished else _sets(run.config) if facts else lacking(run)
+    if gone and profile == QUICK:
         run = _on_facts(run)
-    elif lacking:
-        run = replace(run, config=_without(run, lacking), left_out=tuple(lacking))
+    elif gone and not cells.all_at_hand(run):
+        run = replace(run, config=_without(run, gone), left_out=tuple(gone))
     if run.config.checkpoint == "validation" and not obtainable("squadshifts"):
         raise UserError(f"checkpoint=validation needs squadshifts, {NOWHERE}; or use checkpoint=last")
     checks.plan(run)
@@ -71,7 +74,7 @@ def _on_facts(run: Run) -> Run:
 def _without(run: Run, lacking: list[str]) -> config.Config:
     """The configuration less the sets that exist only in a mirror; others must be there."""
     if needed := [name for name in lacking if name not in MIRROR_ONLY]:
-        raise UserError(f"profile {run.profile} needs {', '.join(needed)}, {NOWHERE}; or use profile default or smoke")
+        raise UserError(f"profile {run.profile} needs {', '.join(needed)}, {NOWHERE}; or use profile quick or smoke")
     left = {
         key: tuple(name for name in getattr(run.config, key) if name.removesuffix("-heldout") not in lacking)
         for key in ("train", "eval")
@@ -79,6 +82,22 @@ def _without(run: Run, lacking: list[str]) -> config.Config:
     if not all(left.values()):
         raise UserError(f"{', '.join(lacking)}: {NOT_OBTAINABLE}; set HYBRID_DATA_MIRROR to a folder that holds it")
     return replace(run.config, **left)
+
+
+def with_texts(run: Run) -> Run:
+    """Return the run, or, where a set that it trains on or scores cannot be had, the same on the facts corpus.
+
+    For what shows texts; it says so in one line.
+    """
+    if not (names := lacking(run)):
+        return run
+    print(f"The texts of {', '.join(names)} cannot be had here: those shown are of the embedded facts corpus.")
+    return run.on_facts()
+
+
+def lacking(run: Run) -> list[str]:
+    """Return the released sets of a run whose texts cannot be had."""
+    return [name for name in _sets(run.config) if not obtainable(name)]
 
 
 def obtainable(name: str) -> bool:

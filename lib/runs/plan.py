@@ -94,7 +94,8 @@ def parts(config: Config) -> list[Cell]:
     found: dict[Cell, None] = {}
     for entry in config.sweep:
         for fold in range(FOLDS) if any("{fold}" in name for name in entry.train) else (0,):
-            one = replace(config, encoder=entry.encoder, alphas=entry.alphas, strategies=entry.strategies, sweep=())
+            one = replace(config, encoder=entry.encoder, alphas=entry.alphas, strategies=entry.strategies, sweep=(),
+                          seeds=entry.seeds, by_encoder={})
             cells = _grid(one, [name.format(fold=fold) for name in entry.train], entry.seeds)
             for change, test, cell in product(entry.changes, entry.test, cells):
                 changes = (change,) if isinstance(change, str) else tuple(change)
@@ -146,9 +147,10 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
 def _grid(config: Config, trains: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
     found = []
     for encoder in config.encoder:
-        found += [Cell(encoder)] if NONE in config.strategies else []
-        for train, seed, strategy in product(trains, seeds, config.strategies):
+        own = config.of(encoder)
+        found += [Cell(encoder)] if NONE in own.strategies else []
+        for train, seed, strategy in product(trains, [s for s in seeds if s in own.seeds], own.strategies):
             if strategy != NONE:
-                alphas = config.alphas if strategy == "hybrid" else (None,)
+                alphas = own.alphas if strategy == "hybrid" else (None,)
                 found += [Cell(encoder, train, strategy, alpha, seed) for alpha in alphas]
     return found

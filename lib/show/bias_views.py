@@ -18,7 +18,8 @@ def gaps(run: Run) -> pd.DataFrame:
     table["strategy"] = tables.labels(table)
     parallel = table.loc[table["setting"] == "cross-lingual", "dataset"].unique()
     table = table[table["dataset"].isin(parallel)]
-    by_strategy = table.groupby(["dataset", "train", "strategy"], sort=False)[list(table.columns)]
+    keys = [*tables.several(table), "dataset", "train", "strategy"]
+    by_strategy = table.groupby(keys, sort=False)[list(table.columns)]
     return by_strategy.apply(lambda part: bias.gap(part).set_index("measure")["value"]).rename_axis(columns=None)
 
 
@@ -26,7 +27,8 @@ def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
     table = tables.read(run, "bias.csv.gz")
     table["strategy"] = tables.labels(table)
-    wide = table.pivot_table(index=["dataset", "train", "strategy"], columns="measure", values="value", sort=False)
+    index = [*tables.several(table), "dataset", "train", "strategy"]
+    wide = table.pivot_table(index=index, columns="measure", values="value", sort=False)
     return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
 
 

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..base import progress
 from ..base.config import Run
 from ..base.errors import UserError
 from ..data import download
 from ..data.catalog import SETS
 from ..evaluation import metrics
 from ..evidence import judge as evidence
-from ..evidence import tables, wording
+from ..evidence import replication, tables, wording
 from ..runs import cells
 from ..runs import estimate as cost
+from ..runs import names as names_of
 from ..runs import plan as grid
 from ..runs.plan import Cell
-from . import notebooks
+from . import notebooks, readme, texts
 
 MAIN = "main"
 DONE, PUBLISHED, TO_DO = "done", "comes with the repository", "to do"
@@ -65,6 +67,22 @@ def main(table: pd.DataFrame) -> str:
     for column in wide.columns[3:]:
         wide[column] = wide[column].map("{:.0f}".format if column == "rank distance" else "{:.3f}".format)
     return wide.to_csv(sep="\t", index=False, lineterminator="\n")
+
+
+def closing(run: Run) -> str:
+    """The answer in two lines, and whether what was made anew agrees with what is published; empty of other runs."""
+    if not run.config.is_shown:
+        return ""
+    lines = [f"answer     {texts.short(readme.numbers(run))}"] if evidence.current(run) else []
+    table = replication.read(run)
+    if table is not None:
+        row, word = table.iloc[0], replication.overall(table)
+        values = {name: " ".join(map(wording.number, table[name])) for name in ("here", "published")}
+        lines.append(
+            f"replicated {row['cell']} in {progress.duration(row['seconds'])}, mAP on {names_of.name(row['dataset'])}: "
+            f"{values['here']} here, {values['published']} published: {word}"
+        )
+    return "\n".join(lines)
 
 
 def plan(run: Run, chosen: list[Path], force: bool) -> None:

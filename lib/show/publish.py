@@ -20,10 +20,12 @@ def check_publishable(run: Run) -> None:
     """Refuse to publish a run on the facts corpus, before it is made.
 
     Raises:
-        UserError: it is one.
+        UserError: it is one, or one that shows what is published.
     """
     if run.fallback or set(run.config.eval) <= set(FACTS):
         raise UserError(f"run {run.name} uses the facts corpus: only runs on real data are published")
+    if run.config.is_shown:
+        raise UserError(f"run {run.name} shows what is published already; publish the run that makes it: full")
 
 
 def publish(run: Run) -> list[Path]:

@@ -1,6 +1,7 @@
 """The written answer in the project's README, filled from a published run's numbers, and the rows that it rests on."""
 
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -42,7 +43,12 @@ def answer(run: Run) -> str:
     Raises:
         UntrueTextError: a word of it is no longer true.
     """
-    return texts.answer(json.loads((run.folder / evidence.ANSWER).read_text(encoding="utf-8")))
+    return texts.answer(numbers(run))
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """The numbers that written texts are filled from, as a run has them (see `lib.evidence.answer`)."""
+    return json.loads((run.folder / evidence.ANSWER).read_text(encoding="utf-8"))
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:

@@ -84,7 +84,8 @@ def main(run: Run) -> Sheet:
     """The main table: mAP in the three settings and rank distance."""
     metrics = tables.read(run, "metrics.csv")
     wide = tables.headline(metrics)
-    seeds = metrics.assign(strategy=tables.labels(metrics)).groupby(KEYS)["seed"].nunique().reindex(wide.index)
+    keys = [*tables.several(metrics), *KEYS]
+    seeds = metrics.assign(strategy=tables.labels(metrics)).groupby(keys)["seed"].nunique().reindex(wide.index)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"})
     for name in wide:
         rows[name] = rows[name].map(lambda x, form=",.0f" if name == "rank distance" else ".3f": number(x, form))
@@ -98,7 +99,8 @@ def by_language(run: Run) -> Sheet:
     table = tables.read(run, "metrics_by_language.csv.gz")
     table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
     table = table.assign(strategy=tables.labels(table))
-    wide = table.pivot_table(index=KEYS, columns="query_language", values="value", sort=False)
+    index = [*tables.several(table), *KEYS]
+    wide = table.pivot_table(index=index, columns="query_language", values="value", sort=False)
     wide = wide[findings.ordered(wide.columns)].map(number)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)
     note = "One pool of all languages; means over seeds. An empty field: the set has no questions in that language."
@@ -151,7 +153,7 @@ def overlap(run: Run) -> Sheet:
 
 def ledger(run: Run) -> Sheet:
     """The paper's numbers beside ours, where this run has the same quantity; the strategies side by side."""
-    table = tables.read(run, "ledger.csv")
+    table = tables.read(run.of_first(), "ledger.csv")
     ours = table[table["ours"].notna()].astype({"note": object}).fillna({"note": ""})
     columns = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
     alike = ours.groupby(columns, sort=False).agg(

@@ -31,6 +31,11 @@ def answer(numbers: dict[str, Any]) -> str:
     return _render("answer.md.j2", numbers)
 
 
+def short(numbers: dict[str, Any]) -> str:
+    """The written answer in two lines, for the end of a run; raises as `answer`."""
+    return _render("short.txt.j2", numbers)
+
+
 def _render(name: str, numbers: dict[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

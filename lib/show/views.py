@@ -59,7 +59,7 @@ def evaluation_sets(run: Run) -> pd.DataFrame:
     """One row an evaluated set: how many questions, queries and candidates, and how parallel it is."""
     rows = []
     for name in run.config.eval:
-        chosen = data.evaluation_set(name, run.config.candidates)
+        chosen = data.outline(name, run.config.candidates)
         languages = (chosen.passage_rows >= 0).sum(axis=1)
         rows.append(
             {
@@ -140,7 +140,8 @@ def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.Da
     metrics = metrics.assign(strategy=tables.labels(metrics))
     chosen = metrics[(metrics["metric"] == metric) & (metrics["setting"] == setting)]
     order = list(dict.fromkeys(chosen["strategy"]))
-    table = chosen.pivot_table(index=["dataset", "query_language"], columns="strategy", values="value", aggfunc="mean")
+    index = [*tables.several(chosen), "dataset", "query_language"]
+    table = chosen.pivot_table(index=index, columns="strategy", values="value", aggfunc="mean")
     return table[order].rename_axis(columns=None)
 
 
@@ -159,7 +160,7 @@ def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: s
 
 def vectors(table: pd.DataFrame) -> pd.DataFrame:
     """How much language the vectors hold, before and after centring, mean over seeds; and by chance."""
-    keys, table = ["dataset", "train", "strategy"], table.assign(strategy=tables.labels(table))
+    keys, table = [*tables.several(table), "dataset", "train", "strategy"], table.assign(strategy=tables.labels(table))
     wide = table.pivot_table(index=keys, columns=["measure", "centring"], values="value", sort=False)
     return wide.reindex(columns=["before", "after", "chance"], level="centring").rename_axis(columns=[None, None])
 
@@ -171,7 +172,7 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
     names = chosen["setting"].where(chosen["metric"] == "map", "rank distance")
     chosen = chosen.assign(column=names, variant=chosen["variant"].replace("all queries", "as it is"))
     chosen["strategy"] = tables.labels(chosen)
-    keys = ["dataset", "train", "strategy"]
+    keys = [*tables.several(chosen), "dataset", "train", "strategy"]
     both = chosen.groupby([*keys, "variant"])["value"].count().unstack().dropna().index
     wide = chosen.pivot_table(index=keys, columns=["column", "variant"], values="value", sort=False)
     return wide.loc[wide.index.isin(both)].rename_axis(columns=[None, None])
@@ -233,12 +234,12 @@ def in_ranking(run: Run, language: str, question: int = 0) -> pd.DataFrame:
         question: its number in the run's first evaluated set.
 
     Returns:
-        One row a passage language, one column a strategy (first seed), with the rank distance below.
+        One row a passage language, one column a strategy (first encoder and seed), with the rank distance below.
     """
     name = run.config.eval[0]
-    asked = _asked_in(data.evaluation_set(name, run.config.candidates), question, language)
+    asked = _asked_in(data.outline(name, run.config.candidates), question, language)
     columns = {}
-    for cell in cells.of(run):
+    for cell in cells.of(run.of_first()):
         if cell.seed in (None, run.config.seeds[0]) and name in grid.evaluated(cell, run.config):
             ranks = cells.ranks(run, cell)
             own = (ranks["dataset"] == name) & (ranks["question"] == question) & (ranks["query_language"] == asked)

@@ -1,0 +1,63 @@
+"""What is known of released sets without their texts: which questions, in which languages, and what answers them.
+
+Tables, verdicts and figures of published cells need no more, so that they are made where no benchmark can be had. The
+tracked files are written by ``python -m lib.data.write_outlines`` with all sets at hand; a test holds them to the sets.
+"""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .sets import ParallelSet
+
+FOLDER = Path(__file__).with_name("outlines")
+DIGESTS = FOLDER / "digests.json"
+TABLES = ("questions", "queries", "passages", "answers")  # as `write_outlines.of` makes them
+
+
+@cache
+def read(name: str) -> ParallelSet | None:
+    """Return a whole released set with numbers in place of its texts, ids and groups; None if no outline is tracked.
+
+    Its questions have the further column ``fold`` (see `sets.folds_of`).
+    """
+    tables = {table: _table(table) for table in TABLES}
+    own = {
+        table: rows[rows["set"] == name].drop(columns="set").reset_index(drop=True) for table, rows in tables.items()
+    }
+    if own["questions"].empty:
+        return None
+    questions = own["questions"].assign(id=lambda t: t.index.astype(str), group=lambda t: t["group"].astype(str))
+    queries = own["queries"].assign(text=lambda t: t["text"].astype(str)).astype({"question": np.int64})
+    passages = pd.DataFrame({"language": np.repeat(own["passages"]["language"], own["passages"]["count"])})
+    passages = passages.reset_index(drop=True).assign(docid=lambda t: t.index.astype(str), text="")
+    pairs = queries["question"].rename_axis("query").reset_index().merge(own["answers"], on="question")
+    qrels = pairs[["query", "passage"]].sort_values(["query", "passage"], ignore_index=True).astype(np.int32)
+    return ParallelSet(name, name, questions, queries, passages, qrels)
+
+
+@cache
+def _table(table: str) -> pd.DataFrame:
+    return pd.read_parquet(FOLDER / f"{table}.parquet")
+
+
+def known(name: str, evaluated: Iterable[str] | None, candidates: str) -> dict[str, Any] | None:
+    """Return ``digest`` and ``languages`` of a training set beside what is evaluated, or, if that is None, of an
+    evaluated set; None if they are not tracked."""
+    return _digests().get(key(name, evaluated, candidates))
+
+
+def key(name: str, evaluated: Iterable[str] | None, candidates: str) -> str:
+    """Name a set and how it is read: ``xquad-r, trained beside mlqa-r, sentence``."""
+    use = "evaluated" if evaluated is None else " ".join(["trained beside", *sorted(evaluated)])
+    return f"{name}, {use}, {candidates}"
+
+
+@cache
+def _digests() -> dict[str, dict[str, Any]]:
+    return json.loads(DIGESTS.read_text(encoding="utf-8"))
