@@ -97,7 +97,8 @@ def _overlap(run: Run) -> pd.DataFrame:
     for folder in (run.folder, *sorted(run.folder.parent.glob("*/published"))):
         path, sealed = folder / "overlap.csv", artifacts.read_sealed(folder / SEAL) or {}
         known = sealed.get("leaks") or {}
-        if (known == wanted or (needs_texts and known.get("pairs") == wanted["pairs"])) and artifacts.is_as(path, sealed.get("files", {}).get(path.name)):
+        same = known == wanted or (needs_texts and known.get("pairs") == wanted["pairs"])
+        if same and artifacts.is_as(path, sealed.get("files", {}).get(path.name)):
             return pd.read_csv(path, keep_default_na=False, dtype={"example": str}, skiprows=int(run.fallback))
     return leaks.table(run)
 

@@ -80,6 +80,25 @@ def answer(rows: pd.DataFrame) -> Sheet:
     return Sheet("Hybrid batches against each other strategy", note, shown, "domain_shift.csv")
 
 
+def own(run: Run) -> Sheet:
+    """On data of one's own: mAP of each strategy, and hybrid minus it in the pool of all languages."""
+    wide = tables.headline(tables.read(run, "metrics.csv")).reset_index()
+    wide["label"] = wide["strategy"].str.replace(" ", "-")
+    paired = tables.read(run, "effects.csv")
+    paired = paired[(paired["metric"] == "map") & (paired["languages"] == "all")]
+    paired = paired[(paired["setting"] == "multilingual") & paired["strategy"].str.startswith("hybrid")]
+    apart = paired.rename(columns={"baseline": "label"})[["dataset", "label", "difference", "low", "high"]]
+    rows = wide.merge(apart, how="left", on=["dataset", "label"])
+    shown = {"strategy": rows["strategy"], "tested on": rows["dataset"]}
+    maps = [name for name in ("multilingual", "monolingual", "cross-lingual") if name in rows]
+    shown |= {name: rows[name].map(number) for name in maps}
+    shown["hybrid minus it, multilingual"] = [
+        Cell("") if pd.isna(low) else interval(value, low, high)
+        for value, low, high in rows[["difference", "low", "high"]].to_numpy()
+    ]
+    return Sheet("mAP before and after training", "Means over seeds.", pd.DataFrame(shown), "metrics.csv")
+
+
 def main(run: Run) -> Sheet:
     """The main table: mAP in the three settings and rank distance."""
     metrics = tables.read(run, "metrics.csv")

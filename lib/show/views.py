@@ -108,7 +108,13 @@ def example(run: Run, question: int = 0) -> Any:
 
 
 def encoded(run: Run) -> pd.DataFrame:
-    """The encoder, and the exact strings that it sees: a wrong prompt or special token costs more than any method."""
+    """The exact strings that each encoder sees: a wrong prompt or special token costs more than any method.
+
+    Of a run that shows finished cells, as they were recorded; else of the first encoder, with all that it declares.
+    """
+    if run.finished:
+        seen = {cell.encoder: (cells.record(run, cell) or {})["encoded"] for cell in cells.of(run)}
+        return pd.DataFrame(seen)
     model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
     return pd.DataFrame({"value": {name: str(value) for name, value in encoders.describe(model).items()}})
 
