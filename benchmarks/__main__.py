@@ -13,7 +13,7 @@ SPEED = (
     ["explorer"],
 )  # fmt: skip
 OTHERS = (
-    ["scale"], ["kill"], ["kill", "--profile", "default", "--set", "steps=10", "--kills", "5", "--one-run"],
+    ["scale"], ["kill"], ["kill", "--profile", "quick", "--set", "steps=10", "--kills", "5", "--one-run"],
     ["hyperparameters", "use-m"], ["hyperparameters", "static"], ["dropout_on_development"], ["checkpoint_choice"],
     ["machines"],
 )  # fmt: skip

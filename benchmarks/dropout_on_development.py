@@ -26,7 +26,7 @@ def main() -> None:
     rows = []
     for label, alpha in (("x-x-mono", None), ("hybrid", 0.5)):
         for way, override in WAYS.items():
-            run = config.load("default", [override])
+            run = config.load("quick", ["encoder=e5-small-q4", override])
             folder = cells.train(run, grid.Cell(run.config.encoder[0], "xquad-r", label, alpha, 0))
             model = encoders.load(folder / training.MODEL)
             model.max_seq_length = run.config.max_tokens

@@ -22,7 +22,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "e5-small-q4"
     whole = data.evaluation_set("mlqa-r")
     model = encoders.load(cells.encoder_folder(name))
-    model.max_seq_length = config.load("default").config.max_tokens
+    model.max_seq_length = config.load("quick").config.max_tokens
     precision = device.precision("auto")
     some = whole.passages["text"].tolist()[::10]
     seconds = measured.alternating(

@@ -1,7 +1,7 @@
 """Runs are killed (SIGKILL, with all their processes) at random moments and started again: the end must be the same.
 
     .venv/bin/python -m benchmarks.kill                      20 moments of `smoke`, 45 minutes on two cores
-    .venv/bin/python -m benchmarks.kill --profile default --set steps=10 --kills 5 --one-run           an hour
+    .venv/bin/python -m benchmarks.kill --profile quick --set steps=10 --kills 5 --one-run           an hour
 
 Works in a clone of the checkout, as it was last committed. One run is left to end; then each kill strikes a run that
 began with empty folders, or all of them the same run, one after the other. Compared with the unbroken run: the bytes of

@@ -39,7 +39,7 @@ OTHER, AROUND = "other operators", "tokenizer and Python"
 
 
 def main() -> None:
-    settings = config.load("default").config
+    settings = config.load("quick", ["encoder=e5-small-q4"]).config
     model = encoders.load(cells.encoder_folder(settings.encoder[0]))
     embedding.cut(model, settings.max_tokens)
     passages = data.evaluation_set("mlqa-r").passages["text"].tolist()
@@ -81,7 +81,7 @@ def step(model: Any, settings: config.Config) -> dict[str, float]:
             profiled.__exit__(None, None, None)
         return time.perf_counter()
 
-    wanted = config.load("default", [f"steps={WARM + STEPS}", "warmup_steps=0"]).config
+    wanted = config.load("quick", ["encoder=e5-small-q4", f"steps={WARM + STEPS}", "warmup_steps=0"]).config
     with tempfile.TemporaryDirectory() as folder, clocked(next_step):
         training.fit(model, questions, Strategy("hybrid", 0.5), 0, wanted, Path(folder))
     return found

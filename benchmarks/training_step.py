@@ -21,7 +21,7 @@ def main() -> None:
 
     from lib.encoders import load as encoders
 
-    run = runs.open_run("default")
+    run = runs.open_run("quick", ["encoder=e5-small-q4"])
     questions = data.training_set("mlqa-r", run.config.eval)
     model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
     model.max_seq_length = run.config.max_tokens

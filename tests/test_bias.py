@@ -239,7 +239,7 @@ def run(tmp_path, monkeypatch) -> config.Run:
     monkeypatch.setattr(tables, "digest", lambda run: "0123456789abcdef")
     monkeypatch.setattr(tables, "source", lambda run: "cells 0123456789abcdef")
     found = {name: synthetic_rankings.ranking(Kind(GOOD, own)) for name, own in STRENGTH.items()}
-    run = config.load("default", ["encoder=static"])
+    run = config.load("quick", ["encoder=static"])
     run.folder.mkdir(parents=True)
     pool, top = pd.Series(LANGUAGES), []
 

@@ -38,9 +38,9 @@ def test_a_cell_is_named_by_what_it_is(cell, id_, alpha):
     }  # fmt: skip
 
 
-def test_the_plan_of_the_default_profile_is_none_and_three_strategies_in_both_directions():
-    assert [cell.id for cell in grid.plan(config.load("default").config)] == ["e5-small-q4_none"] + [
-        f"e5-small-q4_{train}_{strategy}_seed0"
+def test_the_plan_of_the_quick_profile_is_none_and_three_strategies_in_both_directions():
+    assert [cell.id for cell in grid.plan(config.load("quick").config)] == ["use-m_none"] + [
+        f"use-m_{train}_{strategy}_seed0"
         for train in ("mlqa-r", "xquad-r")
         for strategy in ("x-x-mono", "x-y", "hybrid-0.5")
     ]
@@ -67,12 +67,12 @@ def test_the_plan_goes_through_data_then_seeds_then_strategies_then_alphas():
     ],
 )
 def test_a_cell_is_not_scored_on_questions_it_was_trained_on(train, wanted):
-    settings = config.load("default", ["eval=[xquad-r,mlqa-r,xquad-r-heldout,facts]"]).config
+    settings = config.load("quick", ["eval=[xquad-r,mlqa-r,xquad-r-heldout,facts]"]).config
     assert grid.evaluated(Cell("static", train, "x-y", None, 0), settings) == wanted
 
 
 def test_held_out_sets_are_scored_for_the_seeds_that_the_profile_names():
-    settings = config.load("default", ["eval=[mlqa-r,xquad-r-heldout]", "heldout_seeds=[1]"]).config
+    settings = config.load("quick", ["eval=[mlqa-r,xquad-r-heldout]", "heldout_seeds=[1]"]).config
     found = [grid.evaluated(Cell("static", "xquad-r", "x-y", None, seed), settings) for seed in (0, 1)]
     assert found == [["mlqa-r"], ["mlqa-r", "xquad-r-heldout"]]
     assert grid.evaluated(Cell("static"), settings) == ["mlqa-r", "xquad-r-heldout"]

@@ -15,12 +15,18 @@ def test_each_profile_loads_and_survives_a_round_trip_through_json(profile):
 
 
 def test_the_profiles_are_listed_from_small_to_large():
-    assert config.profiles()[:2] == ["smoke", "default"]
+    assert config.profiles() == ["smoke", "default", "quick", "full", "paper"]
 
 
-def test_the_default_profile_is_the_main_result():
-    main = config.load("default").config
-    assert (main.encoder, main.train, main.eval) == (("e5-small-q4",), ("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
+def test_the_default_profile_is_all_of_full_and_trains_nothing_but_a_replication():
+    shown, full = config.load("default").config, config.load("full").config
+    assert config.replace(shown, is_shown=False, replicate=()) == full
+    assert shown.is_shown and shown.replicate and not full.is_shown
+
+
+def test_the_quick_profile_trains_in_both_directions():
+    main = config.load("quick").config
+    assert (main.encoder, main.train, main.eval) == (("use-m",), ("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
     assert main.strategies == ("none", "x-x-mono", "x-y", "hybrid")
     assert (main.alphas, main.seeds, main.steps, main.batch_size) == ((0.5,), (0,), 80, 32)
     assert (main.learning_rate, main.warmup_steps, main.scale, main.max_tokens) == (3e-5, 10, 20, 128)
@@ -45,7 +51,7 @@ def test_the_default_profile_is_the_main_result():
     ],
 )
 def test_an_override_changes_its_key_and_nothing_else(override, field, value):
-    before, after = config.load("default").config, config.load("default", [override]).config
+    before, after = config.load("smoke").config, config.load("smoke", [override]).config
     assert getattr(after, field) == value
     rest = {key: v for key, v in config.as_dict(before).items() if key != field}
     assert rest == {key: v for key, v in config.as_dict(after).items() if key != field}
@@ -64,7 +70,7 @@ def test_the_order_and_spelling_of_overrides_do_not_matter_to_the_name_and_their
     assert config.load("smoke", ["seeds=1", "steps= 10"]).name == name
     assert config.load("smoke", ["seeds=[1]", "steps=11"]).name != name
     assert config.load("smoke", ["seeds=[2]", "steps=10"]).name != name
-    assert config.load("default", ["seeds=[1]", "steps=10"]).name != name
+    assert config.load("quick", ["seeds=[1]", "steps=10"]).name != name
 
 
 def test_two_spellings_of_one_number_are_one_run():
@@ -73,17 +79,17 @@ def test_two_spellings_of_one_number_are_one_run():
 
 
 def test_the_fallback_to_facts_has_a_name_of_its_own():
-    run = config.load("default").on_facts()
-    assert run.name == "default-facts"
+    run = config.load("quick").on_facts()
+    assert run.name == "quick-facts"
     assert (run.config.train, run.config.eval) == (("facts",), config.FACTS)
-    changed = config.load("default", ["steps=10"])
-    assert changed.on_facts().name == changed.name.replace("default-", "default-facts-")
+    changed = config.load("quick", ["steps=10"])
+    assert changed.on_facts().name == changed.name.replace("quick-", "quick-facts-")
 
 
 # --- mistakes ---
 
 
-def mistake(*overrides: str, profile: str = "default") -> str:
+def mistake(*overrides: str, profile: str = "quick") -> str:
     with pytest.raises(UserError) as caught:
         config.load(profile, overrides)
     assert "\n" not in str(caught.value)
@@ -146,7 +152,7 @@ def test_a_value_that_is_not_yaml_is_named():
 )
 def test_an_impossible_value_is_answered_with_its_key_and_what_is_allowed(override, key, allowed):
     message = mistake(override)
-    assert f"profile default: {key}: " in message
+    assert f"profile quick: {key}: " in message
     assert allowed in message
     assert "(it is " in message
 

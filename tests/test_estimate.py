@@ -19,7 +19,7 @@ SETTINGS = [
 
 def estimate(*overrides: str) -> cost.Cost:
     last = {text.split("=")[0]: text for text in (*SETTINGS, *overrides)}
-    return cost.gpu(config.load("default", list(last.values())))
+    return cost.gpu(config.load("quick", list(last.values())))
 
 
 def test_a_small_run_worked_by_hand():

@@ -114,7 +114,7 @@ def run(tmp_path, monkeypatch) -> config.Run:
     monkeypatch.setattr(tables, "digest", lambda run: DIGEST)
     monkeypatch.setattr(tables, "source", lambda run: f"cells {DIGEST}")
     monkeypatch.setattr(workers, "COUNT", 1)  # another process would not know of what stands in for the data here
-    return config.load("default", ["encoder=static"])
+    return config.load("quick", ["encoder=static"])
 
 
 def finding(run: config.Run, name: str = "map_by_setting") -> str:
@@ -402,7 +402,7 @@ def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_
             assert root.find(".//{*}date") is None
         origin = json.loads(inside)
         assert (title == main) == (path.stem.removesuffix("-dark") == "map_by_setting") and len(title) > 20
-        assert (origin["run"], origin["cells"], origin["profile"]) == (run.name, DIGEST, "default")
+        assert (origin["run"], origin["cells"], origin["profile"]) == (run.name, DIGEST, "quick")
         assert "trained on mlqa-r, xquad-r; scored on xquad-r, mlqa-r" in origin["data"]
     figure = figures.top10_languages(run)
     again = style.save(figure, run.folder / "figures" / "top10", origin)
@@ -448,7 +448,7 @@ def brightness(colour) -> float:
 
 def test_a_run_scored_on_the_facts_corpus_by_choice_is_marked_too():
     assert style.on_facts(config.load("smoke"))
-    assert not style.on_facts(config.load("default"))
+    assert not style.on_facts(config.load("quick"))
 
 
 def test_the_papers_numbers_stand_beside_ours_and_come_from_its_file(run):
@@ -489,7 +489,7 @@ def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
     assert re.findall(r'srcset="(.*?)"', text) == [f"{name}-dark.png" for name in gallery.available(run)]
     assert set(gallery.available(run)) == set(figures.FIGURES)
     assert f"{finding(run)}." in text
-    assert text.count("`./run_all.sh --profile default --set encoder=static --publish`") == len(figures.FIGURES)
+    assert text.count("`./run_all.sh --profile quick --set encoder=static --publish`") == len(figures.FIGURES)
     origin = f"cells {DIGEST} · 1 seed · trained → scored: MLQA-R → XQuAD-R; XQuAD-R → MLQA-R"
     assert text.count(origin) == len(figures.FIGURES)
     assert style.WARNING not in text

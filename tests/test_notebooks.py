@@ -135,14 +135,14 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, capsy
     assert os.listdir(tmp_path) == []
 
 
-def test_default_without_its_data_says_so_and_takes_the_facts_corpus(tmp_path, monkeypatch, capsys):
+def test_quick_without_its_data_says_so_and_takes_the_facts_corpus(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("HYBRID_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("HYBRID_DATA_MIRROR", str(tmp_path))
-    assert command.main(["--dry-run"]) == 0
+    assert command.main(["--profile", "quick", "--dry-run"]) == 0
     plan = capsys.readouterr().out
     assert plan.startswith(config.FACTS_ONLY)
-    assert "run default-facts:" in plan
+    assert "run quick-facts:" in plan
 
 
 def test_publishing_is_refused_for_the_facts_corpus(run):

@@ -25,28 +25,28 @@ def own(own_folders) -> str:
     return str(path)
 
 
-def test_without_the_benchmarks_default_runs_on_the_facts_corpus_and_says_so(nothing_to_download):
-    run = runs.open_run("default")
+def test_without_the_benchmarks_quick_runs_on_the_facts_corpus_and_says_so(nothing_to_download):
+    run = runs.open_run("quick")
     assert (run.config.train, run.config.eval, run.fallback) == (("facts",), FACTS, True)
-    assert runs.banner(run).startswith(FACTS_ONLY) and run.name == "default-facts"
+    assert runs.banner(run).startswith(FACTS_ONLY) and run.name == "quick-facts"
 
 
 def test_a_file_of_ones_own_is_not_replaced_by_the_facts_corpus(nothing_to_download, own):
-    run = runs.open_run("default", [f"train={own}"])
+    run = runs.open_run("quick", [f"train={own}"])
     assert (run.config.train, run.config.eval) == ((own,), FACTS)
     assert f"trained on {own}, scored on facts" in runs.banner(run)
-    both = runs.open_run("default", [f"train=[{own}, xquad-r]"])
+    both = runs.open_run("quick", [f"train=[{own}, xquad-r]"])
     assert both.config.train == (own, "facts")
-    scored = runs.open_run("default", [f"eval={own}"])
+    scored = runs.open_run("quick", [f"eval={own}"])
     assert (scored.config.train, scored.config.eval) == (("facts",), (own,))
 
 
 def test_the_facts_corpus_can_be_asked_for_where_the_benchmarks_can_be_had(own_folders, monkeypatch):
     monkeypatch.setattr(runs, "obtainable", lambda name: True)
-    assert runs.open_run("default", facts=True).config.eval == FACTS
-    assert runs.open_run("default").config.eval == ("xquad-r", "mlqa-r")
+    assert runs.open_run("quick", facts=True).config.eval == FACTS
+    assert runs.open_run("quick").config.eval == ("xquad-r", "mlqa-r")
 
 
 def test_other_profiles_say_what_they_lack(nothing_to_download):
-    with pytest.raises(UserError, match="profile paper needs .*use profile default or smoke"):
+    with pytest.raises(UserError, match="profile paper needs .*use profile quick or smoke"):
         runs.open_run("paper")

@@ -151,7 +151,7 @@ def make(kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) ->
     if folder.exists():
         print(f"{kind} {folder.name} is damaged: making it again", file=sys.stderr)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+    with alone(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         if intact(folder, inputs):  # another run made it while we waited
             return folder
         for left in folder.parent.glob(f".{folder.name}.*"):  # by a killed writer: only we write this one now
@@ -234,7 +234,7 @@ def intact(folder: Path, inputs: Mapping[str, Any] | None = None) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Let one run at a time make an artifact; the lock goes with its process, however that ends."""
     import fcntl
 

@@ -47,10 +47,12 @@ def make(run: Run) -> pd.DataFrame:
     here = replace(run, finished=False, beside=BESIDE)
     copy = replace(cell, on=test)
     begun, was_done = time.monotonic(), cells.record(here, copy) is not None
+    if not was_done:
+        cells.forget_model(here, copy)  # else a model that was trained before would serve
     made = cells.finish(here, copy) or {}
     path = run.folder / TABLE
     took = float(read(run)["seconds"].iloc[0]) if was_done and path.exists() else time.monotonic() - begun
-    published, anew = _means(_published(run, cell, test)), _means(cells.scores(here, copy))
+    published, anew = _means(published_scores(run, cell, test)), _means(cells.scores(here, copy))
     rows = [
         {
             "cell": cell.id, "dataset": test, "setting": setting,
@@ -95,8 +97,8 @@ def _is_here(name: str) -> bool:
     return download.status(catalog.base(name)) != "not obtainable"
 
 
-def _published(run: Run, cell: Cell, test: str) -> pd.DataFrame:
-    """The scores of each query: as they were kept, or from all ranks."""
+def published_scores(run: Run, cell: Cell, test: str) -> pd.DataFrame:
+    """Return the scores of each query on a set (see `metrics.by_query`): as they were kept, or from all ranks."""
     if cell.is_part:
         return cells.scores(run, cell)
     ranks = cells.ranks(run, cell)

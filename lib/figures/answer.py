@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..base.config import Run
-from ..evaluation import centring
+from ..evaluation import centring, metrics
 from ..evidence import centred, effects, shift, tables
 from ..training.sampling import ALPHA
 from . import style
@@ -176,6 +176,46 @@ def rows(axes: Axes, table: pd.DataFrame, names: list[str], words: bool = False)
     axes.grid(axis="x")
 
 
+@style.house()
+def encoders(run: Run) -> Figure:
+    """mAP of the paper's three strategies in each setting: of each encoder here, and of the paper's own."""
+    table = tables.read(run, "ledger.csv")
+    table = table[(table["metric"] == "map") & (table["language"] == "mean")]
+    ours = table.dropna(subset=["ours"]).drop_duplicates(["encoder", "dataset", "setting", "strategy"])
+    rows_of = {name: ("encoder", "ours") for name in dict.fromkeys(ours["encoder"])}
+    rows_of |= {name: ("paper_encoder", "paper") for name in dict.fromkeys(table["paper_encoder"])}
+    figure = style.new(run, 1.6 + 0.42 * len(rows_of) * len(TESTS))
+    grid = figure.subplots(len(TESTS), len(metrics.SETTINGS), sharex="col", sharey=True, squeeze=False)
+    for row, test in zip(grid, TESTS, strict=True):
+        for axes, setting in zip(row, metrics.SETTINGS, strict=True):
+            part = table[(table["dataset"] == test) & (table["setting"] == setting)]
+            for y, (name, (column, value)) in enumerate(rows_of.items()):
+                own = part[part[column] == name].drop_duplicates("strategy").dropna(subset=[value])
+                for strategy, x in own.set_index("strategy")[value].items():
+                    look = {"marker": style.MARKERS[strategy], "edgecolor": style.COLOURS[strategy], "zorder": 3}
+                    face = style.COLOURS[strategy] if value == "ours" else "white"
+                    axes.scatter(x, y, s=36, facecolor=face, **look)
+            axes.set(yticks=range(len(rows_of)), ylim=(len(rows_of) - 0.5, -0.5))
+            axes.set_yticklabels([f"{name}, paper" if of[1] == "paper" else name for name, of in rows_of.items()])
+            axes.set_title(f"{style.name(test)}, {setting}")
+            axes.grid(axis="x")
+    for axes in grid[-1]:
+        axes.set_xlabel("mAP")
+    marks = {"linestyle": "", "markersize": 6}
+    handles = [
+        Line2D([], [], label=name, marker=style.MARKERS[name], color=style.COLOURS[name], **marks)
+        for name in ("x-x-mono", "hybrid", "x-y")
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=3)
+    note = (
+        "Ours were trained on the other one of the two benchmarks, and are means over seeds; the paper's (hollow) on "
+        "other data, one run each. Hybrid: α = .5. Panels of a column share their scale."
+    )
+    title = "The paper's three strategies, with our encoders and with the paper's"
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
 def base(label: str) -> str:
     """The strategy whose colour and marker a label has."""
     return "hybrid" if label.startswith("hybrid") else label
@@ -199,6 +239,7 @@ def drawable(run: Run) -> list[str]:
     there = {
         "plane": (plain["quantity"] == centred.CHANGE).any(),
         "shift": len(tables.read(run, "domain_shift.csv")) > 0,
+        "encoders": tables.read(run, "ledger.csv")["ours"].notna().any(),
     }
     return [name for name, present in there.items() if present]
 
@@ -206,4 +247,5 @@ def drawable(run: Run) -> list[str]:
 FIGURES = {
     "plane": ("What each kind of batches changes", plane),
     "shift": ("Domain shift", fixed_test),
+    "encoders": ("Our encoders and the paper's", encoders),
 }

@@ -24,6 +24,7 @@ from . import style
 ORDER = (
     "plane",
     "shift",
+    "encoders",
     "claims",
     "confound",
     "robustness",

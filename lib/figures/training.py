@@ -10,6 +10,7 @@ from ..base.config import Run
 from ..data import catalog as data
 from ..data.sets import ParallelSet
 from ..evidence import tables, wording
+from ..runs import open as runs
 from ..training.sampling import Pairs, Strategy
 from . import style
 
@@ -22,7 +23,8 @@ OTHER, SAME = "#EDEDED", "#A8A8A8"
 @style.house()
 def batch_kinds(run: Run) -> Figure:
     """The first pairs of the first batch of each kind: queries (rows), passages (columns), and their languages."""
-    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
+    shown = run.on_facts() if runs.lacking(run) else run  # any parallel texts show what a batch is
+    chosen = data.training_set(shown.config.train[0], shown.config.eval, shown.config.candidates)
     drawn = {name: languages_of_batches(chosen, name, run.config.batch_size) for name in KINDS}
     counted = {name: shares(batches) for name, batches in drawn.items()}
     figure = style.new(run, 4.8)
@@ -32,7 +34,7 @@ def batch_kinds(run: Run) -> Figure:
         axes.set_xlabel("passages of the batch")
     figure.axes[0].set_ylabel("queries of the batch")
     note = (
-        f"The first {SHOWN} pairs of each kind's first batch, training on {style.name(run.config.train[0])}. Each "
+        f"The first {SHOWN} pairs of each kind's first batch, training on {style.name(shown.config.train[0])}. Each "
         "query must find its own passage (dot; hollow where it is in another language) among those of all the "
         "others: dark where they are in the query's language, light where they are not. A hybrid batch is either "
         f"x-x-mono or x-y. Shares are of the first {COUNTED} batches, at their full size of {run.config.batch_size}."

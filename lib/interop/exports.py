@@ -17,7 +17,7 @@ from ..runs.plan import Cell
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """The arguments that say which cells of which run, and where to; ``module`` also names the default folder."""
     take = Parser(prog=f"python -m lib.interop.{module}", allow_abbrev=False, description=description)
-    take.add_argument("--profile", default="default", help=f"one of {', '.join(config.profiles())} (default: default)")
+    take.add_argument("--profile", default="quick", help=f"one of {', '.join(config.profiles())} (default: quick)")
     take.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as the run was started with"
     )

@@ -251,8 +251,13 @@ def forget(run: Run) -> None:
     for cell in (*plan(run.config), *parts(run.config)):
         for path in files(run, cell):
             path.unlink(missing_ok=True)
-        if cell.train != NONE:
-            artifacts.discard("models", _recipe(run, cell)[0].inputs())
+        forget_model(run, cell)
+
+
+def forget_model(run: Run, cell: Cell) -> None:
+    """Remove the trained model of a cell from the store, if it is there."""
+    if cell.train != NONE:
+        artifacts.discard("models", _recipe(run, cell)[0].inputs())
 
 
 def encoder_folder(name: str) -> Path:

@@ -85,13 +85,15 @@ def _without(run: Run, lacking: list[str]) -> config.Config:
 
 
 def with_texts(run: Run) -> Run:
-    """Return the run, or, where a set that it trains on or scores cannot be had, the same on the facts corpus.
+    """Return the run, or the same on the facts corpus, for what shows texts; it says so in one line.
 
-    For what shows texts; it says so in one line.
+    So it is where a set cannot be had, and of a run that shows what is published: its pages are the same everywhere, and
+    hold no text of a benchmark.
     """
-    if not (names := lacking(run)):
+    names = lacking(run)
+    if not names and not run.config.is_shown:
         return run
-    print(f"The texts of {', '.join(names)} cannot be had here: those shown are of the embedded facts corpus.")
+    print("Texts that are shown below are those of the embedded facts corpus.")
     return run.on_facts()
 
 
