@@ -1,5 +1,6 @@
 """Figures: findings follow the numbers, files carry their provenance, nothing is clipped or too small to read."""
 
+import io
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -410,6 +411,21 @@ def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_
     assert np.array_equal(places, np.round(places, style.PLACES))  # what a solver leaves below that varies
     assert [path.read_bytes() for path in again] == [first[path] for path in again]
     assert len(list((run.folder / "figures").iterdir())) == len(saved)
+
+
+def test_a_picture_has_a_palette_and_a_strategy_keeps_its_colour(run):
+    write(run)
+    figure = style.new(run, 2.0)
+    axes = figure.subplots()
+    for place, name in enumerate(style.STRATEGIES):
+        axes.barh(place, 1, color=style.COLOURS[name])
+    content = style.render(figure, "png", style.DPI, {"Title": "·"})
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.mode == "P" and image.text["Title"] == "·"
+        seen = {colour for _, colour in image.convert("RGB").getcolors()}
+    for name in style.STRATEGIES:
+        wanted = np.array(to_rgb(style.COLOURS[name])) * 255
+        assert min(np.abs(np.array(colour) - wanted).max() for colour in seen) <= 8, name
 
 
 @pytest.mark.parametrize(("seeds", "facts"), [((0, 1, 2), False), ((0,), True)])

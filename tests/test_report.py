@@ -194,14 +194,17 @@ def test_every_link_leads_somewhere(run):
             assert link == "https://arxiv.org/abs/2408.10536"
 
 
-def test_claims_stand_with_verdict_reason_rule_and_numbers(run):
-    judged = tables.read(run, "claims.csv").astype(object).fillna("")
+def test_claims_stand_with_verdict_reason_rule_and_numbers(full):
+    run, everywhere = full, tables.read(full, "claims.csv").astype(object).fillna("")
+    judged = everywhere[everywhere["encoder"] == run.config.encoder[0]]
     items = next(e for e in parsed(run).iter("ol") if e.get("class") == "claims").findall("li")
     assert len(items) == len(judged)
     for item, claim in zip(items, judged.itertuples(), strict=True):
         text = words(item)
         parts = (claim.id, claim.claim, claim.verdict, claim.reason, claim.rule.replace("`", ""), claim.caveat)
         assert all(" ".join(part.split()) in text for part in (*parts, *claim.numbers.split("; ")))
+        others = everywhere[(everywhere["id"] == claim.id) & (everywhere["encoder"] != claim.encoder)]
+        assert all(f"{other.encoder}: {other.verdict}" in text for other in others.itertuples())
     own = judged[~judged["id"].isin(["S", "RQ"])]
     said = wording.verdicts(judged)
     assert said in " ".join(words(e) for e in parsed(run).iter("p"))
@@ -361,9 +364,19 @@ def test_names_are_shown_and_never_read_as_html(tiny):
     assert not [name for e in parsed(tiny).iter() for name in e.attrib if name.startswith("on")]
 
 
-def test_a_run_without_the_question_says_so(tiny):
+def test_on_data_of_ones_own_the_page_begins_with_what_training_changed_there(tiny):
+    page, metrics = table(tiny, "mAP before and after training"), tables.read(tiny, "metrics.csv")
+    assert shown(page, "strategy") == ["none", "x-x-mono", "x-y", "hybrid 0.5"]
+    found = metrics[(metrics["metric"] == "map") & (metrics["setting"] == "multilingual")]
+    assert_exact(page, "multilingual", found.groupby("strategy", sort=False)["value"].mean(), ".3f")
     text = " ".join("".join(parsed(tiny).itertext()).split())
-    assert "Not run." in text and "no strategy was trained on two sets at different distances" in text
+    assert "What did training change on your data?" in text
+    assert "Not run" not in text and "paper’s claims" not in text
+
+
+def test_a_run_of_the_suite_that_does_not_ask_the_question_begins_with_the_published_answer(tiny):
+    first = report._as_published()
+    assert first["said"] == texts.short(readme.published()) and "As published" in first["meaning"]
 
 
 def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):
@@ -401,7 +414,7 @@ def test_the_page_is_valid_for_html_validate(run):
 def test_everyone_can_read_it(run, chromium, dark):
     address = (run.folder / report.PAGE).as_uri()
     with browser.opened(chromium, address, dark=dark) as (page, errors):
-        for part in page.locator(".claims details").all()[:2]:
+        for part in page.locator("main details").all()[:2]:
             part.locator("summary").click()
         assert browser.violations(page) == []
     assert errors == []
@@ -481,6 +494,6 @@ def test_it_prints_with_everything_open(run, chromium):
 def test_it_reads_without_scripts(tiny, chromium):
     address = (tiny.folder / report.PAGE).as_uri()
     with browser.opened(chromium, address, java_script_enabled=False) as (page, _):
-        page.locator(".claims summary").first.click()
-        assert page.locator(".claims details p").first.is_visible()
+        page.locator("main summary").first.click()
+        assert page.locator("main details > *").nth(1).is_visible()
         assert page.get_by_role("button").count() == 0

@@ -87,8 +87,8 @@ def _without(run: Run, lacking: list[str]) -> config.Config:
 def with_texts(run: Run) -> Run:
     """Return the run, or the same on the facts corpus, for what shows texts; it says so in one line.
 
-    So it is where a set cannot be had, and of a run that shows what is published: its pages are the same everywhere, and
-    hold no text of a benchmark.
+    The latter where a set cannot be had, and of a run that shows what is published: its pages are the same everywhere,
+    and hold no text of a benchmark.
     """
     names = lacking(run)
     if not names and not run.config.is_shown:

@@ -155,7 +155,8 @@ def _judged(run: Run) -> dict[str, Any]:
     """The answer, the verdicts, and the tables that they rest on; the verdicts where notebook 06 has been run."""
     others = [sheets.by_language(run)]
     if any(data.is_own(name) for name in (*run.config.train, *run.config.eval)):
-        return _of_own(run) | {"claims": [], "others": others}
+        judged = [sheets.effects(run)] if evidence.current(run) else []
+        return _of_own(run) | {"claims": [], "others": [*others, *judged]}
     if not evidence.current(run):
         return _as_published() | {"claims": [], "others": others}
     claims = tables.read(run, "claims.csv").astype(object).fillna("")
