@@ -9,7 +9,7 @@ if [ -z "${BASH_VERSION:-}" ]; then exec bash "$0" "$@"; fi # started as `sh run
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 # shellcheck source=setup.sh
-source ./setup.sh
+SETUP_WITH=tests source ./setup.sh
 
 # Files run side by side, a core and about 2 GB of memory each; more threads than cores would make them wait. What
 # tests leave on disk, 6 GB in all, goes with each that passes.

@@ -21,6 +21,7 @@ from lib.runs import plan as grid
 from lib.training.sampling import LanguageBatchSampler
 
 GUIDES = sorted((paths.ROOT / "docs" / "guides").glob("*.md"))
+FOLLOWED = ("sampler", "faq")  # by tests of their own, which look at what comes of it
 OPTIONAL = ("mteb", "pytrec_eval")  # packages of examples that are not run where they are not installed
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -137,9 +138,19 @@ def test_a_name_that_lib_does_not_have_is_an_attribute_error():
 # --- the guides ---
 
 
-@pytest.mark.parametrize("guide", [page for page in GUIDES if page.name != "sampler.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("guide", [page for page in GUIDES if page.stem not in FOLLOWED], ids=lambda page: page.stem)
 def test_every_example_of_a_guide_runs(guide, here, monkeypatch):
     follow(guide, here, monkeypatch)
+
+
+def test_the_guide_of_the_faq_ends_with_a_model_that_finds_answers(here, monkeypatch):
+    names = follow(paths.ROOT / "docs" / "guides" / "faq.md", here, monkeypatch)
+    table = lib.main_table(names["run"])["multilingual"]
+    trained = table[table.index.get_level_values("strategy") == "hybrid 0.5"].iloc[0]
+    assert trained > table[table.index.get_level_values("strategy") == "none"].iloc[0] > 0
+    seen = names["faq"].query("split == 'train'")
+    found = [row.answer_zh in names["search"](row.question_zh, 5) for row in seen.itertuples()]
+    assert sum(found) >= 0.7 * len(found)  # of what it was trained on, among the answers of all languages
 
 
 def test_the_sampler_guide_trains_on_batches_of_both_kinds(here, monkeypatch):

@@ -1,14 +1,16 @@
 """Set-up: the three lists of pins agree, and setup.sh knows when to do nothing, what to redo and what to say.
 
-The shell tests run the real setup.sh in a folder of its own with a stand-in for Python on PATH, which records
-what it is asked to do: no network, no installation.
+The shell tests run the real setup.sh in a folder of its own with a stand-in for Python and uv on PATH, which records
+what it is asked to do: no network, no installation. The last makes a real environment.
 """
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -19,26 +21,37 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCKS = [f"requirements{part}.lock" for part in ("", "-test", "-uv")]
+RUN, TEST, UV = ((ROOT / name).read_text(encoding="utf-8") for name in LOCKS)
 CUDA = re.compile(r"^(torch|triton|cuda|nvidia)")
 
 FAKE_PYTHON = r"""#!/usr/bin/env bash
-# Answers as a Python of version $FAKE_VERSION would; $FAKE_FAIL is a pattern of the commands that fail.
-echo "${*}" >> "$FAKE_CALLS"
-if [ -n "${FAKE_FAIL:-}" ] && [[ "$*" =~ $FAKE_FAIL ]]; then
-    echo "ERROR: stand-in failure of $*" >&2
+# Answers as a Python of version $FAKE_VERSION would, or as the uv that it installed; $FAKE_FAIL is a pattern of the
+# commands that fail, $FAKE_CONFIG what pip's configuration holds.
+called="${*}"
+[ "${0##*/}" != uv ] || called="uv $called"
+printf '%s\n' "${called//$'\n'/ }" >> "$FAKE_CALLS"
+if [ -n "${FAKE_FAIL:-}" ] && [[ "$called" =~ $FAKE_FAIL ]]; then
+    echo "ERROR: stand-in failure of $called" >&2
     exit 1
 fi
-case "$*" in
+case "$called" in
+    "uv cache dir") echo "$FAKE_CALLS.cache" ;;
+    "uv "*) echo "${UV_DEFAULT_INDEX:-} ${UV_INDEX:-} ${UV_FIND_LINKS:-} ${UV_NO_CACHE:-}" >> "$FAKE_CALLS.uv" ;;
     *version_info*) echo "${FAKE_VERSION:-3.12.5}" ;;
     --version) echo "Python ${FAKE_VERSION:-3.12.5}" ;;
     "-m venv "*)
-        mkdir -p "$3/bin"
+        mkdir -p "$3/bin" "$3/share/jupyter/kernels/python3"
+        echo "$FAKE_KERNEL" > "$3/share/jupyter/kernels/python3/kernel.json"
         cp "$0" "$3/bin/python"
         echo "version = ${FAKE_VERSION:-3.12.5}" > "$3/pyvenv.cfg" ;;
-    *"-r "*requirements.lock) sleep "${FAKE_INSTALL_SECONDS:-0}" ;;
+    *"config list") printf '%s\n' "${FAKE_CONFIG:-}" ;;
+    *"import ast"*|*"import json"*) exec "$REAL_PYTHON" "$@" ;;
+    *requirements-uv.lock) cp "$0" "${0%/*}/uv" ;;
 esac
+case "$called" in *requirements.lock) sleep "${FAKE_INSTALL_SECONDS:-0}" ;; esac
 """
+KERNEL = {"argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Python 3"}
 
 
 def direct_pins() -> dict[str, str]:
@@ -48,8 +61,8 @@ def direct_pins() -> dict[str, str]:
     return {canonical(Requirement(line).name): line for line in lines}
 
 
-def locked_versions() -> dict[str, str]:
-    return {canonical(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, re.M)}
+def locked_versions(lock: str = RUN + TEST) -> dict[str, str]:
+    return {canonical(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.M)}
 
 
 def canonical(name: str) -> str:
@@ -78,7 +91,7 @@ def test_every_line_of_environment_yml_says_who_needs_it():
             assert "  # " in line or before.lstrip().startswith("#"), line
 
 
-def test_the_lock_holds_every_direct_pin_but_torch():
+def test_the_locks_hold_every_direct_pin_but_torch():
     expected = {name: str(Requirement(line).specifier)[2:] for name, line in direct_pins().items()}
     assert expected.pop("torch") in (ROOT / "setup.sh").read_text(encoding="utf-8")
     locked = locked_versions()
@@ -90,15 +103,28 @@ def test_the_build_requirement_is_in_the_lock():
     assert setuptools == f"setuptools=={locked_versions()['setuptools']}"
 
 
-def test_the_lock_names_no_index_and_no_cuda_package():
-    lines = [line for line in LOCK.splitlines() if not line.lstrip().startswith("#")]
-    assert not [line for line in lines if re.search(r"://|^-|--(extra-)?index|find-links| @ ", line)]
-    assert not [name for name in locked_versions() if CUDA.match(name)]
+def test_what_only_tests_need_is_in_a_lock_of_its_own():
+    wanted = {canonical(Requirement(line).name) for line in PYPROJECT["project"]["dependencies"]}
+    assert wanted - {"torch"} <= locked_versions(RUN).keys()
+    assert not locked_versions(RUN).keys() & locked_versions(TEST).keys()
+    assert {"pytest", "hypothesis", "ruff", "playwright", "mteb"} <= locked_versions(TEST).keys()
 
 
-def test_every_locked_package_is_hashed():
-    blocks = re.split(r"\n(?=[\w.-]+==)", LOCK)[1:]
-    assert len(blocks) == len(locked_versions()) > 100
+def test_uv_is_the_version_that_makes_the_locks():
+    assert f'UV="uv=={locked_versions(UV)["uv"]}"' in (ROOT / ".ci/lock").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("lock", [RUN, TEST, UV], ids=LOCKS)
+def test_the_lock_names_no_index_and_no_cuda_package(lock: str):
+    lines = [line for line in lock.splitlines() if not line.lstrip().startswith("#")]
+    assert not [line for line in lines if re.search(r"://|^-|--(extra-)?index|find-links| @ |/tmp", line)]
+    assert not [name for name in locked_versions(lock) if CUDA.match(name)]
+
+
+@pytest.mark.parametrize(("lock", "least"), [(RUN, 100), (TEST, 10), (UV, 1)], ids=LOCKS)
+def test_every_locked_package_is_hashed(lock: str, least: int):
+    blocks = re.split(r"\n(?=[\w.-]+==)", lock)[1:]
+    assert len(blocks) == len(locked_versions(lock)) >= least
     assert not [block for block in blocks if "--hash=sha256:" not in block]
 
 
@@ -110,7 +136,7 @@ def checkout(tmp_path: Path) -> Path:
     """The set-up files in a folder with a space and an umlaut in its name; beside it the stand-in Pythons."""
     folder = tmp_path / "Prüf mappe"
     folder.mkdir()
-    for name in ("setup.sh", "requirements.lock", "pyproject.toml"):
+    for name in ("setup.sh", "pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, folder)
     fakes = tmp_path / "bin"
     fakes.mkdir()
@@ -125,9 +151,11 @@ def checkout(tmp_path: Path) -> Path:
 def start(checkout: Path, **fakes: str) -> subprocess.Popen[str]:
     (checkout.parent / "calls").touch()
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("UV_")},
         "PATH": f"{checkout.parent / 'bin'}:/usr/bin:/bin",
         "FAKE_CALLS": str(checkout.parent / "calls"),
+        "FAKE_KERNEL": json.dumps(KERNEL),
+        "REAL_PYTHON": sys.executable,
         "LC_ALL": "C",
         **fakes,
     }
@@ -155,12 +183,97 @@ def source(checkout: Path, **fakes: str) -> tuple[int, str, list[str]]:
 def test_first_run_installs_in_order_and_activates(checkout: Path):
     status, printed, calls = source(checkout)
     assert status == 0, printed
-    steps = [call for call in calls if call.startswith("-m")]
-    wanted = ["-m venv", "--require-hashes", "torch==2.13.0+cpu", "--no-build-isolation -e", "check"]
-    wanted.append("ipykernel install --sys-prefix --name hybrid-batches")
-    assert len(steps) == len(wanted)
+    steps = [call for call in calls if re.match(r"-m venv|.* install |uv pip check", call)]
+    wanted = [
+        "-m venv",
+        "requirements-uv.lock",
+        "uv pip install",
+        "torch==2.13.0+cpu",
+        "--no-build-isolation -e",
+        "check",
+    ]
+    assert len(steps) == len(wanted), steps
     assert all(word in step for word, step in zip(wanted, steps, strict=True))
+    assert [call for call in steps[1:3] if "--require-hashes --no-deps --only-binary :all: -r" not in call] == []
     assert printed.splitlines()[-1] == f"ready with {checkout}/.venv/bin/python"
+
+
+def test_the_kernel_has_the_name_and_the_python_of_the_environment(checkout: Path):
+    source(checkout)
+    written = checkout / ".venv/share/jupyter/kernels/hybrid-batches/kernel.json"
+    kernel = json.loads(written.read_text(encoding="utf-8"))
+    assert kernel["display_name"] == "Hybrid batches"
+    assert kernel["argv"][0] == f"{checkout}/.venv/bin/python" and kernel["argv"][-4:] == KERNEL["argv"][1:]
+
+
+# --- uv, and pip where it fails
+
+
+def test_where_uv_is_not_to_be_had_pip_does_all_and_a_line_says_so(checkout: Path):
+    status, printed, calls = source(checkout, FAKE_FAIL="requirements-uv.lock")
+    assert status == 0, printed
+    assert printed.count("without uv pip installs, which takes minutes") == 1
+    assert not [call for call in calls if call.startswith("uv ")]
+    installs = [call for call in calls if " install " in call and "requirements-uv" not in call]
+    assert all(call.startswith("-m pip") for call in installs)
+    assert "--require-hashes --no-deps --only-binary :all: -r" in installs[0] and installs[0].endswith(
+        "requirements.lock"
+    )
+    assert any(call.endswith("pip --disable-pip-version-check --no-input --quiet check") for call in calls)
+
+
+def test_where_uv_fails_pip_tries_and_a_line_says_so(checkout: Path):
+    status, printed, calls = source(checkout, FAKE_FAIL="^uv .*requirements.lock")
+    assert status == 0, printed
+    assert printed.count("uv could not install them (why: ") == 1
+    tried = [call for call in calls if call.endswith("requirements.lock")]
+    assert [call.split()[0] for call in tried] == ["uv", "-m"]
+    assert all("--require-hashes" in call for call in tried)
+
+
+def test_uv_is_told_what_pip_is_set_up_with(checkout: Path):
+    (checkout.parent / "wheels").mkdir()
+    told = [
+        "global.index-url='https://mirror.example/simple'",
+        "global.extra-index-url='https://one.example/simple\\nhttps://two.example/simple'",
+        f":env:.find-links='{checkout.parent}/wheels /no/such/folder'",
+        "global.find-links='/overruled'",
+    ]
+    status, printed, _ = source(checkout, FAKE_CONFIG="\n".join(told))
+    assert status == 0, printed
+    seen = (checkout.parent / "calls.uv").read_text(encoding="utf-8").splitlines()
+    right = "https://mirror.example/simple https://one.example/simple https://two.example/simple"
+    assert {line.strip() for line in seen} == {f"{right} {checkout.parent}/wheels"}
+
+
+def test_uv_does_without_a_cache_where_none_can_be_written(checkout: Path):
+    (checkout.parent / "calls.cache").write_text("in the way of a folder", encoding="utf-8")
+    status, printed, _ = source(checkout)
+    assert status == 0, printed
+    assert set((checkout.parent / "calls.uv").read_text(encoding="utf-8").split()) == {"1"}
+
+
+# --- when it is done again
+
+
+def test_what_tests_need_is_added_once_and_is_not_needed_for_a_run(checkout: Path):
+    assert not [call for call in source(checkout)[2] if "requirements-test" in call]
+    status, printed, calls = source(checkout, SETUP_WITH="tests")
+    assert status == 0, printed
+    assert "-m venv" not in " ".join(calls)
+    assert [call for call in calls if call.startswith("uv ") and call.endswith("requirements-test.lock")]
+    assert source(checkout, SETUP_WITH="tests")[2] == source(checkout)[2] == []
+    with (checkout / "requirements-test.lock").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert source(checkout)[2] == []
+    assert any("requirements-test" in call for call in source(checkout, SETUP_WITH="tests")[2])
+
+
+def test_a_failure_among_the_packages_of_tests_leaves_what_a_run_needs(checkout: Path):
+    status, printed, _ = source(checkout, SETUP_WITH="tests", FAKE_FAIL="requirements-test.lock")
+    assert status == 1 and 'error: "packages of the tests" failed' in printed
+    assert source(checkout)[2] == []
+    assert source(checkout, SETUP_WITH="tests")[0] == 0
 
 
 def test_second_run_starts_no_python_and_prints_nothing(checkout: Path):
@@ -245,10 +358,10 @@ def test_the_lock_of_a_killed_set_up_is_taken_over_without_flock(checkout: Path)
     ("failing", "tried"),
     [
         ("no-failure", ["torch==2.13.0+cpu"]),
-        (r"timeout 10 torch", ["torch==2.13.0+cpu", "download.pytorch.org/whl/cpu torch==2.13.0+cpu"]),
+        (r"deps torch", ["torch==2.13.0+cpu", "download.pytorch.org/whl/cpu torch==2.13.0+cpu"]),
         (
             r"torch==2.13.0\+cpu",
-            ["torch==2.13.0+cpu", "download.pytorch.org/whl/cpu torch==2.13.0+cpu", "install torch==2.13.0"],
+            ["torch==2.13.0+cpu", "download.pytorch.org/whl/cpu torch==2.13.0+cpu", " torch==2.13.0"],
         ),
     ],
 )
@@ -270,11 +383,11 @@ def test_a_machine_with_a_gpu_gets_the_plain_torch(checkout: Path):
     ("failing", "step"),
     [
         ("-m venv", "virtual environment"),
-        ("require-hashes", "pinned packages"),
+        ("r .*requirements.lock", "pinned packages"),
         ("torch==", "torch==2.13.0"),
         ("no-build-isolation", "this project"),
-        ("pip.* check", "consistency check"),
-        ("ipykernel", "Jupyter kernel"),
+        ("pip check", "consistency check"),
+        ("import json", "Jupyter kernel"),
     ],
 )
 def test_a_failed_step_is_named_with_its_output_and_leaves_no_stamp(checkout: Path, failing: str, step: str):
@@ -309,3 +422,39 @@ def test_a_shim_without_a_python_behind_it_is_passed_over(checkout: Path):
     shim.write_text("#!/bin/sh\necho 'no such version' >&2\nexit 127\n", encoding="utf-8")
     status, printed, _ = source(checkout)
     assert status == 0, printed
+
+
+# --- for real
+
+
+def make(checkout: Path) -> str:
+    """Set up for real, with the code of this project beside the files; returns what was printed."""
+    shutil.copytree(ROOT / "lib", checkout / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    reach = [sys.executable, "-m", "pip", "--retries", "0", "--timeout", "10", "install", "--dry-run", "--no-deps"]
+    reach += ["--ignore-installed", "-r", str(ROOT / "requirements-uv.lock")]
+    if subprocess.run(reach, capture_output=True).returncode:
+        pytest.skip("no package index can be reached")
+    elsewhere = [place for place in os.environ["PATH"].split(":") if not place.startswith(sys.prefix)]
+    script = (
+        'set -euo pipefail; source "$1/setup.sh"; cd /; python -c "import torch, ipykernel; print(torch.__version__)"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", str(checkout)],
+        env={**os.environ, "PATH": ":".join(elsewhere), "PIP_USER": "1"},
+        capture_output=True,
+        text=True,
+        timeout=550,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2.13.0")
+    return done.stderr
+
+
+@pytest.mark.slow
+def test_an_environment_is_made_from_nothing(checkout: Path):
+    printed = make(checkout)
+    assert "minutes" not in printed, printed  # uv did it
+    seconds = {label: int(took) for label, took in re.findall(r"\] (.+) \.\.\. (\d+) s", printed)}
+    assert list(seconds)[-3:] == ["this project", "consistency check", "Jupyter kernel"]
+    packages = checkout / ".venv/lib" / next(path.name for path in (checkout / ".venv/lib").iterdir()) / "site-packages"
+    assert not (packages / "pytest").exists() and not (packages / "playwright").exists()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -12,6 +13,7 @@ PUBLISHED = ROOT / "published"
 FIGURES = ROOT / "figures"
 FROM = "HYBRID_FROM"  # where the person stands that typed a command; else the current folder
 LONGEST = 60  # characters of a name that becomes a part of other names
+ROWS = re.compile(r"\.(jsonl|csv|tsv)(\.gz)?\Z", re.IGNORECASE)  # files of questions and answers
 BESIDE = ROOT.parent / "shared" / "data"
 
 
@@ -38,10 +40,15 @@ def brought(name: str) -> Path:
     return path if path.is_absolute() else Path(os.environ.get(FROM) or "") / path
 
 
+def is_rows(name: str) -> bool:
+    """Whether a name is that of a file of questions and answers: JSONL, CSV or TSV, plain or gzipped."""
+    return ROWS.search(name) is not None
+
+
 def called(name: str) -> str:
     """What a file or folder of a person's own is called where it is a part of other names: no endings, not too long."""
     base = Path(name).name or brought(name).resolve().name
-    base = base.removesuffix(".gz").removesuffix(".jsonl") or base
+    base = ROWS.sub("", base) or base
     base = "".join(character if character.isprintable() else "_" for character in base)
     if len(os.fsencode(base)) <= LONGEST:
         return base

@@ -108,7 +108,7 @@ def is_scored_alone(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
-    return name.removesuffix("-heldout").endswith((".jsonl", ".jsonl.gz"))
+    return paths.is_rows(name.removesuffix("-heldout"))
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -120,7 +120,7 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
             trained on, ``facts-new`` of the others, against the same pool), ``parallel-docs-heldout``,
             ``mlqa-r-fold0`` to ``-fold4`` (the questions of a fold against the full pool; likewise ``xquad-r``),
             ``miracl-mini``, ``miracl-dev`` (its topics and the docids that answer them, without the texts of any
-            passage), or the path of a parallel JSONL file.
+            passage), or the path of a file of one's own: parallel JSONL, CSV or TSV.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
     if (fold := FOLD.fullmatch(name)) and not fold["without"]:
@@ -272,7 +272,7 @@ def _mmarco() -> ParallelSet:
 def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
     if not is_own(name):
         use = "evaluation" if known == EVALUATED else "training"
-        right = f"choose of {', '.join(known)}, or a .jsonl file of your own"
+        right = f"choose of {', '.join(known)}, or a .jsonl, .csv or .tsv file of your own"
         raise UserError(f"data set '{name}' does not exist for {use}; {right}")
     return _read(paths.brought(name), known == TRAINED)
 

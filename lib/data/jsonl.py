@@ -15,6 +15,7 @@ from ..base.errors import UserError
 from .sets import SPLITS
 
 LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Za-z0-9]{2,8})*")
+CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of pairs that have no UTF-8
 LONGEST = 1_000_000  # characters of a text; an encoder sees the first 500 words
 
@@ -112,7 +113,7 @@ def _texts_problem(field: str, texts: object) -> str | None:
         return _not_texts(field)
     for language, text in texts.items():
         where = f"field '{field}', language '{language}'"
-        if not _is_language(language):
+        if not is_language(language):
             return f"{where}: not a language code; right is ISO 639 in small letters, such as en, zh or pt-BR"
         if not isinstance(text, str) or not text.strip():
             return f"{where}: must be a text that is not empty"
@@ -134,7 +135,30 @@ def _text_problem(text: str) -> str | None:
 
 
 @cache
-def _is_language(code: str) -> bool:
+def canonical(code: str) -> str:
+    """A language code as BCP 47 writes it: ``pt-BR`` for pt_br, ``en`` for EN and for its codes of ISO 639-2 and -3.
+
+    What is no code comes back as it is.
+    """
+    from babel.core import get_global
+
+    if not CODE.fullmatch(code):
+        return code
+    language, *more = re.split("[-_]", code)
+    known = get_global("language_aliases").get(language.lower(), language.lower())
+    parts = [*known.split("_"), *more]
+    return "-".join([parts[0], *(_subtag(part) for part in parts[1:])])
+
+
+def _subtag(part: str) -> str:
+    """A script with a capital letter, a region in capitals, anything else in small letters."""
+    if len(part) == 4 and part.isalpha():
+        return part.title()
+    return part.upper() if len(part) == 2 and part.isalpha() else part.lower()
+
+
+@cache
+def is_language(code: str) -> bool:
     """Whether a code is well formed, and, of two letters, stands for a language; three have thousands."""
     from babel import Locale
 

@@ -122,7 +122,7 @@ def released(language: str, part: str) -> Path:
         return Path(getattr(source.load(name), f"{part}_path")())
     except Exception as error:  # of requests, of the MD5 check, of a full disk: the remedy is the same
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        remedy = "connect and start again (files that are complete are kept), or train on a .jsonl file of your own"
+        remedy = "connect and start again (files that are complete are kept), or train on a file of your own"
         raise UserError(f"mMARCO: {part} of {name} cannot be had ({reason}): {remedy}") from error
 
 

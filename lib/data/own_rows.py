@@ -1,14 +1,12 @@
-"""Rows that people bring, read for what they mean: a text that is absent, one language under two codes, one question
-with several right answers, one text in two Unicode forms.
+"""Rows that people bring, as JSONL or as a table, read for what they mean: a text that is absent, one language under
+two codes, one question with several right answers, one text in two Unicode forms.
 
 What was joined or left out is said in one line, with counts and the first row; what could mean two things is refused.
 """
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from ..base.errors import UserError
-from . import jsonl
+from . import jsonl, spreadsheet
 from . import sets as parallel
+from .jsonl import canonical
 from .sets import ParallelSet, alike
 
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
 SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}
 ABSENT = ("", "nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "#N/A")  # what writers put where nothing is
-CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 
 
 @dataclass
@@ -41,32 +39,44 @@ class Remarks:
 
 
 def read(path: Path) -> tuple[list[dict], str]:
-    """Read a file of rows (see `lib.jsonl`).
+    """Read a file of rows: parallel JSONL (see `jsonl`), or a table (see `spreadsheet`).
 
     Returns:
         The rows, of which absent values are left out, language codes are canonical, and texts that look alike are
-        the same; and a line that says so, empty where nothing had to be done.
+        the same; and a line that says so, and what a table was read as; empty where nothing had to be done.
 
     Raises:
-        UserError: naming the file, the row and the field, as `lib.jsonl`; or a key or a language occurs twice in it.
+        UserError: naming the file, the row and the field, as `jsonl`; or a key or a language occurs twice in it.
     """
+    given, said = _given(path)
     remarks, first, rows = Remarks(), {}, {}
-    for number, row in enumerate(jsonl.read_lines(path, keys_once=True), start=1):
-        if isinstance(row, dict):
-            try:
-                row = _plain(row, number, remarks, first)
-            except UserError as error:
-                raise UserError(f"{path}, row {number}: {error}") from error
-        if problem := jsonl.problem(row, rows):
-            raise UserError(f"{path}, row {number}: {problem}")
+    numbers = []
+    for placed in given:
+        row, number = placed.content, placed.number
+        try:
+            row = _plain(row, number, remarks, first) if isinstance(row, dict) else row
+            if problem := jsonl.problem(row, rows):
+                raise UserError(problem)
+        except UserError as error:
+            raise UserError(f"{path}, {placed.told(str(error))}") from error
         rows[row["id"]] = row
+        numbers.append(number)
     if not rows:
         raise UserError(f"{path}: holds no rows")
     found = list(rows.values())
-    _join_groups(found, remarks)
-    if row := _contradiction(found):
-        raise UserError(f"{path}, row {row}: field 'n': it is a text that answers the same question in another row")
-    return found, "; ".join(part for part in (remarks.line(), *_doubts(found)) if part)
+    _join_groups(found, remarks, numbers)
+    if (wrong := _contradiction(found)) is not None:
+        what = "field 'n': it is a text that answers the same question in another row"
+        raise UserError(f"{path}, {spreadsheet.Row(numbers[wrong], {}).told(what)}")
+    return found, "; ".join(part for part in (said, remarks.line(), *_doubts(found)) if part)
+
+
+def _given(path: Path) -> tuple[Iterable[spreadsheet.Row], str]:
+    """The rows of a file as they stand there, and what is said of a table."""
+    if spreadsheet.is_one(path):
+        return spreadsheet.read(path)
+    lines = jsonl.read_lines(path, keys_once=True)
+    return (spreadsheet.Row(number, row) for number, row in enumerate(lines, start=1)), ""
 
 
 def training(name: str, rows: list[dict]) -> ParallelSet:
@@ -92,29 +102,6 @@ def evaluation(name: str, rows: list[dict]) -> ParallelSet:
     asked = np.where(made.query_rows >= 0, code[made.query_rows], -1)
     _, first = np.unique(asked, axis=0, return_index=True)
     return replace(made, qrels=qrels).only(np.isin(np.arange(len(asked)), first))
-
-
-@cache
-def canonical(code: str) -> str:
-    """A language code as BCP 47 writes it: ``pt-BR`` for pt_br, ``en`` for EN and for its codes of ISO 639-2 and -3.
-
-    What is no code comes back as it is.
-    """
-    from babel.core import get_global
-
-    if not CODE.fullmatch(code):
-        return code
-    language, *more = re.split("[-_]", code)
-    known = get_global("language_aliases").get(language.lower(), language.lower())
-    parts = [*known.split("_"), *more]
-    return "-".join([parts[0], *(_subtag(part) for part in parts[1:])])
-
-
-def _subtag(part: str) -> str:
-    """A script with a capital letter, a region in capitals, anything else in small letters."""
-    if len(part) == 4 and part.isalpha():
-        return part.title()
-    return part.upper() if len(part) == 2 and part.isalpha() else part.lower()
 
 
 def _plain(row: dict, number: int, remarks: Remarks, first: dict[tuple[str, str, str], str]) -> dict:
@@ -158,10 +145,10 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _join_groups(rows: list[dict], remarks: Remarks) -> None:
+def _join_groups(rows: list[dict], remarks: Remarks, numbers: Iterable[int] = ()) -> None:
     """Give rows that ask the same in all their languages the group of the first one: a split must not divide them."""
     groups: dict[tuple, str] = {}
-    for number, row in enumerate(rows, start=1):
+    for number, row in zip(numbers or range(1, len(rows) + 1), rows, strict=True):
         asked = _asked(row)
         if asked in groups:
             remarks.add("rows that ask what an earlier one asks: one question with several right answers", number)
@@ -171,11 +158,11 @@ def _join_groups(rows: list[dict], remarks: Remarks) -> None:
 
 
 def _contradiction(rows: list[dict]) -> int | None:
-    """The number of the first row whose explicit negative answers the question, as another row says."""
+    """The place of the first row whose explicit negative answers the question, as another row says."""
     right: dict[tuple, set] = {}
     for row in rows:
         right.setdefault(_asked(row), set()).update(row["p"].items())
-    numbers = (n for n, row in enumerate(rows, start=1) if right[_asked(row)] & set(row.get("n", {}).items()))
+    numbers = (n for n, row in enumerate(rows) if right[_asked(row)] & set(row.get("n", {}).items()))
     return next(numbers, None)
 
 

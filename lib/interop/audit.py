@@ -25,7 +25,9 @@ def _main(arguments: list[str] | None) -> None:
     take = Parser(prog="python -m lib.interop.audit", description=SUMMARY, allow_abbrev=False)
     take.add_argument("--encoder", required=True, help="a name, such as e5-small-q4, a hub id, or a folder")
     take.add_argument("--against", metavar="ENCODER", help="another encoder: how far the first is from it")
-    take.add_argument("--eval", required=True, metavar="SET", help="a name, such as xquad-r, or a parallel .jsonl file")
+    take.add_argument(
+        "--eval", required=True, metavar="SET", help="a name, such as xquad-r, or a .jsonl, .csv or .tsv file"
+    )
     take.add_argument("--out", type=Path, metavar="FILE.csv", help="write all numbers there, one a row")
     take.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="such as max_tokens=256"

@@ -278,7 +278,7 @@ def _origin(encoder: str) -> tuple[str | None, str]:
 def _name(text: str) -> str:
     """A name; of a file or folder of one's own, without its place."""
     own = data.is_own(text) or encoders.folder_of(text)
-    return Path(text).name.split(".jsonl")[0] if own else text
+    return paths.ROWS.sub("", Path(text).name.removesuffix("-heldout")) if own else text
 
 
 if __name__ == "__main__":

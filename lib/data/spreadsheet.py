@@ -1,0 +1,272 @@
+"""Questions and answers as spreadsheets hold them, CSV or TSV, read as rows of parallel JSONL.
+
+Two shapes are known by their headers: a column a language (``question_en, answer_en, question_de, ...``), or a row a
+language (``id, language, question, answer``), where the rows of one id are one question. What was read is said in one
+line; whatever is wrong is told with file, row and column, rows being numbered as a spreadsheet does: the header is 1.
+"""
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..base.errors import UserError
+from . import jsonl
+
+ENDINGS = (".csv", ".tsv")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SIDES = {
+    "q": ("question", "query", "q"), "p": ("answer", "passage", "p"), "n": ("negative", "n"), "title": ("title",),
+}  # fmt: skip
+PLAIN = {"id": ("id",), "language": ("language", "lang"), "group": ("group",), "split": ("split",)}
+MEANING = {name: key for known in (SIDES, PLAIN) for key, names in known.items() for name in names}
+SIDE = "|".join(sorted((name for names in SIDES.values() for name in names), key=len, reverse=True))
+HEADER = re.compile(
+    rf"(?P<side>{SIDE})[\s_.:/([-]+(?P<code>[a-z_-]+)[)\]]?|(?P<first>[a-z_-]+)[\s_.:/-]+(?P<last>{SIDE})"
+)
+NUMBER = re.compile(r"[\w.#/-]*\d[\w.#/-]*", re.ASCII)  # what ids look like, and no question
+RIGHT = (
+    "right is id, language, question, answer, or a column a language: question_en, answer_en, question_de, answer_de"
+)
+SAVE = "save it as UTF-8; in Excel: Save as, 'CSV UTF-8'"
+
+FIELD = re.compile(r"field '(\w+)'(?:, language '([^']*)')?:? (.*)", re.DOTALL)  # as problems of rows begin
+
+Meaning = tuple[str, str | None]  # a key of JSONL's rows and, of a text, its language
+
+
+@dataclass
+class Row:
+    """A question, the row of the sheet in which it begins, and where each of its values stands: row and column."""
+
+    number: int
+    content: dict
+    places: dict[Meaning, tuple[int, str]] = field(default_factory=dict)
+
+    def told(self, problem: str) -> str:
+        """A problem of a field with its place: of a table, ``row 7, column 'answer_de': ...``."""
+        if not (found := FIELD.match(problem)):
+            return f"row {self.number}: {problem}"
+        key, language, rest = found.groups()
+        spots = [spot for (known, x), spot in self.places.items() if known == key and language in (None, x)]
+        if not spots:
+            return f"row {self.number}: {problem}"
+        return f"row {spots[0][0]}, column '{spots[0][1]}': {rest}"
+
+
+@dataclass
+class Sheet:
+    """A file, its header, its other rows with their numbers, and what is known of its columns by their place."""
+
+    path: Path
+    header: list[str]
+    body: list[tuple[int, list[str]]]
+    columns: dict[int, Meaning] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        return any(key == known for known, _ in self.columns.values())
+
+    @property
+    def is_row_a_language(self) -> bool:
+        return self.has("language")
+
+    def wrong(self, what: str, row: int = 1, column: int | str | None = None) -> UserError:
+        """A mistake with its place; a column without a header has a number."""
+        if isinstance(column, int):
+            column = (column < len(self.header) and self.header[column]) or column + 1
+        where = "" if column is None else f", column {column}" if isinstance(column, int) else f", column '{column}'"
+        return UserError(f"{self.path}, row {row}{where}: {what}")
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file is a table, by its name."""
+    return path.name.lower().removesuffix(".gz").endswith(ENDINGS)
+
+
+def read(path: Path) -> tuple[list[Row], str]:
+    """The questions of a table, and a line that says what was read.
+
+    Raises:
+        UserError: naming the file, the row and the column.
+    """
+    delimiter, cells = _cells(path)
+    if len(cells) < 2:
+        raise UserError(f"{path}: holds no rows")
+    sheet = Sheet(path, [name.strip() for name in cells[0][1]], cells[1:])
+    sheet.columns = _columns(sheet)
+    _check_texts(sheet)
+    rows = _rows(sheet)
+    counts = Counter(x for row in rows for x in row.content["q"].keys() | row.content["p"].keys())
+    languages = ", ".join(f"{x} {count:,}" for x, count in sorted(counts.items()))
+    read_ = ", ".join(sheet.header[n] for n in sheet.columns)
+    said = f"a table of {len(rows):,} questions in {len(counts)} languages ({languages}); "
+    said += f"columns {read_}, set apart by {DELIMITERS[delimiter]}"
+    if sheet.is_row_a_language and not sheet.has("id"):
+        said += "; without a column id no row is a translation of another"
+    unread = [f"'{name}'" for n, name in enumerate(sheet.header) if name and n not in sheet.columns]
+    return rows, said + (f"; nobody reads {', '.join(unread)}" if unread else "")
+
+
+def _content(path: Path) -> str:
+    """The text of a file, plain or gzipped."""
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except FileNotFoundError as error:
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise UserError(f"{path}: no such file{where}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if content[:4] == b"PK\3\4":
+        raise UserError(f"{path}: is a workbook under another name; {SAVE}")
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UserError(f"{path}: is UTF-16, as 'Unicode text' of Excel is; {SAVE}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: is not UTF-8 ({error.reason}); {SAVE}") from error
+
+
+def _cells(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
+    """The delimiter, and the numbered rows that are not empty; the first is the header."""
+    text = _content(path)
+    csv.field_size_limit(4 * jsonl.LONGEST)  # what is too long is told later, with its column
+    number = 1
+    if named := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
+        text, number = text[named.end() :], 2
+    delimiter = named[1] if named and named[1] in DELIMITERS else _delimiter(path, text)
+    rows, number, reader = [], number - 1, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            number += 1
+            if any(cell.strip() for cell in row):
+                rows.append((number, row))
+    except csv.Error as error:
+        begins = f"after row {number}" if rows else "row 1"
+        what = "a quotation mark is not closed, or stands within a text without being doubled"
+        raise UserError(f"{path}, {begins}: {what} ({error})") from error
+    return delimiter, rows
+
+
+def _delimiter(path: Path, text: str) -> str:
+    """What sets cells apart: with it most headers are understood; if none is, what the file's name says."""
+    lines = (line for line in text.splitlines() if line.strip(" ,;\t|"))
+    first = next(lines, "")
+    usual = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    known = {
+        mark: sum(_meaning(cell) is not None for cell in next(csv.reader([first], delimiter=mark), []))
+        for mark in DELIMITERS
+    }
+    best = max(DELIMITERS, key=lambda mark: (known[mark], mark == usual))
+    return best if known[best] else usual
+
+
+def _meaning(header: str) -> Meaning | None:
+    """What a column holds; None where nobody reads it."""
+    name = " ".join(header.lower().split())
+    if name in MEANING:
+        return MEANING[name], None
+    if not (found := HEADER.fullmatch(name)):
+        return None
+    code = jsonl.canonical(found["code"] or found["first"])
+    return (MEANING[found["side"] or found["last"]], code) if jsonl.is_language(code) else None
+
+
+def _columns(sheet: Sheet) -> dict[int, Meaning]:
+    """What each column holds, of those that are read; refused if that is not one of the two shapes."""
+    columns: dict[int, Meaning] = {}
+    for number, name in enumerate(sheet.header):
+        meaning = _meaning(name)
+        if meaning in columns.values():
+            same = next(sheet.header[other] for other, known in columns.items() if known == meaning)
+            raise sheet.wrong(f"it means what column '{same}' does; one of them is right", column=number)
+        if meaning is not None:
+            columns[number] = meaning
+    keys = {key for key, _ in columns.values()}
+    if not {"q", "p"} <= keys:
+        found = ", ".join(f"'{name}'" for name in sheet.header if name)
+        raise sheet.wrong(f"no columns of questions and answers; {RIGHT}; found: {found}")
+    bare = [n for n, (key, code) in columns.items() if key in SIDES and code is None]
+    coded = [n for n, (_, code) in columns.items() if code]
+    if coded and (bare or "language" in keys):
+        other = sheet.header[bare[0]] if bare else "language"
+        raise sheet.wrong(f"it is of another shape than '{other}'; {RIGHT}", column=coded[0])
+    if not coded and "language" not in keys:
+        raise sheet.wrong(f"in which language? {RIGHT}", column=bare[0])
+    return columns
+
+
+def _check_texts(sheet: Sheet) -> None:
+    """Refuse ids and numbers in the place of questions in Indonesian (id), Norwegian (no) and South Ndebele (nr)."""
+    for column, (_, code) in sheet.columns.items():
+        values = [row[column].strip() for _, row in sheet.body if column < len(row) and row[column].strip()]
+        if code in ("id", "no", "nr") and values and all(NUMBER.fullmatch(value) for value in values):
+            what = f"holds numbers or ids alone, and no texts in the language '{code}'; call a column of ids id"
+            raise sheet.wrong(what, column=column)
+
+
+def _rows(sheet: Sheet) -> list[Row]:
+    """The questions: a row each, or, where a row is one language of it, those of one id together."""
+    rows: dict[str, Row] = {}
+    for number, values in _values(sheet):
+        id_, language = (values.pop((key, None), ("", ""))[0] for key in ("id", "language"))
+        if not id_ and sheet.has("id"):
+            raise sheet.wrong("is empty; each row needs one", number, "id")
+        key = id_ or f"row-{number}"
+        if sheet.is_row_a_language:
+            language = _language(sheet, number, language)
+        elif key in rows:
+            raise sheet.wrong(f"'{key}' occurs twice; ids must differ", number, "id")
+        row = rows.setdefault(key, Row(number, {"id": key, "q": {}, "p": {}}))
+        for (field_, code), (value, column) in values.items():
+            _put(sheet, row, number, (field_, code or language if field_ in SIDES else None), value, column)
+    for row in rows.values():
+        for side, what in (("q", "question"), ("p", "answer")):
+            if not row.content[side]:
+                raise sheet.wrong(f"'{row.content['id']}' has no {what} in any language; leave it out", row.number)
+    return list(rows.values())
+
+
+def _values(sheet: Sheet) -> Iterator[tuple[int, dict[Meaning, tuple[str, str]]]]:
+    """Each row's number, and its values, without empty ones, with the columns that they stand in."""
+    for number, row in sheet.body:
+        for n, cell in enumerate(row):
+            if cell.strip() and not (n < len(sheet.header) and sheet.header[n]):
+                what = f"'{cell.strip()[:40]}' stands under no header; is a text with a comma not in quotation marks?"
+                raise sheet.wrong(what, number, n)
+        yield (
+            number,
+            {
+                sheet.columns[n]: (cell if sheet.columns[n][0] in SIDES else cell.strip(), sheet.header[n])
+                for n, cell in enumerate(row)
+                if n in sheet.columns and cell.strip()
+            },
+        )
+
+
+def _language(sheet: Sheet, number: int, given: str) -> str:
+    code = jsonl.canonical(given)
+    if not jsonl.is_language(code):
+        what = f"'{given}' is no language code; right is ISO 639 in small letters, such as en, zh or pt-BR"
+        raise sheet.wrong(what, number, "language")
+    return code
+
+
+def _put(sheet: Sheet, row: Row, number: int, meaning: Meaning, value: str, column: str) -> None:
+    """Give a value its place in a question; refused if another stands there."""
+    key, language = meaning
+    target = row.content.setdefault(key, {}) if language else row.content
+    name = language or key
+    if target.setdefault(name, value) != value:
+        other, _ = row.places[meaning]
+        what = f"row {other} says otherwise of '{row.content['id']}'"
+        if language:
+            what += f" in {language}; give each of several right answers an id of its own"
+        raise sheet.wrong(what, number, column)
+    row.places.setdefault(meaning, (number, column))

@@ -1,0 +1,36 @@
+"""How much there is to clone: no tracked file is large but those that have to be."""
+
+import subprocess
+
+import pytest
+
+from lib.base import paths
+
+LARGEST = 1_000_000  # bytes of a tracked file
+# What is larger, and why. A line goes when it is mended; none is added.
+LARGE = {
+    "results/full/published/top10_languages.csv": "a row a language, rank and cell",
+    "results/full/published/metrics_variants.csv": "a row a measure and variant",
+    "results/full/published/training_log.csv": "a row a step of every training",
+}
+BUDGETS = {"lib": 1_000_000, "docs": 1_000_000, "tests": 1_000_000, "notebooks": 2_000_000}  # bytes of a folder
+
+
+def tracked() -> dict[str, int]:
+    """Bytes of each file that git tracks, as it lies in the working tree."""
+    if not (paths.ROOT / ".git").exists():
+        pytest.skip("not a clone: git does not say what is tracked")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.ROOT, check=True, capture_output=True, text=True)
+    files = {name: paths.ROOT / name for name in listed.stdout.split("\0") if name}
+    return {name: file.stat().st_size for name, file in files.items() if file.is_file()}
+
+
+def test_no_tracked_file_is_large():
+    large = {name for name, size in tracked().items() if size > LARGEST and not name.endswith(".lock")}
+    assert large == set(LARGE)
+
+
+@pytest.mark.parametrize("folder", BUDGETS)
+def test_a_folder_keeps_within_its_budget(folder):
+    size = sum(bytes_ for name, bytes_ in tracked().items() if name.startswith(f"{folder}/"))
+    assert 0 < size <= BUDGETS[folder]

@@ -1,0 +1,184 @@
+"""What is promised of CSV and TSV: the same rows as JSONL, whatever a spreadsheet does; mistakes have a place."""
+
+import csv
+import gzip
+import io
+import json
+
+import pytest
+import synthetic
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lib.base import paths
+from lib.base.errors import UserError
+from lib.data import catalog as data
+from lib.data import own_rows, spreadsheet
+from lib.interop import audit
+
+LANGUAGES = ("ar", "de", "en", "pt-BR", "zh")
+LONG = ("id", "language", "question", "answer")
+# What people type and spreadsheets find hard; blanks alone are nothing, and are left out of JSONL too.
+CELL = st.text(st.sampled_from("aB7é?\"',;\t|\n\r =+-@ش中\u00a0'"), min_size=1, max_size=12).map(
+    lambda text: f"x{text}x"
+)
+
+
+def write(path, header, rows, delimiter=",", encoding="utf-8", ends="\r\n", before=""):
+    """A table as a spreadsheet writes it."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator=ends).writerows([header, *rows])
+    path.write_bytes((before + text.getvalue()).encode(encoding))
+    return path
+
+
+def write_jsonl(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def wide(rows):
+    """Header and rows with a column a language."""
+    columns = [(side, x) for x in LANGUAGES for side in "qp"]
+    names = {"q": "question", "p": "answer"}
+    header = ["id", *(f"{names[side]}_{x}" for side, x in columns), "group", "split"]
+    return header, [
+        [row["id"], *(row[side].get(x, "") for side, x in columns), row.get("group", ""), row.get("split", "")]
+        for row in rows
+    ]
+
+
+def long(rows):
+    """Header and rows with a row a language."""
+    header = [*LONG, "group", "split"]
+    return header, [
+        [row["id"], x, row["q"].get(x, ""), row["p"].get(x, ""), row.get("group", ""), row.get("split", "")]
+        for row in rows
+        for x in LANGUAGES
+        if x in row["q"] or x in row["p"]
+    ]
+
+
+TEXTS = st.dictionaries(st.sampled_from(LANGUAGES), CELL, min_size=1)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"q": TEXTS, "p": TEXTS},
+        optional={"group": st.sampled_from(["a", "b c"]), "split": st.sampled_from(["train", "dev", "test"])},
+    ),
+    min_size=1,
+    max_size=5,
+).map(lambda rows: [{"id": f"page-{number}#1", **row} for number, row in enumerate(rows)])
+
+
+@given(
+    ROWS, st.sampled_from([wide, long]), st.sampled_from(",;\t|"), st.sampled_from(["mine.csv", "mine.tsv", "mine.CSV"])
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_rows_are_the_same_set_as_a_table(tmp_path, rows, shape, delimiter, name):
+    header, cells = shape(rows)
+    table = write(tmp_path / name, header, cells, delimiter, encoding="utf-8-sig")
+    right = own_rows.read(write_jsonl(tmp_path / "mine.jsonl", rows))[0]
+    found, said = own_rows.read(table)
+    assert found == right
+    assert said.startswith(f"a table of {len(rows)} questions in ")
+    for make in (own_rows.evaluation, own_rows.training):
+        assert make("mine", found).digest == make("mine", right).digest
+
+
+def test_what_was_read_is_one_line(tmp_path, capsys):
+    rows = [["1", "Is it open?", "Yes, it is.", "Offen?", "Ja.", "x"], ["2", "Is it free?", "No.", "", "Nein.", ""]]
+    header = ["ID", "Question EN", "answer (en)", "de_question", "Answer-DE", "notes"]
+    data.evaluation_set(str(write(tmp_path / "faq.csv", header, rows, ";")))
+    said = capsys.readouterr().err
+    assert said == (
+        f"{tmp_path / 'faq.csv'}: a table of 2 questions in 2 languages (de 2, en 2); columns ID, Question EN, "
+        "answer (en), de_question, Answer-DE, set apart by semicolons; nobody reads 'notes'\n"
+    )
+
+
+def test_a_table_goes_where_jsonl_goes_and_is_called_without_its_ending(tmp_path, capsys):
+    rows = synthetic.rows(8, ("de", "en"))
+    header, cells = wide(rows)
+    table = write(tmp_path / "mine.csv", header, cells)
+    (tmp_path / "mine.tsv.gz").write_bytes(gzip.compress(write(tmp_path / "x", header, cells, "\t").read_bytes()))
+    jsonl = write_jsonl(tmp_path / "mine.jsonl", rows)
+    sets = [data.evaluation_set(str(path)) for path in (table, tmp_path / "mine.tsv.gz", jsonl)]
+    assert len({found.digest for found in sets}) == 1
+    assert {paths.called(str(path)) for path in (table, tmp_path / "mine.tsv.gz", jsonl)} == {"mine"}
+    assert data.training_digest(str(table), []) == data.training_digest(str(jsonl), [])
+    assert data.is_own(f"{table}-heldout") and data.label(f"{table}-heldout") == "mine (held-out)"
+    assert audit.main(["--encoder", "static", "--eval", str(table)]) == 0
+    assert "mine" in capsys.readouterr().out
+
+
+# --- what spreadsheets do
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"encoding": "utf-8-sig"}, {"delimiter": ";"}, {"delimiter": ";", "before": "sep=;\r\n"}, {"ends": "\n"},
+        {"ends": "\r"}, {"delimiter": "\t"},
+    ],
+)  # fmt: skip
+def test_what_a_spreadsheet_adds_changes_nothing(tmp_path, more):
+    rows = [["7", "en", 'A "quoted", word;\nand a line\tmore', "Yes", "", ""], [""] * 6, ["7", "de", "Eins;zwei", "Ja"]]
+    found, _ = own_rows.read(write(tmp_path / "mine.csv", [*LONG, "", ""], [*rows, ["", "", ""]], **more))
+    assert found == [{"id": "7", "q": {"en": rows[0][2], "de": "Eins;zwei"}, "p": {"en": "Yes", "de": "Ja"}}]
+
+
+def test_without_ids_rows_are_told_apart_by_their_numbers(tmp_path):
+    table = write(tmp_path / "mine.csv", LONG[1:], [["en", "a b?", "c"], ["de", "d e?", "f"]])
+    found, said = own_rows.read(table)
+    assert [row["id"] for row in found] == ["row-2", "row-3"]
+    assert "without a column id no row is a translation of another" in said
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "place", "what"),
+    [
+        (["a", "b"], [["1", "2"]], "row 1", "no columns of questions and answers; right is id, language, question"),
+        (["question", "answer"], [["a b?", "c"]], "row 1, column 'question'", "in which language?"),
+        (["language", "question", "answer_en"], [["en", "a b?", "c"]], "row 1, column 'answer_en'", "of another shape"),
+        (["question_en", "answer_en", "Question EN"], [["a?", "b", "c"]], "row 1, column 'Question EN'", "means"),
+        (["question_id", "question_en", "answer_en"], [["f-1", "a?", "b"]], "row 1, column 'question_id'", "ids"),
+        (LONG, [["1", "English", "a b?", "c"]], "row 2, column 'language'", "'English' is no language code"),
+        (LONG, [["1", "en", "a b?", "c"], ["", "de", "d", "e"]], "row 3, column 'id'", "is empty"),
+        (LONG, [["1", "en", "a b?", "c"], ["1", "en", "d", "e"]], "row 3, column 'question'", "row 2 says otherwise"),
+        (LONG, [["1", "en", "a b?", "c"], ["1", "de", "d\0", "e"]], "row 3, column 'question'", "U+0000, which"),
+        (LONG, [["1", "en", "a b?", ""]], "row 2", "'1' has no answer in any language"),
+        (LONG, [["1", "en", "a b?", "c", "d"]], "row 2, column 5", "'d' stands under no header"),
+        ([*LONG, "split"], [["1", "en", "a b?", "c", "trian"]], "row 2, column 'split'", "must be one of train, dev"),
+        (["id", "question_en", "answer_en"], [["1", "a?", "b"], [], ["1", "c?", "d"]], "row 4, column 'id'", "twice"),
+        (["question_en", "answer_en"], [["a b?", "c" * 1_000_001]], "row 2, column 'answer_en'", "at most 1,000,000"),
+        (LONG, [], "mine.csv", "holds no rows"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_file_row_and_column(tmp_path, header, rows, place, what):
+    with pytest.raises(UserError) as told:
+        own_rows.read(write(tmp_path / "mine.csv", header, rows))
+    assert str(told.value).startswith(str(tmp_path / "mine.csv")) and "\n" not in str(told.value)
+    assert f"{place}: " in str(told.value) and what in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "holds no rows"),
+        ("question_en,answer_en\nCaf\xe9?,x\n".encode("latin-1"), "line 2: is not UTF-8"),
+        ("question_en,answer_en\na?,x\n".encode("utf-16"), "is UTF-16"),
+        (b"PK\3\4 and so on", "is a workbook under another name; save it as UTF-8; in Excel: Save as, 'CSV UTF-8'"),
+        (b'question_en,answer_en\n"a b?,c\nd,e\n', "after row 1: a quotation mark is not closed"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_text_ends_in_one_line(tmp_path, content, what):
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(UserError, match="mine.csv") as told:
+        spreadsheet.read(tmp_path / "mine.csv")
+    assert what in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="no.csv: no such file"):
+        data.evaluation_set(str(tmp_path / "no.csv"))
