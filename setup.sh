@@ -8,6 +8,7 @@
 # With SETUP_WITH=tests it adds what only tests need, of which the stamp's second line is the hash.
 
 unset PYTHONHOME PYTHONPATH # they would put other packages before the pinned ones
+unset PYTHONDONTWRITEBYTECODE # uv compiles nothing ahead: each start of Python would compile torch anew, half a minute
 # They, or the same in a pip.conf, would make pip install elsewhere than in .venv.
 unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_NO_INSTALL
 export PIP_USER=0

@@ -254,9 +254,9 @@ def run(tmp_path, monkeypatch) -> config.Run:
         for dataset in grid.evaluated(cell, run.config):
             shares = bias.top_shares(found[cell.strategy].top, LANGUAGES, pool)
             top.append(shares.assign(**cell.columns(), dataset=dataset))
-    tables.save(run, "top10_languages.csv", pd.concat(top))
+    tables.save(run, "top10_languages.csv.gz", pd.concat(top))
     biased = list(tables.by_set(run, tables.bias_of))
-    tables.save(run, "bias.csv.gz", tables.bias_measures(biased, tables.read(run, "top10_languages.csv")))
+    tables.save(run, "bias.csv.gz", tables.bias_measures(biased, tables.read(run, "top10_languages.csv.gz")))
     tables.save(run, "who_is_hurt.csv.gz", tables.who_is_hurt(biased))
     return run
 
@@ -286,7 +286,7 @@ def test_sets_without_answers_in_several_languages_are_left_out(run, monkeypatch
     monkeypatch.setattr(cells, "ranks", without_mlqa)
     biased = list(tables.by_set(run, tables.bias_of))
     others = [each for each in biased if each[1] == "mlqa-r"]
-    top = tables.read(run, "top10_languages.csv")
+    top = tables.read(run, "top10_languages.csv.gz")
     for table in (lambda found: tables.bias_measures(found, top), tables.who_is_hurt):
         assert set(table(biased)["dataset"]) == {"xquad-r"}
         assert list(table(others).columns) == list(table(biased).columns) and table(others).empty

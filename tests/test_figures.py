@@ -89,9 +89,9 @@ def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds
     store(run, "metrics.csv", macro, [*keys, "setting", *tables.VALUES])
     pairs = ["query_language", "passage_language"]
     store(run, "metrics_by_language.csv.gz", languages, [*keys, "setting", *pairs, *tables.VALUES])
-    store(run, "top10_languages.csv", top, [*keys, *pairs, "share", "pool_share"])
+    store(run, "top10_languages.csv.gz", top, [*keys, *pairs, "share", "pool_share"])
     store(run, "bias.csv.gz", [], [*tables.SCORED, "measure", "value"])
-    store(run, "training_log.csv", log, [*keys[:5], "step", "epoch", "loss", "kind", "avoided", "languages"])
+    store(run, "training_log.csv.gz", log, [*keys[:5], "step", "epoch", "loss", "kind", "avoided", "languages"])
     return run
 
 
@@ -175,7 +175,7 @@ def test_the_other_findings_are_those_of_the_tables(run):
 
 def train_elsewhere(run: config.Run) -> None:
     """Give the run a third training set, with the scores that those on the other two have, and x-y ahead on MLQA-R."""
-    for name in ("metrics.csv", "metrics_by_language.csv.gz", "training_log.csv"):
+    for name in ("metrics.csv", "metrics_by_language.csv.gz", "training_log.csv.gz"):
         table = tables.read(run, name)
         tables.save(run, name, pd.concat([table, table[table["train"] != "none"].assign(train="parallel-docs")]))
     change(run, "x-y", "mlqa-r", 0.57)
@@ -226,7 +226,7 @@ def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
     step = {"step": 1, "epoch": 0, "loss": 1.0, "kind": "", "avoided": 0, "languages": "en>en:4"}
     monkeypatch.setattr(cells, "of", lambda run: [grid.Cell("e5-small-q4"), one, twin])
     monkeypatch.setattr(cells, "training_log", lambda run, cell: {"steps": [step]})
-    assert len(evidence.train(run)) == len(tables.read(run, "training_log.csv")) == 1
+    assert len(evidence.train(run)) == len(tables.read(run, "training_log.csv.gz")) == 1
 
 
 def test_shares_after_several_trainings_of_the_same_test_are_a_range():
@@ -259,7 +259,7 @@ def test_shares_after_several_trainings_of_the_same_test_are_a_range():
 
 def test_a_batch_that_breaks_its_rule_is_said(run):
     write(run)
-    log = tables.read(run, "training_log.csv")
+    log = tables.read(run, "training_log.csv.gz")
     log.loc[log["strategy"] == "x-y", "languages"] = "ar>ar:1 de>en:3"
     assert "x-y never" not in findings.compositions(log)
     assert "x-y keeps 0% of its batches in one language" in findings.compositions(log)

@@ -174,7 +174,7 @@ def ordered(languages: Iterable[str]) -> list[str]:
 
 
 def top_languages(table: pd.DataFrame) -> str:
-    """The finding on the languages of the top 10, from ``top10_languages.csv``."""
+    """The finding on the languages of the top 10, from ``top10_languages.csv.gz``."""
     sentences, table = [], chosen(table)
     found = tasks(table)
     for test in dict.fromkeys(test for _, test in found):
@@ -201,7 +201,7 @@ def own_pool_share(top: pd.DataFrame) -> float:
 
 
 def losses(log: pd.DataFrame) -> str:
-    """The finding on the loss, from ``training_log.csv``: first and last ten steps; of few sets also where it ends."""
+    """The finding on the loss, from ``training_log.csv.gz``: first and last ten steps; of few sets its end."""
     ends: dict[str, dict[str, list[float]]] = {}
     fell = trainings = 0
     for (train, strategy, _), part in chosen(log).groupby(["train", "strategy", "seed"], sort=False):
@@ -223,7 +223,7 @@ def few(steps: int) -> int:
 
 
 def compositions(log: pd.DataFrame) -> str:
-    """The finding on what batches hold, from ``training_log.csv``."""
+    """The finding on what batches hold, from ``training_log.csv.gz``."""
     said = []
     for strategy, part in pairs_of_steps(log).groupby("strategy", sort=False):
         kinds = part.groupby(["train", "seed", "step"]).size()

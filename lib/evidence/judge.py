@@ -78,7 +78,7 @@ def write(run: Run) -> None:
         "overlap.csv": _overlap(run),
         "ledger.csv": ledger.table(run),
     }
-    metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv")
+    metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv.gz")
     made["claims.csv"] = claims.table(
         verdicts.Evidence(run, metrics, log, made["effects.csv"], made["domain_shift.csv"], made["overlap.csv"])
     )

@@ -23,12 +23,12 @@ RULES = ("data", "evaluation", "evidence")  # the code that makes tables of cell
 TABLES = (
     "metrics.csv",
     "metrics_by_language.csv.gz",
-    "metrics_variants.csv",
-    "top10_languages.csv",
+    "metrics_variants.csv.gz",
+    "top10_languages.csv.gz",
     "bias.csv.gz",
     "who_is_hurt.csv.gz",
     "vectors.csv",
-    "training_log.csv",
+    "training_log.csv.gz",
 )
 VALUES = ["metric", "value", "n"]
 CELL = ["encoder", "train", "strategy", "alpha", "seed"]  # the columns of `grid.Cell.columns`
@@ -52,9 +52,9 @@ def write(run: Run) -> None:
     save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
     save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
-    save(run, "metrics_variants.csv", pd.concat(others)[["variant", *KEYS, *VALUES]])
+    save(run, "metrics_variants.csv.gz", pd.concat(others)[["variant", *KEYS, *VALUES]])
     top = top_languages(run)
-    save(run, "top10_languages.csv", top)
+    save(run, "top10_languages.csv.gz", top)
     save(run, "bias.csv.gz", bias_measures(biased, top))
     save(run, "who_is_hurt.csv.gz", who_is_hurt(biased))
     save(run, "vectors.csv", vectors(run))
@@ -63,13 +63,13 @@ def write(run: Run) -> None:
 
 
 def write_training_log(run: Run) -> None:
-    """Write ``training_log.csv``: one row a training step, with the loss, and the batch's kind and languages."""
+    """Write ``training_log.csv.gz``: one row a training step, with the loss, and the batch's kind and languages."""
     found = []
     for cell in grid.trainings(cells.of(run)):
         found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
     columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
     table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
-    save(run, "training_log.csv", table)
+    save(run, "training_log.csv.gz", table)
 
 
 def current(run: Run) -> bool:

@@ -226,7 +226,7 @@ def _forest_finding(table: pd.DataFrame) -> str:
 
 def drawable(run: Run) -> list[str]:
     """Which of these figures a run has numbers for."""
-    log, effect = tables.read(run, "training_log.csv"), tables.read(run, "effects.csv")
+    log, effect = tables.read(run, "training_log.csv.gz"), tables.read(run, "effects.csv")
     compared = tables.read(run, "ledger.csv")
     alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
     there = {

@@ -50,7 +50,7 @@ RUNS = ("full",)  # in the order of the gallery
 def available(run: Run) -> list[str]:
     """The figures that a run has numbers for, the answer first."""
     languages = tables.read(run, "metrics_by_language.csv.gz")
-    absent = set() if len(tables.read(run, "training_log.csv")) else {"kinds", "batches", "loss"}
+    absent = set() if len(tables.read(run, "training_log.csv.gz")) else {"kinds", "batches", "loss"}
     absent |= set() if findings.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}

@@ -57,7 +57,7 @@ def data_at_a_glance(run: Run) -> Figure:
 @style.house()
 def batch_composition(run: Run) -> Figure:
     """Languages of the first batches of each strategy, and all its pairs of query and passage language."""
-    whole = findings.chosen(tables.read(run, "training_log.csv"))
+    whole = findings.chosen(tables.read(run, "training_log.csv.gz"))
     counts = findings.pairs_of_steps(whole[whole["seed"] == run.config.seeds[0]])
     train = counts.groupby("train", sort=False)["query"].nunique().idxmax()
     counts = counts[counts["train"] == train]
@@ -85,7 +85,7 @@ def batch_composition(run: Run) -> Figure:
 @style.house()
 def loss_curves(run: Run) -> Figure:
     """Loss by step, one panel a training set: each seed faint, their smoothed mean strong."""
-    log = findings.chosen(tables.read(run, "training_log.csv"))
+    log = findings.chosen(tables.read(run, "training_log.csv.gz"))
     sets = list(dict.fromkeys(log["train"]))
     figure = style.new(run, 3.9)
     for axes, train in zip(figure.subplots(1, len(sets), squeeze=False, sharey=True)[0], sets, strict=True):
@@ -192,7 +192,7 @@ def rank_distances(run: Run) -> Figure:
 @style.house()
 def top10_languages(run: Run) -> Figure:
     """Which languages fill the top 10 of each query language; the last row is the pool's own share."""
-    table = findings.chosen(tables.read(run, "top10_languages.csv"))
+    table = findings.chosen(tables.read(run, "top10_languages.csv.gz"))
     present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
     names = [name for name in present if name in findings.COMPARED] or present[: len(findings.COMPARED)]
     parts = findings.by_task(table)
