@@ -87,6 +87,14 @@ setup_torch() {
     setup_pip install "$SETUP_TORCH"
 }
 
+# As `hybrid_batches`, and as `lib`, which is what it is called in a checkout.
+setup_project() {
+    setup_pip install --no-deps --no-build-isolation -e "$SETUP_ROOT" || return
+    setup_python -c "import sys, sysconfig
+with open(sysconfig.get_path('purelib') + '/hybrid-batches-checkout.pth', 'w', encoding='utf-8') as file:
+    file.write(sys.argv[1] + '\n')" "$SETUP_ROOT"
+}
+
 setup_make() {
     local python began="$SECONDS"
     setup_is_current && return # made by another process while this one waited
@@ -97,7 +105,7 @@ setup_make() {
     setup_step "pinned packages" setup_pip install --require-hashes --no-deps --only-binary :all: \
         -r "$SETUP_ROOT/requirements.lock" || return
     setup_step "$SETUP_TORCH" setup_torch || return
-    setup_step "this project" setup_pip install --no-deps --no-build-isolation -e "$SETUP_ROOT" || return
+    setup_step "this project" setup_project || return
     setup_step "consistency check" setup_pip check || return
     setup_step "Jupyter kernel" setup_python -m ipykernel install --sys-prefix \
         --name hybrid-batches --display-name "Hybrid batches" || return

@@ -30,8 +30,9 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
         UserError: as `base.config.load`, or a data set is not obtainable, or no cell is finished.
     """
     run = _scored_on_own(config.load(profile, overrides))
+    facts = facts or run.fallback
     lacking = [name for name in _sets(run.config) if facts or not obtainable(name)]
-    if lacking and profile == "default":
+    if lacking and run.profile == "default":
         run = _on_facts(run)
     elif lacking:
         run = replace(run, config=_without(run, lacking), left_out=tuple(lacking))
