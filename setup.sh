@@ -172,9 +172,13 @@ setup_torch() {
     setup_uv install "$SETUP_TORCH" || setup_pip install "$SETUP_TORCH"
 }
 
+# As `hybrid_batches`, and as `lib`, which is what it is called in a checkout.
 setup_project() {
     local here=(--no-deps --no-build-isolation -e "$SETUP_ROOT")
-    setup_uv install "${here[@]}" || setup_pip install "${here[@]}"
+    setup_uv install "${here[@]}" || setup_pip install "${here[@]}" || return
+    setup_python -c "import sys, sysconfig
+with open(sysconfig.get_path('purelib') + '/hybrid-batches-checkout.pth', 'w', encoding='utf-8') as file:
+    file.write(sys.argv[1] + '\n')" "$SETUP_ROOT"
 }
 
 setup_check() { if [ -x "$SETUP_UV" ]; then setup_uv check; else setup_pip check; fi; }

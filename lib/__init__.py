@@ -36,6 +36,7 @@ _PUBLIC = {
     "load_encoder": ("encoders.load", "load"),
     "Pairs": ("training.sampling", "Pairs"),
     "Strategy": ("training.sampling", "Strategy"),
+    "LanguageMeans": ("evaluation.language_means", "LanguageMeans"),
     "UserError": ("base.errors", "UserError"),
 }
 __all__ = list(_PUBLIC)

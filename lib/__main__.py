@@ -18,7 +18,7 @@ from .base.errors import Parser, UserError, told
 if TYPE_CHECKING:
     from .base.config import Run
 
-USAGE = "./run_all.sh [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
+USAGE = f"{paths.COMMAND} [--profile NAME] [--set KEY=VALUE ...] [--dry-run] [more]"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,14 +26,15 @@ def parser() -> argparse.ArgumentParser:
     from .base import config
 
     take = Parser(
-        prog="run_all.sh",
+        prog=paths.COMMAND.removeprefix("./"),
         usage=USAGE,
         allow_abbrev=False,
         description="Runs the notebooks: prepares data, fine-tunes, evaluates, measures bias, draws the figures. "
         "What is done already is not done again.",
     )
     names = ", ".join(config.profiles())
-    take.add_argument("--profile", help=f"one of {names} (default: default; with --set: quick)")
+    profiles = f"one of {names} (default: default; with --set: quick), or the name of a run, as it is printed"
+    take.add_argument("--profile", help=profiles)
     some = take.add_mutually_exclusive_group()
     some.add_argument("--only", metavar="NOTEBOOK", help="run one notebook, e.g. 03")
     some.add_argument("--from", dest="start", metavar="NOTEBOOK", help="run this notebook and those after it")
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         nargs="?",
         const="main",
-        help="print a table, tab-separated: the main one, or e.g. claims",
+        help="print a table, tab-separated: the main one, or e.g. claims; of --profile, or of a run that is named here",
     )
     take.add_argument("--force", action="store_true", help="train and evaluate again, also what is published")
     take.add_argument("--publish", action="store_true", help="then copy figures and tables to where they are tracked")
@@ -72,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(arguments: list[str] | None) -> int:
     asked = parser().parse_args(arguments)
     asked.profile = asked.profile or ("quick" if asked.overrides else "default")
+    if not (asked.cells or asked.table):
+        paths.need_checkout("--lab" if asked.lab else "a run with its notebooks")
     return lab(asked.allow_root) if asked.lab else go(asked)
 
 
@@ -105,6 +108,8 @@ def go(asked: argparse.Namespace) -> int:
         raise UserError("several processes share only the making of cells: add --cells PATTERN, or start one process")
     chosen = notebooks.notebooks(asked.only, asked.start)
     if asked.table:
+        if config.is_name(asked.table):
+            asked.profile, asked.table = asked.table, printed.MAIN
         print(printed.text(config.load(asked.profile, asked.overrides), asked.table), end="")  # data are not needed
         return 0
     run = runs.open_run(asked.profile, asked.overrides, asked.finished)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lib.base.errors import UserError
-from lib.encoders import e5q4
+from lib.encoders import e5q4, hub
 from lib.encoders import load as encoders
 
 TEXTS = [
@@ -397,3 +397,10 @@ def test_a_hub_encoder_gets_its_prompts_and_its_commit(tiny_bert, monkeypatch):
     assert asked["revision"] == encoders.ENCODERS["xlm-r"].revision and "*.bin" not in asked["allow_patterns"]
     assert model.prompts == {"query": "Query: ", "document": "Passage: "}
     assert (model.origin.name, model.origin.revision) == ("xlm-r", "tiny-bert")
+
+
+def test_an_older_sentence_transformers_is_one_clear_line(monkeypatch):
+    monkeypatch.setattr(hub, "version", lambda name: "5.1.2")
+    for use in (lambda: encoders.load("static"), lambda: encoders.build("static", Path("nowhere"))):
+        with pytest.raises(UserError, match="encoders need sentence-transformers 6 or newer, 5.1.2 is installed"):
+            use()

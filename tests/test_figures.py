@@ -510,3 +510,10 @@ def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
     assert text.count(origin) == len(figures.FIGURES)
     assert style.WARNING not in text
     assert style.WARNING in gallery.page(write(run.on_facts()))
+
+
+def test_a_run_that_scored_held_out_parts_alone_shows_them():
+    table = pd.DataFrame({"train": ["none", "my.jsonl"], "dataset": ["my.jsonl-heldout"] * 2})
+    assert findings.tasks(table) == [("my.jsonl", "my.jsonl-heldout")]
+    other = table.assign(dataset=["xquad-r", "xquad-r"])
+    assert findings.tasks(pd.concat([table, other])) == [("my.jsonl", "xquad-r")]

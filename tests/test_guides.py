@@ -18,10 +18,9 @@ from lib import __main__ as command
 from lib.base import config, paths
 from lib.data import jsonl
 from lib.runs import plan as grid
-from lib.training.sampling import LanguageBatchSampler
 
 GUIDES = sorted((paths.ROOT / "docs" / "guides").glob("*.md"))
-FOLLOWED = ("sampler", "faq")  # by tests of their own, which look at what comes of it
+FOLLOWED = ("sampler", "faq", "centring")  # by tests of their own, which look at what comes of it
 OPTIONAL = ("mteb", "pytrec_eval")  # packages of examples that are not run where they are not installed
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -153,13 +152,19 @@ def test_the_guide_of_the_faq_ends_with_a_model_that_finds_answers(here, monkeyp
     assert sum(found) >= 0.7 * len(found)  # of what it was trained on, among the answers of all languages
 
 
+def test_the_guide_of_centring_shows_what_it_promises(here, monkeypatch):
+    names = follow(paths.ROOT / "docs" / "guides" / "centring.md", here, monkeypatch)
+    assert 1 / 3 <= names["after"] < names["before"]
+
+
 def test_the_sampler_guide_trains_on_batches_of_both_kinds(here, monkeypatch):
     names = follow(paths.ROOT / "docs" / "guides" / "sampler.md", here, monkeypatch)
     assert names["trainer"].state.global_step == 20
     used = names["trainer"].get_train_dataloader()
     while hasattr(used, "batch_sampler"):
         used = used.batch_sampler
-    assert isinstance(used, LanguageBatchSampler)
+    assert type(used).__module__ == "hybrid_batches.training.trainer_sampler"  # `lib`, as it is called when installed
+    assert type(used).__name__ == "LanguageBatchSampler"
     kinds = set()
     for batch in used:
         chosen = [names["rows"][number] for number in batch]

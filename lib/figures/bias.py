@@ -56,14 +56,17 @@ def who_is_hurt(run: Run) -> Figure:
     table = findings.chosen(tables.read(run, "who_is_hurt.csv.gz"))
     names = [name for name in findings.COMPARED if name in set(table["strategy"])]
     found = findings.by_task(table)
-    heights = [1.0 + 0.17 * rows["query_language"].nunique() for rows in found.values()]
+    most = max(rows["query_language"].nunique() for rows in found.values())
+    heights = [1.0 + 0.17 * min(panels.MOST, rows["query_language"].nunique()) for rows in found.values()]
     figure = style.new(run, 0.9 + sum(heights))
     scale = LogNorm(1, max(10, table["rank"].max()))
     for part, rows in zip(panels.parts(figure, list(found), heights), found.values(), strict=True):
         grid = part.subplots(1, len(names), squeeze=False)[0]
+        shown = panels.ends(rows.groupby("query_language")["rank"].mean())
         for axes, name in zip(grid, names, strict=True):
             matrix = _matrix(rows[rows["strategy"] == name])
-            mesh = panels.heat(axes, matrix, "Blues", scale)
+            few = matrix if len(matrix) <= panels.MOST else matrix.reindex(index=shown, columns=shown)
+            mesh = panels.heat(axes, few, "Blues", scale)
             axes.set(title=f"{style.name(name)}: up to {matrix.max(axis=None):,.0f}", xlabel="passage language")
         for axes in grid[1:]:
             axes.set_yticklabels([])
@@ -71,7 +74,7 @@ def who_is_hurt(run: Run) -> Figure:
         bar = part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, format="{x:,.0f}")
         bar.minorticks_off()
         bar.set_label("median rank")
-    note = (
+    note = panels.ends_note(most, "mean rank") + (
         "Rank of the right answer in the pool of all languages, its median over questions: the darker, the further "
         "down. The answer in the query's own language is on the diagonal. A column dark throughout: a passage "
         "language that nobody sees; a row: queries that see little but their own language."

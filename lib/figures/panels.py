@@ -19,6 +19,22 @@ from . import style
 
 DARK, LIGHT = "#4D4D4D", "#C4C4C4"
 PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}
+MOST = 20  # languages that a figure shows: of more, those at both ends
+
+
+def ends(by_language: pd.Series) -> list[str]:
+    """The languages that a figure shows: all in their order, or of too many the lowest and the highest, by value."""
+    if len(by_language) <= MOST:
+        return findings.ordered(by_language.index)
+    ranked = by_language.sort_index().sort_values(kind="stable").index
+    return [*ranked[: MOST // 2], *ranked[-(MOST // 2) :]]
+
+
+def ends_note(languages: int, what: str) -> str:
+    """What a note says of languages that are not shown."""
+    half = MOST // 2
+    shown = f"Of {languages} languages, the {half} with the lowest and the {half} with the highest {what}. "
+    return shown if languages > MOST else ""
 
 
 def tiles(run: Run, count: int, most: int, top: float, height: float, **shared: bool) -> tuple[Figure, np.ndarray]:
@@ -40,6 +56,8 @@ def tiles(run: Run, count: int, most: int, top: float, height: float, **shared: 
 def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:
     """Two bars a language: questions asked in it, and passages of the pool."""
     languages = chosen.languages
+    if len(languages) > MOST:
+        languages = ends(chosen.passages["language"].value_counts().reindex(languages, fill_value=0))
     place = np.arange(len(languages))
     kinds = [("questions", chosen.queries, DARK, ""), ("passages", chosen.passages, LIGHT, "////")]
     for (kind, texts, colour, hatch), aside in zip(kinds, (-0.2, 0.2), strict=True):
@@ -83,6 +101,9 @@ def shares(top: pd.DataFrame) -> pd.DataFrame:
     languages = findings.ordered(set(top["passage_language"]))
     found = top.pivot_table(index="query_language", columns="passage_language", values="share")
     found = found.reindex(findings.ordered(found.index), columns=languages)
+    if len(languages) > MOST:
+        shown = ends(pd.Series(np.diag(found.reindex(columns=found.index)), found.index))
+        found = found.reindex(shown, columns=shown)
     found.loc["pool"] = top.groupby("passage_language")["pool_share"].first()
     return found
 
@@ -133,7 +154,7 @@ def mark(axes: Axes, name: str, each: pd.Series, y: float, own: bool) -> None:
 
 def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
     """Rank distance: one row a query language, then the means, of this run and of the paper."""
-    languages = findings.ordered(set(table["query_language"]))
+    languages = ends(table.groupby("query_language")["value"].mean())
     encoders = [encoder for encoder in PAPER if encoder in set(paper["encoder"])]
     labels = [*languages, "mean", *(f"{PAPER[encoder]}, mean" for encoder in encoders)]
     place = np.arange(len(labels)) + 0.6 * (np.arange(len(labels)) >= len(languages))

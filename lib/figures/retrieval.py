@@ -33,7 +33,8 @@ def data_at_a_glance(run: Run) -> Figure:
     scored = [name for name in run.config.eval if name in scored]
     names = [name for name in scored if not name.endswith(findings.PARTS) and name != data.BY_SHARD] or scored
     sets = {name: data.outline(name, run.config.candidates) for name in names}
-    figure = style.new(run, 2.7 + 0.33 * max(len(chosen.languages) for chosen in sets.values()))
+    most = max(len(chosen.languages) for chosen in sets.values())
+    figure = style.new(run, 2.7 + 0.33 * min(panels.MOST, most))
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=[4, 1])
     columns = 2 if len(sets) <= 2 else 1  # of a legend, which is as wide as its panel
     for (upper, lower), (name, chosen) in zip(grid.T, sets.items(), strict=True):
@@ -49,7 +50,8 @@ def data_at_a_glance(run: Run) -> Figure:
         lower.set(xlabel="questions", xlim=(0, counts.max() * 1.14), ylim=(-0.6, max(len(counts), 2) - 0.4))
     grid[0, 0].set_ylabel("language")
     grid[1, 0].set_ylabel("asked in how\nmany languages")
-    note = "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
+    note = panels.ends_note(most, "number of passages")
+    note += "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
     style.frame(figure, run, tables.source(run), findings.coverage(sets), note)
     return figure
 
@@ -62,7 +64,8 @@ def batch_composition(run: Run) -> Figure:
     train = counts.groupby("train", sort=False)["query"].nunique().idxmax()
     counts = counts[counts["train"] == train]
     names = [name for name in style.STRATEGIES if name in set(counts["strategy"])]
-    languages = findings.ordered({*counts["query"], *counts["passage"]})
+    pairs = pd.concat([counts.set_index(side)["pairs"] for side in ("query", "passage")])
+    languages = panels.ends(pairs.groupby(level=0).sum())
     figure = style.new(run, 1.2 + len(names) * (0.3 + 0.16 * len(languages)))
     grid = figure.subplots(len(names), 2, squeeze=False, width_ratios=[2.4, 1])
     steps = range(1, 1 + min(FIRST_BATCHES, int(counts["step"].max())))
@@ -77,7 +80,8 @@ def batch_composition(run: Run) -> Figure:
         right.set_title("all its batches")
     grid[-1, 0].set_xlabel("training step")
     grid[-1, 1].set_xlabel("passage language")
-    note = f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
+    note = panels.ends_note(pairs.index.nunique(), "number of pairs")
+    note += f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
     style.frame(figure, run, tables.source(run), findings.compositions(whole), note)
     return figure
 
@@ -145,6 +149,8 @@ def language_heat_maps(run: Run) -> Figure:
     maps = findings.language_matrices(table)
     if not maps:
         return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
+    most = max(len(mono) for mono, _ in maps.values())
+    maps = {task: _ends(*pair) for task, pair in maps.items()}
     heights = [0.85 + 0.235 * len(mono) for mono, _ in maps.values()]
     figure = style.new(run, 0.9 + sum(heights))
     whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])
@@ -159,7 +165,7 @@ def language_heat_maps(run: Run) -> Figure:
         for axes, title in ((left, "x-x-mono"), (middle, "hybrid"), (right, "hybrid minus x-x-mono")):
             axes.set(title=title, xlabel="passage language")
         left.set_ylabel("query language")
-    note = (
+    note = panels.ends_note(most, "mAP of hybrid") + (
         "mAP × 100 of each query language on the corpus of each passage language; the diagonal is the monolingual "
         "setting. Differences: violet where hybrid is higher, orange where x-x-mono is."
     )
@@ -173,7 +179,8 @@ def rank_distances(run: Run) -> Figure:
     table = findings.chosen(tables.read(run, "metrics_by_language.csv.gz"))
     table = table[table["metric"] == "rank_distance"]
     found = findings.tasks(table)
-    height = 0.4 + 0.24 * (table["query_language"].nunique() + 3)
+    most = max(rows["query_language"].nunique() for rows in (findings.of_task(table, task) for task in found))
+    height = 0.4 + 0.24 * (min(panels.MOST, most) + 3)
     figure, tiled = panels.tiles(run, len(found), 2, 1.2, height, sharex=True)
     grid = tiled.ravel()
     notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
@@ -185,7 +192,8 @@ def rank_distances(run: Run) -> Figure:
     panels.rank_axis(grid[0])
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
     macro = tables.read(run, "metrics.csv")
-    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), _means(table) + " ".join(notes))
+    note = panels.ends_note(most, "rank distance") + _means(table) + " ".join(notes)
+    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), note)
     return figure
 
 
@@ -196,14 +204,16 @@ def top10_languages(run: Run) -> Figure:
     present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
     names = [name for name in present if name in findings.COMPARED] or present[: len(findings.COMPARED)]
     parts = findings.by_task(table)
-    heights = [0.85 + 0.17 * (part["query_language"].nunique() + 1) for part in parts.values()]
+    most = max(part["query_language"].nunique() for part in parts.values())
+    heights = [0.85 + 0.17 * (min(panels.MOST, part["query_language"].nunique()) + 1) for part in parts.values()]
     figure = style.new(run, 1.0 + sum(heights))
     for part, rows in zip(panels.parts(figure, list(parts), heights), parts.values(), strict=True):
         grid = part.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(grid, names, strict=True):
             top = rows[rows["strategy"] == name]
-            mesh = panels.heat(axes, panels.shares(top), "Blues", PowerNorm(0.5, 0, 1))
-            axes.axhline(len(set(top["query_language"])), color="white", linewidth=4)
+            matrix = panels.shares(top)
+            mesh = panels.heat(axes, matrix, "Blues", PowerNorm(0.5, 0, 1))
+            axes.axhline(len(matrix) - 1, color="white", linewidth=4)
             axes.set(title=f"{style.name(name)}: {bias.own_language_share(top):.0%} own", xlabel="passage language")
         for axes in grid[1:]:
             axes.set_yticklabels([])
@@ -211,10 +221,11 @@ def top10_languages(run: Run) -> Figure:
         bar = part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
         bar.ax.set_yticklabels(["0%", "2%", "10%", "25%", "50%", "100%"])
         bar.set_label("share of the top 10")
-    note = (
+    note = panels.ends_note(most, "own share") + (
         "Own: in the language of the query, mean over query languages. Each row adds up to 100%. "
         "Last row: the pool's shares, which a retriever blind to language would show."
     )
+    note = note.replace("100%.", "100% over all languages.") if most > panels.MOST else note
     if any(data.is_scored_alone(test) for _, test in parts):
         note += " MIRACL answers a query in its own language alone: less of it is not better there."
     style.frame(figure, run, tables.source(run), findings.top_languages(table), note)
@@ -240,6 +251,14 @@ def _means(table: pd.DataFrame) -> str:
     if not (by_task > 1).any():
         return ""
     return f"Means of {wording.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
+
+
+def _ends(mono: pd.DataFrame, hybrid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both matrices, cut to the languages that a figure shows."""
+    if len(hybrid) <= panels.MOST:
+        return mono, hybrid
+    shown = panels.ends(hybrid.mean(axis=1))
+    return mono.reindex(shown, columns=shown), hybrid.reindex(shown, columns=shown)
 
 
 def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:

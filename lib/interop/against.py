@@ -14,7 +14,7 @@ import pandas as pd
 from ..base.errors import UserError
 from ..evaluation import metrics
 from ..evidence import effects, stats
-from ..figures import style
+from ..runs import names
 from ..show import bias_views
 from . import language_audit as audit
 
@@ -62,8 +62,8 @@ def text(found: pd.DataFrame) -> str:
         }
         for row in found.itertuples()
     ]
-    names = [style.name(found[column].iloc[0]) for column in ("encoder", "against", "dataset")]
-    title = "{} (first) against {} (second) on {}".format(*names)
+    shown = [names.name(found[column].iloc[0]) for column in ("encoder", "against", "dataset")]
+    title = "{} (first) against {} (second) on {}".format(*shown)
     return f"{title}\n\n{audit.aligned(pd.DataFrame(lines))}\n\nIntervals: 95%, over questions alone."
 
 

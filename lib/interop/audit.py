@@ -2,6 +2,7 @@
 
     python -m lib.interop.audit --encoder e5-small-q4 --eval xquad-r
     python -m lib.interop.audit --encoder my-model --against e5-small-q4 --eval xquad-r
+    python -m lib.interop.audit --profile smoke-1a2b3c4d --encoder static_facts_hybrid-0.5_seed0 --eval facts
 """
 
 import sys
@@ -11,7 +12,7 @@ from ..base import paths
 from ..base import store as artifacts
 from ..base.errors import Parser, UserError, told
 from ..data import catalog as data
-from . import against, language_audit
+from . import against, exports, language_audit
 
 SUMMARY = "Does an encoder rank passages by their language? Measures it on a parallel set, without training."
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str] | None) -> None:
-    take = Parser(prog="python -m lib.interop.audit", description=SUMMARY, allow_abbrev=False)
+    take = Parser(prog=f"python -m {paths.PACKAGE}.interop.audit", description=SUMMARY, allow_abbrev=False)
     take.add_argument("--encoder", required=True, help="a name, such as e5-small-q4, a hub id, or a folder")
     take.add_argument("--against", metavar="ENCODER", help="another encoder: how far the first is from it")
     take.add_argument(
@@ -32,14 +33,23 @@ def _main(arguments: list[str] | None) -> None:
     take.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="such as max_tokens=256"
     )
+    take.add_argument(
+        "--profile", metavar="RUN", help="a profile or a run, as its name is printed: its settings hold, and encoders "
+        "may be called by its cells, such as static_facts_hybrid-0.5_seed0",
+    )  # fmt: skip
     asked = take.parse_args(arguments)
     if asked.out and asked.out.is_dir():
         raise UserError(f"--out {asked.out}: it is a folder; name a file in it, such as {asked.out / 'audit.csv'}")
+    overrides, cells = exports.of_run(asked.profile, asked.overrides) if asked.profile else (asked.overrides, {})
+    encoder, other = (cells[name]() if name in cells else name for name in (asked.encoder, asked.against))
+    called = {encoder: asked.encoder, other: asked.against}
     if asked.against:
-        found = against.compare(asked.encoder, asked.against, asked.eval, asked.overrides)
+        found = against.compare(encoder, other, asked.eval, overrides)
+        found["encoder"], found["against"] = found["encoder"].map(called), found["against"].map(called)
         print(against.text(found))
     else:
-        found = language_audit.audit(asked.encoder, asked.eval, asked.overrides)
+        found = language_audit.audit(encoder, asked.eval, overrides)
+        found["encoder"] = found["encoder"].map(called)
         print(language_audit.text(found, data.evaluation_set(asked.eval)))
     if asked.out:
         artifacts.write_text(asked.out, found.to_csv(index=False, float_format="%.6f", lineterminator="\n"))

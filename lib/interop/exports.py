@@ -2,10 +2,10 @@
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..base import config
+from ..base import config, paths
 from ..base.config import Run
 from ..base.errors import Parser, UserError
 from ..runs import cells
@@ -13,17 +13,38 @@ from ..runs import open as runs
 from ..runs import plan as grid
 from ..runs.plan import Cell
 
+EVALUATING = ("max_tokens", "candidates", "precision")  # keys of a run that an evaluation depends on
+
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """The arguments that say which cells of which run, and where to; ``module`` also names the default folder."""
-    take = Parser(prog=f"python -m lib.interop.{module}", allow_abbrev=False, description=description)
-    take.add_argument("--profile", default="quick", help=f"one of {', '.join(config.profiles())} (default: quick)")
+    take = Parser(prog=f"python -m {paths.PACKAGE}.interop.{module}", allow_abbrev=False, description=description)
+    profiles = f"one of {', '.join(config.profiles())} (default: quick), or the name of a run, as it is printed"
+    take.add_argument("--profile", default="quick", help=profiles)
     take.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as the run was started with"
     )
     take.add_argument("--cells", metavar="PATTERN", default="*", help="only those of these names, such as '*_seed0'")
     take.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: {module} in the folder of the run")
     return take
+
+
+def of_run(profile: str, overrides: Sequence[str]) -> tuple[list[str], dict[str, Callable[[], str]]]:
+    """What an audit takes from a run: overrides that say how it evaluates, and for each trained cell its model.
+
+    Args:
+        overrides: of the audit, which go before those of the run.
+
+    Returns:
+        ``key=value``, and by the names of cells what gives the folder of the model, or a `UserError` that says how to
+        make it.
+    """
+    run = runs.open_run(profile, [text for text in overrides if text.partition("=")[0] not in EVALUATING])
+    own = [f"{key}={getattr(run.config, key)}" for key in EVALUATING]
+    given = {text.partition("=")[0] for text in overrides}
+    kept = [text for text in own if text.partition("=")[0] not in given]
+    models = {cell.id: (lambda cell=cell: str(cells.model(run, cell))) for cell in grid.trainings(cells.of(run))}
+    return [*kept, *overrides], models
 
 
 def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool = False) -> tuple[Run, list[Cell]]:

@@ -19,8 +19,7 @@ from ..encoders import load as encoders
 from ..evaluation import bias, metrics
 from ..evaluation.search import Ranking
 from ..evidence import effects, stats
-from ..figures import style
-from ..runs import cells
+from ..runs import cells, names
 from ..runs import plan as grid
 from ..runs import preflight as checks
 from ..show import bias_views
@@ -89,7 +88,7 @@ def verdict(found: pd.DataFrame) -> str:
     else:
         found_so = "not surely better or worse than"
     pooled = _by_language(found, "map")[POOL].rename(_in_english)
-    name = style.name(found["encoder"].iloc[0])
+    name = names.name(found["encoder"].iloc[0])
     share, first = _value(found, "own_share"), _value(found, "own_first")
     of_pool, chance = (_value(found, measure, "by chance") for measure in ("own_share", "own_first"))
     return (
@@ -105,7 +104,7 @@ def verdict(found: pd.DataFrame) -> str:
 def text(found: pd.DataFrame, chosen: ParallelSet) -> str:
     """An audit as people read it: four tables and the verdict; columns are set apart by tabs, for spreadsheets too."""
     title = (
-        f"{style.name(found['encoder'].iloc[0])} on {chosen.name}: {len(chosen.questions):,} questions, "
+        f"{names.name(found['encoder'].iloc[0])} on {chosen.name}: {len(chosen.questions):,} questions, "
         f"{len(chosen.languages)} languages, {len(chosen.passages):,} passages"
     )
     parts = [

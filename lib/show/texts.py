@@ -10,7 +10,7 @@ from ..base import paths
 from ..evaluation.measures import number
 from ..figures import style
 
-TEMPLATES = paths.ROOT / "lib" / "show" / "templates"
+TEMPLATES = paths.LIB / "show" / "templates"
 TESTS = ("mlqa-r", "xquad-r")
 FOREIGN = "parallel-docs"  # the training set that is foreign to both tests
 

@@ -223,6 +223,7 @@ class BatchOrder:
             raise UserError(f"sampler: version must be 1 or 2, not {version}")
         self.strategy, self.pairs, self.batch_size = strategy, pairs, batch_size
         self.seed, self.processes, self.epoch, self.version = seed, processes, 0, version
+        self.masks: dict[str, list[np.ndarray]] = {}  # by kind; of many languages there are thousands
         self._check()
 
     def set_epoch(self, epoch: int) -> None:
@@ -249,7 +250,7 @@ class BatchOrder:
         rounds: dict[str, list[int]] = {}
         for _ in range(self.global_batches):
             kind = self.strategy.kind(kinds)
-            masks = self._masks(kind)
+            masks = self.masks[kind] = self.masks.get(kind) or self._masks(kind)
             mask = masks[self._next(len(masks), rounds.setdefault(kind, []), draw)]
             rows, avoided, queue = self._fill(mask, queue, draw, shuffles)
             yield Batch(kind, rows, avoided)
@@ -305,10 +306,11 @@ class BatchOrder:
         """The masks, bool [query languages, passage languages], of which a batch of this kind draws one."""
         same = np.eye(len(self.pairs.languages), dtype=bool)
         if kind == "cross" and self.strategy.cross == "batch":
-            each_pair = [np.zeros_like(same) for _ in range(same.size - len(same))]
-            for mask, place in zip(each_pair, np.argwhere(~same), strict=True):
+            places = np.argwhere(~same & (self.pairs.row >= 0).any(axis=0))
+            each_pair = [np.zeros_like(same) for _ in places]
+            for mask, place in zip(each_pair, places, strict=True):
                 mask[tuple(place)] = True
-            return [mask for mask in each_pair if (self.pairs.row[:, mask] >= 0).any()]
+            return each_pair
         if kind == "cross":
             return [~same]
         if kind == "x-x":

@@ -1,0 +1,118 @@
+"""Language means of one's own index: worked by hand, saved and read again, and refused with one line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as some
+from hypothesis.extra import numpy as arrays
+from safetensors.numpy import save_file
+
+import lib
+from lib.base.errors import UserError
+from lib.evaluation import centring
+from lib.evaluation.language_means import LanguageMeans
+
+# Two languages, set apart along the first axis; what a text says is along the others.
+VECTORS = np.array([[3, 4, 0], [3, -4, 0], [-4, 0, 3], [-4, 0, -3]], np.float32)
+LANGUAGES = ["en", "en", "de", "de"]
+
+
+def test_a_case_worked_by_hand():
+    means = lib.LanguageMeans.fit(VECTORS, LANGUAGES)
+    np.testing.assert_allclose(means.means["en"], [0.6, 0, 0], atol=1e-7)
+    np.testing.assert_allclose(means.means["de"], [-0.8, 0, 0], atol=1e-7)
+    assert means.counts == {"de": 2, "en": 2} and means.dimensions == 3
+    wanted = [[0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]]
+    np.testing.assert_allclose(means.centred(VECTORS, LANGUAGES), wanted, atol=1e-6)
+    # A text of English alone, twice as long, which says nothing else: (1, 0, 0) - (.6, 0, 0), at length 1.
+    np.testing.assert_allclose(means.centred([[2, 0, 0]], ["en"]), [[1, 0, 0]], atol=1e-6)
+
+
+@given(
+    arrays.arrays(np.float32, (8, 3), elements=some.floats(-10, 10, width=32).filter(lambda x: abs(x) > 0.01)),
+    some.permutations(range(8)),
+    some.floats(0.5, 100),
+)
+def test_neither_order_nor_length_of_vectors_counts_and_languages_lose_their_means(vectors, order, factor):
+    languages = np.array(["a", "b"] * 4)
+    means = LanguageMeans.fit(vectors, languages)
+    again = LanguageMeans.fit(vectors[order] * factor, languages[order])
+    for language in "ab":
+        np.testing.assert_allclose(again.means[language], means.means[language], atol=1e-5)
+        unit = vectors[languages == language] / np.linalg.norm(vectors[languages == language], axis=1, keepdims=True)
+        np.testing.assert_allclose((unit - means.means[language]).mean(axis=0), 0, atol=1e-5)
+    lengths = np.linalg.norm(means.centred(vectors, languages), axis=1)
+    assert ((np.abs(lengths - 1) < 1e-4) | (lengths < 1e-4)).all()
+
+
+def test_it_is_what_the_evaluation_does_to_vectors_of_length_1():
+    vectors = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    languages = pd.Series(["de", "en", "tr", "en"] * 5)
+    wanted = centring.centred(vectors, languages, centring.of(vectors, languages))
+    np.testing.assert_allclose(LanguageMeans.fit(vectors, languages).centred(vectors, languages), wanted, atol=1e-6)
+
+
+def test_what_is_saved_is_read_again(tmp_path):
+    means = LanguageMeans.fit(VECTORS, LANGUAGES)
+    means.save(tmp_path / "means.safetensors")
+    again = LanguageMeans.load(str(tmp_path / "means.safetensors"))
+    assert again.counts == means.counts
+    assert again.centred(VECTORS, LANGUAGES).tobytes() == means.centred(VECTORS, LANGUAGES).tobytes()
+
+
+@pytest.mark.parametrize("take", [tuple, np.array, pd.Series, pd.Categorical, iter])
+def test_languages_of_any_kind(take):
+    assert LanguageMeans.fit(VECTORS, take(LANGUAGES)).counts == {"de": 2, "en": 2}
+
+
+def test_texts_are_encoded_as_queries_or_documents():
+    import torch
+
+    model = synthetic.encoder(["one", "two", "query:"])
+    model.prompts = {"query": "query: ", "document": ""}
+    texts, languages = ["one", "two", "two"], ["en", "en", "en"]
+    queries = LanguageMeans.of_texts(model, texts, languages, "query")
+    documents = LanguageMeans.of_texts(model, texts, languages)
+    assert not np.allclose(queries.means["en"], documents.means["en"])
+    vectors = torch.tensor(model.encode_query(texts))
+    np.testing.assert_array_equal(queries.centred(vectors, languages), queries.encode(model, texts, languages, "query"))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "languages", "said"),
+    [
+        (VECTORS, ["en", "en", "de"], r"vectors \[4, 3\] and 3 languages"),
+        (VECTORS[0], ["en"] * 3, "a row of vectors has one language each"),
+        (np.empty((0, 3)), [], "a row of vectors has one language each"),
+        (VECTORS, ["en", "en", "de", None], "a language is missing"),
+        (VECTORS, ["en", "en", "en", "de"], "language 'de' has one text"),
+        (VECTORS * [[1], [0], [1], [1]], LANGUAGES, "row 2: its vector is zero or not finite"),
+        (VECTORS * [[1], [1], [np.nan], [1]], LANGUAGES, "row 3: its vector is zero or not finite"),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_clear_line(vectors, languages, said):
+    with pytest.raises(UserError, match=said):
+        LanguageMeans.fit(vectors, languages)
+
+
+def test_what_cannot_be_centred_is_one_clear_line():
+    means = LanguageMeans.fit(VECTORS, LANGUAGES)
+    with pytest.raises(UserError, match="no mean of language 'tr'; there are de, en"):
+        means.centred(VECTORS, ["en", "en", "tr", "de"])
+    with pytest.raises(UserError, match="the vectors have 2 dimensions, the means 3"):
+        means.centred(VECTORS[:, :2], LANGUAGES)
+    with pytest.raises(UserError, match="kind 'passage': it must be query or document"):
+        means.encode(None, [], [], "passage")
+
+
+def test_another_file_is_refused(tmp_path):
+    save_file({"weight": VECTORS}, tmp_path / "other.safetensors")
+    (tmp_path / "text").write_text("no tensors")
+    with pytest.raises(UserError, match="other tensors than language means"):
+        LanguageMeans.load(tmp_path / "other.safetensors")
+    for name in ("text", "nowhere", ""):
+        with pytest.raises(UserError, match="no file of language means"):
+            LanguageMeans.load(tmp_path / name)
