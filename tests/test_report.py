@@ -22,7 +22,7 @@ from lib.evidence import shift, tables, verdicts, wording
 from lib.figures import gallery, style
 from lib.runs import cells
 from lib.runs import open as runs
-from lib.show import readme, report, sheets, texts
+from lib.show import lead, readme, report, sheets, texts
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 2_000_000
@@ -375,7 +375,7 @@ def test_on_data_of_ones_own_the_page_begins_with_what_training_changed_there(ti
 
 
 def test_a_run_of_the_suite_that_does_not_ask_the_question_begins_with_the_published_answer(tiny):
-    first = report._as_published()
+    first = lead.as_published()
     assert first["said"] == texts.short(readme.published()) and "As published" in first["meaning"]
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from jinja2.exceptions import UndefinedError
 from markupsafe import Markup, escape
 
 from ..base import config, paths, progress
@@ -19,10 +18,9 @@ from ..base import store as artifacts
 from ..base.config import Run
 from ..data import catalog as data
 from ..evidence import judge as evidence
-from ..evidence import shift, tables, wording
+from ..evidence import tables, wording
 from ..figures import gallery, style
-from ..figures.evidence import VERDICTS
-from . import readme, sheets, texts
+from . import lead, readme, sheets
 from .sheets import Sheet
 
 if TYPE_CHECKING:
@@ -34,16 +32,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 LONG = 16  # rows of a table that stands open; the main one always does
 PICTURES = 1_450_000  # characters of all figures, so that the page stays within 2 MB
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
-QUESTION = "Do hybrid batches make a multilingual retriever more robust to another kind of texts?"
-AS_PUBLISHED = (
-    "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "
-    "other. What it measured is below."
-)
-ON_OWN = "What did training change on your data?"
-OWN_MEANING = (
-    "mAP before any fine-tuning and after it with each kind of batches; hybrid minus each of the others, with 95% "
-    "intervals: one that excludes 0 is more than chance."
-)
 
 
 @dataclass(frozen=True)
@@ -156,49 +144,19 @@ def _judged(run: Run) -> dict[str, Any]:
     others = [sheets.by_language(run)]
     if any(data.is_own(name) for name in (*run.config.train, *run.config.eval)):
         judged = [sheets.effects(run)] if evidence.current(run) else []
-        return _of_own(run) | {"claims": [], "others": [*others, *judged]}
+        return lead.of_own(run) | {"claims": [], "others": [*others, *judged]}
     if not evidence.current(run):
-        return _as_published() | {"claims": [], "others": others}
+        return lead.as_published() | {"claims": [], "others": others}
     claims = tables.read(run, "claims.csv").astype(object).fillna("")
     moved = tables.read(run, "domain_shift.csv")
     rows = readme.compared(moved)
     others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
-    answered = _of_run(run, rows) if len(rows) else _as_published()
+    answered = lead.of_run(run, rows) if len(rows) else lead.as_published()
     return answered | {
         "counted": f"{wording.verdicts(claims[claims['encoder'] == run.config.encoder[0]])}.",
-        "claims": _claims(claims),
+        "claims": lead.claims(claims),
         "others": [sheet for sheet in others if len(sheet.rows)],
     }
-
-
-def _of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
-    """The answer of a run that asks the question, in the words written for it while they are true of it."""
-    try:
-        said = texts.short(readme.numbers(run))
-    except (texts.UntrueTextError, KeyError, UndefinedError):  # of another run than the one that they were written for
-        said = style.capital(shift.verdict(shift.answer(tables.read(run, "domain_shift.csv"))))
-    return {"question": QUESTION, "said": said, "meaning": readme.MEANING, "answer": sheets.answer(rows)}
-
-
-def _as_published() -> dict[str, Any]:
-    """The published answer: this run does not ask the question, or has not judged yet."""
-    return {"question": QUESTION, "said": texts.short(readme.published()), "meaning": AS_PUBLISHED, "answer": None}
-
-
-def _of_own(run: Run) -> dict[str, Any]:
-    """What training changed on data of one's own: the rows of each strategy, and hybrid against each other one."""
-    found = sheets.own(run) if evidence.current(run) else None
-    return {"question": ON_OWN, "said": "", "meaning": OWN_MEANING, "answer": found}
-
-
-def _claims(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each claim with the verdict for the first encoder, and what it is for the others."""
-    found = []
-    for _, same in claims.groupby("id", sort=False):
-        first, *rest = same.to_dict("records")
-        elsewhere = "; ".join(f"{row['encoder']}: {row['verdict']}" for row in rest)
-        found.append(first | {"mark": VERDICTS[first["verdict"]][1], "elsewhere": elsewhere})
-    return found
 
 
 def _made(run: Run) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""What a report answers in its first screen: its run's question; on data of one's own what training changed there."""
+
+from typing import Any
+
+import pandas as pd
+from jinja2.exceptions import UndefinedError
+
+from ..base.config import Run
+from ..evidence import judge as evidence
+from ..evidence import shift, tables
+from ..figures import style
+from ..figures.evidence import VERDICTS
+from . import readme, sheets, texts
+
+QUESTION = "Do hybrid batches make a multilingual retriever more robust to another kind of texts?"
+AS_PUBLISHED = (
+    "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "
+    "other. What it measured is below."
+)
+ON_OWN = "What did training change on your data?"
+OWN_MEANING = (
+    "mAP before any fine-tuning and after it with each kind of batches; hybrid minus each of the others, with 95% "
+    "intervals: one that excludes 0 is more than chance."
+)
+
+
+def of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
+    """The answer of a run that asks the question, in the words written for it while they are true of it."""
+    try:
+        said = texts.short(readme.numbers(run))
+    except (texts.UntrueTextError, KeyError, UndefinedError):  # of another run than the one that they were written for
+        said = style.capital(shift.verdict(shift.answer(tables.read(run, "domain_shift.csv"))))
+    return {"question": QUESTION, "said": said, "meaning": readme.MEANING, "answer": sheets.answer(rows)}
+
+
+def as_published() -> dict[str, Any]:
+    """The published answer: this run does not ask the question, or has not judged yet."""
+    return {"question": QUESTION, "said": texts.short(readme.published()), "meaning": AS_PUBLISHED, "answer": None}
+
+
+def of_own(run: Run) -> dict[str, Any]:
+    """What training changed on data of one's own: the rows of each strategy, and hybrid against each other one."""
+    found = sheets.own(run) if evidence.current(run) else None
+    return {"question": ON_OWN, "said": "", "meaning": OWN_MEANING, "answer": found}
+
+
+def claims(claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each claim with the verdict for the first encoder, and what it is for the others."""
+    found = []
+    for _, same in claims.groupby("id", sort=False):
+        first, *rest = same.to_dict("records")
+        elsewhere = "; ".join(f"{row['encoder']}: {row['verdict']}" for row in rest)
+        found.append(first | {"mark": VERDICTS[first["verdict"]][1], "elsewhere": elsewhere})
+    return found
