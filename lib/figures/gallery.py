@@ -43,6 +43,7 @@ ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
 }
 # Figures of one encoder, the first of a run with several: panels of more would be too small, means over them wrong.
 OF_ONE = {*figures.FIGURES, *figures_bias.FIGURES, "forest", "alpha", "ledger"} - {"data", "kinds"}
+APPENDIX = ("loss", "batches", "data", "ledger", "claims")  # what the gallery shows last
 SEAL = "figures.json"
 RUNS = ("full",)  # in the order of the gallery
 
@@ -102,7 +103,7 @@ def saved(run: Run) -> list[Path]:
 
 
 def page(run: Run) -> str:
-    """A run's gallery as Markdown: each figure with its finding and where its numbers come from."""
+    """A run's gallery as Markdown: each figure with its finding; at the end where the numbers come from."""
     pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
     tasks = findings.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
@@ -111,12 +112,15 @@ def page(run: Run) -> str:
     command = f"`{run.command}{partly} --publish`"
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
     parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
-    for name in available(run):
+    shown = available(run)
+    for name in [*(n for n in shown if n not in APPENDIX), *(n for n in shown if n in APPENDIX)]:
+        if name in APPENDIX and "# Appendix\n" not in parts:
+            parts.append("# Appendix\n")
         heading, _ = ALL[name]
         finding = style.capital(style.finding(pictures[name]))
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}{style.DARK_SUFFIX}.png">'
         parts.append(f'## {heading}\n\n<picture>{dark}<img alt="{heading}" src="{name}.png"></picture>\n\n{finding}.\n')
-        parts.append(f"<sub>{made} · made by {command}</sub>\n")
+    parts.append(f"<sub>{made} · made by {command}</sub>\n")
     return "\n".join(parts)
 
 
