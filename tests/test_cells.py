@@ -343,3 +343,12 @@ def test_what_is_forgotten_is_trained_again_and_gives_the_same_bytes(run):
     cells.finish(run, trained)
     assert table.read_bytes() == before
     assert artifacts.intact(model)
+
+
+def test_a_cell_of_a_sweep_says_what_it_scored(own_folders, capsys):
+    part = "{encoder: static, train: [facts], test: facts, strategies: [x-y]}"
+    run = config.load("smoke", ["steps=2", f"sweep=[{part}]"])
+    [cell] = grid.parts(run.config)
+    cells.finish(run, cell)
+    [line] = printed.scores(run, cell)
+    assert line.startswith("    facts: mAP .") and line.endswith(" multilingual")

@@ -116,3 +116,12 @@ def test_no_copies_in_the_far_shift():
         table["train"].isin(["xquad-r", "mlqa-r", "parallel-docs"]) & table["dataset"].isin(["xquad-r", "mlqa-r"])
     ]
     assert len(rows[rows["train"] != rows["dataset"]]) and not rows["found"].sum()
+
+
+def test_the_second_encoder():
+    numbers = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]
+    text, mlqa = line("One encoder"), far(numbers, "mlqa-r")
+    assert f"on MLQA-R is {interval(mlqa['x-x-mono'])}, against x-y {interval(mlqa['x-y'])}" in text
+    assert f"with {mlqa['x-x-mono']['seeds']} seeds" in text
+    mirror = [far(numbers, "xquad-r")[name]["verdict"] for name in ("x-x-mono", "x-y")]
+    assert set(mirror) <= {"equivalent", "open"} and "within .01 or undecided" in text

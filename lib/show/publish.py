@@ -41,7 +41,7 @@ def publish(run: Run) -> list[Path]:
         raise UserError(f"run {run.name} is not finished: run it to its end first, or publish with --finished")
     target = run.folder / "published"
     copies = {run.folder / name: target / name for name in TRACKED if (run.folder / name).exists()}
-    for cell in cells.of(run):
+    for cell in (*cells.of(run), *cells.parts_of(run)):
         if not cells.is_published(run, cell):
             copies |= {path: target / "cells" / path.name for path in cells.files(run, cell)}
     pictures = paths.FIGURES / run.name
