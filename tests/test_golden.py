@@ -61,7 +61,8 @@ def test_a_trained_model_keeps_its_place_in_the_store(frozen, monkeypatch):
     monkeypatch.setattr(data, "training_set", lambda *_: None)
     monkeypatch.setattr(device, "precision", lambda _: "bfloat16")
     run = config.load("full")
-    recipes = [cells._recipe(run, cell)[0].inputs() for cell in grid.trainings(grid.plan(frozen))]
+    first = replace(frozen, encoder=frozen.encoder[:1])
+    recipes = [cells._recipe(run, cell)[0].inputs() for cell in grid.trainings(grid.plan(first))]
     assert artifacts.digest(recipes)[:16] == MODELS
     places = [artifacts.place("models", recipe).name for recipe in recipes]
     assert max(Counter(places).values()) == 1

@@ -235,7 +235,7 @@ def _trainable(name: str, evaluated: frozenset[str], candidates: str) -> Paralle
         return whole.only((whole.questions["group"].map(of) != int(fold["number"])).to_numpy(), name)
     full = SETS[name].trained(candidates) if name in TRAINED else _own(name, TRAINED)
     keep = full.questions["split"] == "train"
-    for other in evaluated - {name} if name != "facts" else ():  # whose groups are no articles
+    for other in evaluated - {name}:
         keep &= ~full.questions["group"].isin(lareqa.read(other, candidates).questions["group"])
     if name == "parallel-docs":
         keep &= ~full.repeats(parallel_docs.heldout())

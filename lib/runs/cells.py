@@ -58,7 +58,7 @@ def inputs(cell: Cell, config: Config) -> dict[str, Any]:
     values = {"version": VERSION, "cell": cell.columns(), "encoder": encoders.identity(cell.encoder), "eval": sets}
     values |= {name: getattr(config, name) for name in ("max_tokens", "candidates", "precision")}
     if cell.train != NONE:
-        values["train"] = data.training_digest(cell.train, config.eval, config.candidates)
+        values["train"] = data.training_digest(cell.train, _beside(cell, config), config.candidates)
         values |= training.settings(config)
     return values
 
@@ -273,17 +273,22 @@ def encoder_folder(name: str) -> Path:
 
 def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
     config = cell.settings(run.config)
-    questions = data.training_set(cell.train, config.eval, config.candidates)
+    questions = data.training_set(cell.train, _beside(cell, config), config.candidates)
     recipe = training.Recipe(
         encoder=cell.encoder,
         encoder_digest=encoders.identity(cell.encoder),
         train=cell.train,
-        train_digest=data.training_digest(cell.train, config.eval, config.candidates),
+        train_digest=data.training_digest(cell.train, _beside(cell, config), config.candidates),
         strategy=Strategy(cell.strategy, cell.alpha, config.cross),
         seed=cell.seed or 0,
         config=config,
     )
     return recipe, questions
+
+
+def _beside(cell: Cell, config: Config) -> tuple[str, ...]:
+    """The sets whose articles are not trained on; those of the facts corpus are none, so that no benchmark is read."""
+    return () if cell.train == "facts" else config.eval
 
 
 def _top(name: str, ranking: search.Ranking, config: Config) -> dict[str, Any]:

@@ -74,13 +74,14 @@ class Cell:
 def plan(config: Config) -> list[Cell]:
     """All cells of a run, in the order in which they are made: by training set, then seed, then strategy.
 
-    Those on the MIRACL passages, which take longest to encode, come last: no fine-tuning, and of the first training
-    set the first seed of each strategy.
+    Those on the MIRACL passages, which take longest to encode, come last: of the first encoder no fine-tuning, and of
+    the first training set the first seed of each strategy.
     """
     large = [name for name in config.eval if is_scored_alone(name)]
     found = [] if large == list(config.eval) else _grid(config, config.train, config.seeds)
     for name in large:
-        found += [replace(cell, on=name) for cell in _grid(config, config.train[:1], config.seeds[:1])]
+        first = replace(config, encoder=config.encoder[:1])
+        found += [replace(cell, on=name) for cell in _grid(first, config.train[:1], config.seeds[:1])]
     return found
 
 
