@@ -67,7 +67,7 @@ def scores(run: Run, cell: Cell) -> list[str]:
 def main(table: pd.DataFrame) -> str:
     """The main table, from ``metrics.csv``: mAP with 3 decimals, rank distances as whole numbers."""
     wide = tables.headline(table).reset_index()
-    for column in wide.columns[3:]:
+    for column in wide.select_dtypes("number"):
         wide[column] = wide[column].map("{:.0f}".format if column == "rank distance" else "{:.3f}".format)
     return wide.to_csv(sep="\t", index=False, lineterminator="\n")
 
