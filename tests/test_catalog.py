@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import download, jsonl, lareqa
+from lib.data import download, jsonl, lareqa, outlines
 from lib.data import sets as parallel
 from lib.runs import open as runs
 
@@ -437,6 +437,8 @@ def test_a_group_is_always_in_the_same_split():
 def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_reads_them_are_the_same(
     real_data, own_folders, monkeypatch
 ):
+    monkeypatch.setattr(outlines, "known", lambda *_: None)  # as of a set whose digest is not tracked
+
     def found() -> tuple[str, str, list[str]]:
         data._released.cache_clear()
         digests = data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"])
