@@ -436,7 +436,8 @@ def test_a_shim_without_a_python_behind_it_is_passed_over(checkout: Path):
 
 def make(checkout: Path) -> str:
     """Set up for real, with the code of this project beside the files; returns what was printed."""
-    shutil.copytree(ROOT / "lib", checkout / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("lib", "configs", "published"):  # what is installed
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
     reach = [sys.executable, "-m", "pip", "--retries", "0", "--timeout", "10", "install", "--dry-run", "--no-deps"]
     reach += ["--ignore-installed", "-r", str(ROOT / "requirements-uv.lock")]
     if subprocess.run(reach, capture_output=True).returncode:
