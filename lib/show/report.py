@@ -30,7 +30,7 @@ PAGE = "report.html"
 SEAL = "report.json"
 TEMPLATES = Path(__file__).parent / "templates"
 LONG = 16  # rows of a table that stands open; the main one always does
-PICTURES = 1_450_000  # characters of all figures, so that the page stays within 2 MB
+PICTURES = 900_000  # characters of all figures, so that the page stays within 2 MB
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 
 
@@ -45,6 +45,7 @@ class Picture:
     light: str
     dark: str
     size: tuple[int, int]
+    has_svg: bool = False
 
     @property
     def alt(self) -> str:
@@ -124,6 +125,7 @@ def _picture(run: Run, name: str, colours: int, both: bool) -> Picture:
         light=content,
         dark=_small(dark, colours)[0] if both and dark.exists() else "",
         size=size,
+        has_svg=light.with_suffix(".svg").exists(),
     )
 
 
