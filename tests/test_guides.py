@@ -1,6 +1,7 @@
 """What README and the guides say can be typed: every example is run, every link leads somewhere, the papers agree."""
 
 import importlib
+import json
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import synthetic
 import yaml
 
 import lib
@@ -198,6 +200,7 @@ def test_a_command_of_readme_runs(line, here, monkeypatch):
         monkeypatch.delenv("HYBRID_RESULTS")
         return run(line, here, monkeypatch)
     words = light(shlex.split(line, comments=True))
+    (here / "my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in synthetic.rows(120)), encoding="utf-8")
     if "--finished" in words:  # something must be
         assert command.main(["--profile", "smoke", "--cells", "static_none"]) == 0
     run(shlex.join(words), here, monkeypatch)

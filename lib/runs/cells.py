@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..base import device, processes
+from ..base import device, paths, processes
 from ..base import store as artifacts
 from ..base.config import FACTS, Config, Run, remember
 from ..base.errors import UserError
@@ -101,7 +101,8 @@ def adopt_published(run: Run) -> list[Cell]:
 
 def published(run: Run, cell: Cell) -> Path | None:
     """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
-    folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*"))])
+    tracked = paths.ROOT / "results"  # also where results go elsewhere
+    folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*")), *sorted(tracked.glob("*"))])
     places = [folder / "published" / "cells" / cell.id for folder in folders]
     places = [path for path in places if records.beside(path, RECORD).is_file()]
     if not places:  # without looking at the data, which may not be here
