@@ -211,7 +211,7 @@ def test_a_command_of_readme_that_is_only_read_names_what_there_is(line):
     words = shlex.split(line, comments=True)
     if suite := arguments(words):
         asked = command.parser().parse_args(suite[1])
-        plan = grid.plan(config.load(asked.profile, asked.overrides).config)
+        plan = grid.plan(config.load(command.profile_of(asked), asked.overrides).config)
         assert not asked.cells or any(fnmatchcase(cell.id, asked.cells) for cell in plan)
     for name in re.findall(r"\./\S+|\S+\.lock", line):
         assert (paths.ROOT / name).is_file()
