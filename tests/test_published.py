@@ -30,7 +30,7 @@ ZERO_SHOT = {
 
 def assert_zero_shot(metrics: pd.DataFrame, encoder: str, dataset: str) -> None:
     """mAP within .002, ranks within 1%."""
-    rows = metrics[(metrics["strategy"] == "none") & (metrics["dataset"] == dataset)]
+    rows = metrics[(metrics["encoder"] == encoder) & (metrics["strategy"] == "none") & (metrics["dataset"] == dataset)]
     found = rows.set_index(["setting", "metric"])["value"]
     *expected, distance = ZERO_SHOT[encoder, dataset]
     for setting, value in zip(("monolingual", "cross-lingual", "multilingual"), expected, strict=True):
