@@ -111,6 +111,7 @@ def change(run: config.Run, strategy: str, dataset: str, value: float, metric: s
 def run(tmp_path, monkeypatch) -> config.Run:
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     monkeypatch.setattr(data, "evaluation_set", small_set)
+    monkeypatch.setattr(data, "outline", small_set)
     monkeypatch.setattr(data, "training_set", lambda name, *_: trainable_set(name))
     monkeypatch.setattr(tables, "digest", lambda run: DIGEST)
     monkeypatch.setattr(tables, "source", lambda run: f"cells {DIGEST}")

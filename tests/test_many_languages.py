@@ -39,6 +39,7 @@ def write(run, count, monkeypatch):  # noqa: F811
     monkeypatch.setattr(small, "BATCHES", {name: [" ".join(f"{x}>{x}:{n + 1}" for n, x in enumerate(languages))]
                                            for name in ("x-x-mono", "hybrid")})  # fmt: skip
     monkeypatch.setattr(data, "evaluation_set", some)
+    monkeypatch.setattr(data, "outline", some)
     small.write(run, {name: small.MAPS[name] for name in ("none", "x-x-mono", "hybrid")})
     for file in ("metrics_by_language.csv.gz", "top10_languages.csv"):
         table = tables.read(run, file)
