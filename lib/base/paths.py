@@ -20,6 +20,7 @@ CONFIGS = (ROOT if IS_CHECKOUT else LIB) / "configs"
 NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED = (ROOT if IS_CHECKOUT else LIB) / "published"
 FIGURES = ROOT / "figures"
+TRACKED = ROOT / "results"  # what comes with the repository, also where results go elsewhere
 FROM = "HYBRID_FROM"  # where the person stands that typed a command; else the current folder
 LONGEST = 60  # characters of a name that becomes a part of other names
 ROWS = re.compile(r"\.(jsonl|csv|tsv)(\.gz)?\Z", re.IGNORECASE)  # files of questions and answers
@@ -28,7 +29,7 @@ BESIDE = ROOT.parent / "shared" / "data"
 
 def results() -> Path:
     """The folder that holds one folder a run (``HYBRID_RESULTS``, else ``results/``)."""
-    return Path(os.environ.get("HYBRID_RESULTS") or ROOT / "results")
+    return Path(os.environ.get("HYBRID_RESULTS") or TRACKED)
 
 
 def store() -> Path:

@@ -101,8 +101,7 @@ def adopt_published(run: Run) -> list[Cell]:
 
 def published(run: Run, cell: Cell) -> Path | None:
     """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
-    tracked = paths.ROOT / "results"  # also where results go elsewhere
-    folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*")), *sorted(tracked.glob("*"))])
+    folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*")), *sorted(paths.TRACKED.glob("*"))])
     places = [folder / "published" / "cells" / cell.id for folder in folders]
     places = [path for path in places if records.beside(path, RECORD).is_file()]
     if not places:  # without looking at the data, which may not be here

@@ -17,6 +17,8 @@ AS_PUBLISHED = (
     "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "
     "other. What it measured is below."
 )
+NOT_JUDGED = "Not judged yet"
+TO_JUDGE = "The notebooks 05 and 06 judge; this page follows them."
 ON_OWN = "What did training change on your data?"
 OWN_MEANING = (
     "mAP before any fine-tuning and after it with each kind of batches; hybrid minus each of the others, with 95% "
@@ -40,8 +42,9 @@ def as_published() -> dict[str, Any]:
 
 def of_own(run: Run) -> dict[str, Any]:
     """What training changed on data of one's own: the rows of each strategy, and hybrid against each other one."""
-    found = sheets.own(run) if evidence.current(run) else None
-    return {"question": ON_OWN, "said": "", "meaning": OWN_MEANING, "answer": found}
+    if not evidence.current(run):
+        return {"question": ON_OWN, "said": NOT_JUDGED, "meaning": TO_JUDGE, "answer": None}
+    return {"question": ON_OWN, "said": "", "meaning": OWN_MEANING, "answer": sheets.own(run)}
 
 
 def claims(claims: pd.DataFrame) -> list[dict[str, Any]]:

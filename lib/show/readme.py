@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base import config, paths
+from ..base import paths
 from ..base import store as artifacts
 from ..base.config import Run
 from ..evidence import effects, shift
@@ -46,14 +46,14 @@ def answer(run: Run) -> str:
     return texts.answer(numbers(run))
 
 
-def numbers(run: Run, where: str = "") -> dict[str, Any]:
+def numbers(run: Run) -> dict[str, Any]:
     """The numbers that written texts are filled from, as a run has them (see `lib.evidence.answer`)."""
-    return json.loads((run.folder / where / evidence.ANSWER).read_text(encoding="utf-8"))
+    return json.loads((run.folder / evidence.ANSWER).read_text(encoding="utf-8"))
 
 
 def published() -> dict[str, Any]:
     """The numbers of the published run that the README quotes."""
-    return numbers(config.load(QUOTED), "published")
+    return json.loads((paths.TRACKED / QUOTED / "published" / evidence.ANSWER).read_text(encoding="utf-8"))
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
