@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "What is done already is not done again.",
     )
     names = ", ".join(config.profiles())
-    profiles = f"one of {names} (default: default; with --set: quick), or the name of a run, as it is printed"
+    profiles = f"one of {names}, or the printed name of a run (default: default; with --set: quick)"
     take.add_argument("--profile", help=profiles)
     some = take.add_mutually_exclusive_group()
     some.add_argument("--only", metavar="NOTEBOOK", help="run one notebook, e.g. 03")

@@ -1,8 +1,19 @@
 """Fixtures that several test files share."""
 
+import os
+
 import pytest
 
 from lib.base import paths
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """Leaves the environment as it was: a command that a test calls in this process prepares its own."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture

@@ -177,6 +177,13 @@ def cells_whole(made: Made) -> bool:
     return all(cells.record(made.run, cell) is not None for cell in grid.plan(made.run.config))
 
 
+def name_stands_for(made: Made) -> list[str] | None:
+    """What the run's own file says, without the provenance, which says it too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "WRITTEN", config.WRITTEN[:1])
+        return config.remembered(made.run.name)
+
+
 WEIGHTS = ("model.safetensors", "tokenizer.json", "modules.json", "config_sentence_transformers.json", "encoder.json")
 KINDS = {
     "encoder": Kind(
@@ -202,6 +209,12 @@ KINDS = {
         in_results,
         lambda made: tables.current(made.run),
         lambda made: evidence.evaluate(made.run),
+    ),
+    "name": Kind(
+        (config.WRITTEN[0],),
+        in_results,
+        lambda made: name_stands_for(made) == list(made.run.overrides),
+        lambda made: config.remember(made.run),
     ),
     "evidence": Kind(
         (*evidence.FILES, evidence.SEAL),
@@ -286,6 +299,7 @@ def test_damage_to_any_stored_file_is_noticed(kind, made):
         ("cell", cell_files("hybrid")[1], flip),
         ("table", "metrics.csv", flip),
         ("table", tables.PROVENANCE, remove),
+        ("name", config.WRITTEN[0], flip),
         ("evidence", "effects.csv", empty),
         ("figure", "figures/loss.png", cut),
         ("report", report.PAGE, flip),

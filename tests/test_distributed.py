@@ -187,8 +187,9 @@ def test_two_processes_make_the_cells_of_one_and_the_first_alone_writes_and_spea
 
 
 def refused(arguments, monkeypatch, capsys, processes: int = 3) -> str:
-    monkeypatch.setenv("WORLD_SIZE", str(processes))
-    monkeypatch.setenv("RANK", "0")
+    as_launched = {"WORLD_SIZE": processes, "RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 29500}
+    for name, value in as_launched.items():
+        monkeypatch.setenv(name, str(value))
     assert command.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1

@@ -132,7 +132,7 @@ def test_a_full_disk_in_the_results_is_one_line_and_the_run_goes_on_when_there_i
     filler = fill(disk)
     asked = [*settings(inputs), "--cells", "*none"]
     assert command.main(asked) == 1
-    one_line(capsys, "tiny_none.", "No space left on device", "what is finished is kept")
+    one_line(capsys, "/results/smoke-", "No space left on device", "what is finished is kept")
     assert set(files(disk)) <= {"filler"}
     filler.unlink()
     assert command.main(asked) == 0

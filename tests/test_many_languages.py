@@ -41,7 +41,7 @@ def write(run, count, monkeypatch):  # noqa: F811
     monkeypatch.setattr(data, "evaluation_set", some)
     monkeypatch.setattr(data, "outline", some)
     small.write(run, {name: small.MAPS[name] for name in ("none", "x-x-mono", "hybrid")})
-    for file in ("metrics_by_language.csv.gz", "top10_languages.csv"):
+    for file in ("metrics_by_language.csv.gz", "top10_languages.csv.gz"):
         table = tables.read(run, file)
         value = "value" if "value" in table else "share"
         table[value] *= 1 + 0.1 * table["query_language"].map(languages.index) / count

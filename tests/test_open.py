@@ -33,8 +33,8 @@ def test_without_the_benchmarks_quick_runs_on_the_facts_corpus_and_says_so(nothi
 
 def test_a_file_of_ones_own_is_not_replaced_by_the_facts_corpus(nothing_to_download, own):
     run = runs.open_run("quick", [f"train={own}"])
-    assert (run.config.train, run.config.eval) == ((own,), FACTS)
-    assert f"trained on {own}, scored on facts" in runs.banner(run)
+    assert (run.config.train, run.config.eval) == ((own,), (f"{own}-heldout",))
+    assert f"trained on {own}, scored on {own}-heldout" in runs.banner(run)
     both = runs.open_run("quick", [f"train=[{own}, xquad-r]"])
     assert both.config.train == (own, "facts")
     scored = runs.open_run("quick", [f"eval={own}"])

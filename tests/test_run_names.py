@@ -46,10 +46,10 @@ def test_a_run_of_before_is_known_by_its_provenance(own_folders):
 
 
 def test_a_run_on_the_facts_corpus_is_so_again(own_folders):
-    run = runs.open_run("default", ["steps=7"], facts=True)
+    run = runs.open_run("quick", ["steps=7"], facts=True)
     config.remember(run)
     assert runs.open_run(run.name) == run and run.fallback
-    assert runs.open_run("default-facts").name == "default-facts"
+    assert runs.open_run("quick-facts").name == "quick-facts"
 
 
 def test_a_profile_without_overrides_leaves_nothing_behind(own_folders):

@@ -196,20 +196,30 @@ def is_name(text: str) -> bool:
 
 def remember(run: Run) -> None:
     """Write into a run's folder what its name stands for."""
-    if run.overrides and not (run.folder / WRITTEN[0]).exists():
-        artifacts.write_sealed(run.folder / WRITTEN[0], {"profile": run.profile, "overrides": list(run.overrides)})
+    means = {"profile": run.profile, "overrides": list(run.overrides)}
+    path = run.folder / WRITTEN[0]
+    if run.overrides and artifacts.read_sealed(path) != means:
+        artifacts.write_sealed(path, means)
+
+
+def remembered(name: str) -> list[str] | None:
+    """Return the overrides that the printed name of a run stands for; None if its folder does not say, or is damaged."""
+    parts = NAME.fullmatch(name)
+    for file in WRITTEN:
+        found = artifacts.read_sealed(paths.results() / name / file)
+        if found and load(found["profile"], found["overrides"]).name == f"{parts['profile']}{parts['digits']}":
+            return found["overrides"]
+    return None
 
 
 def _again(name: str, overrides: Sequence[str]) -> Run:
     """The run that was printed so, with further overrides."""
-    parts, stored = NAME.fullmatch(name), []
-    if parts["digits"]:
-        known = [artifacts.read_sealed(paths.results() / name / file) for file in WRITTEN]
-        if not (found := next(filter(None, known), None)):
-            there = sorted(path.name for path in paths.results().glob("*") if path.is_dir())
-            listed = f"has only {', '.join(there)}" if there else "has none yet"
-            raise UserError(f"there is no run {name}: {paths.results()} {listed}; or give --profile and --set")
-        stored = found["overrides"]
+    parts = NAME.fullmatch(name)
+    stored = remembered(name) if parts["digits"] else []
+    if stored is None:
+        there = sorted(path.name for path in paths.results().glob("*") if path.is_dir())
+        listed = f"has only {', '.join(there)}" if there else "has none yet"
+        raise UserError(f"there is no run {name}: {paths.results()} {listed}; or give --profile and --set")
     changed = {text.partition("=")[0] for text in overrides}
     kept = [text for text in stored if text.partition("=")[0] not in changed]
     return replace(load(parts["profile"], [*kept, *overrides]), fallback=bool(parts["facts"]))
