@@ -74,9 +74,9 @@ def test_how_near_is_near(difference, word):
 
 def test_the_first_cell_whose_texts_can_be_had_is_chosen(run, monkeypatch):
     both = replace(run, config=config.load("default").config)
-    monkeypatch.setattr(replication, "_is_here", lambda name: False)
+    monkeypatch.setattr(runs, "obtainable", lambda name: False)
     assert replication.chosen(both).train == "facts"
-    monkeypatch.setattr(replication, "_is_here", lambda name: True)
+    monkeypatch.setattr(runs, "obtainable", lambda name: True)
     assert replication.chosen(both).train == "mlqa-r"
 
 

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -125,13 +125,14 @@ class Run:
     # What each cell is made from, once it has been worked out; a run that is changed starts afresh.
     inputs: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of its folder. Overrides that mean the same, in any order or spelling, are the same run."""
         base = f"{self.profile}-facts" if self.fallback else self.profile
+        if not self.overrides:
+            return base
         values = as_dict(self.config)
-        changed = {key: values[key] for key in _changes(self.overrides)}
-        return f"{base}-{artifacts.digest(changed)[:8]}" if changed else base
+        return f"{base}-{artifacts.digest({key: values[key] for key in _changes(self.overrides)})[:8]}"
 
     @property
     def command(self) -> str:
@@ -203,7 +204,7 @@ def remember(run: Run) -> None:
 
 
 def remembered(name: str) -> list[str] | None:
-    """Return the overrides that the printed name of a run stands for; None if its folder does not say, or is damaged."""
+    """Return the overrides that the printed name of a run stands for; None if its folder does not say so, undamaged."""
     parts = NAME.fullmatch(name)
     for file in WRITTEN:
         found = artifacts.read_sealed(paths.results() / name / file)
@@ -260,9 +261,14 @@ def _adapter(key: str) -> TypeAdapter:
     return TypeAdapter(get_type_hints(Config, include_extras=True)[key])
 
 
+@cache
+def _whole() -> TypeAdapter:
+    return TypeAdapter(Config)
+
+
 def _checked(values: dict[str, Any], source: str) -> Config:
     try:
-        config = TypeAdapter(Config).validate_python(values)
+        config = _whole().validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -42,15 +42,25 @@ def per_query(ranks: pd.DataFrame) -> pd.DataFrame:
     Returns:
         float, indexed by question and query language, one column a measure.
     """
+    ranks = metrics.coded(ranks)
     pooled = metrics.measure(ranks, QUERY, "pool_rank").set_index(QUERY)
     found = pooled[["map", "rank_distance", "max_rank"]].copy()
-    relevant = ranks.groupby(QUERY).size()
+    query, _ = _queries(ranks)
+    relevant = np.bincount(query)
     for k in CUTOFFS:
         found[f"complete@{k}"] = (found["max_rank"] <= k).astype(float).where(relevant <= k)
     found["awrf"] = awrf(ranks)
     found["rank_correlation"] = rank_correlation(ranks)
     found["own_first"] = own_first(ranks)
     return found
+
+
+def _queries(ranks: pd.DataFrame) -> tuple[np.ndarray, pd.MultiIndex]:
+    """Number the queries: int [rows], the query of each row from 0, in the order of the index that comes with it."""
+    languages = ranks["query_language"].cat
+    keys = ranks["question"].to_numpy(np.int64) * len(languages.categories) + languages.codes.to_numpy(np.int64)
+    _, first, query = np.unique(keys, return_index=True, return_inverse=True)
+    return query, pd.MultiIndex.from_frame(ranks[QUERY].take(first))
 
 
 def awrf(ranks: pd.DataFrame) -> pd.Series:
@@ -61,13 +71,19 @@ def awrf(ranks: pd.DataFrame) -> pd.Series:
     2302.05558), over the relevant passages alone. The most that m languages can reach is a little below 1, since
     one of them must come first; far down the ranking attention falls so slowly that it hardly tells ranks apart.
     """
-    attention = 1 / np.log2(1 + ranks["pool_rank"])
-    by_language = attention.groupby([ranks[name] for name in (*QUERY, "passage_language")]).sum()
-    by_query = by_language.groupby(level=QUERY)
-    share, target = by_language / by_query.transform("sum"), 1 / by_query.transform("size")
-    middle = (share + target) / 2
-    divergence = (share * np.log2(share / middle) + target * np.log2(target / middle)) / 2
-    return 1 - divergence.groupby(level=QUERY).sum()
+    ranks = metrics.coded(ranks)
+    query, index = _queries(ranks)
+    languages = ranks["passage_language"].cat
+    shape = len(index), len(languages.categories)
+    cell = query * shape[1] + languages.codes.to_numpy()
+    attention = np.bincount(cell, 1 / np.log2(1 + ranks["pool_rank"].to_numpy()), shape[0] * shape[1]).reshape(shape)
+    there = attention > 0
+    share = attention / attention.sum(axis=1, keepdims=True)
+    target = there / there.sum(axis=1, keepdims=True)
+    middle = np.where(there, (share + target) / 2, 1)
+    logs = [np.log2(np.where(there, part, 1) / middle) for part in (share, target)]
+    divergence = (share * logs[0] + target * logs[1]).sum(axis=1) / 2
+    return pd.Series(1 - divergence, index)
 
 
 def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
@@ -76,16 +92,21 @@ def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
     Mean Spearman correlation of a query's ranks with those of the same question in each other language (MRC, arXiv
     2509.06195, there over whole rankings). NaN for one relevant passage or one query language.
     """
-    place = ranks.groupby(QUERY)["pool_rank"].rank()
-    table = ranks[[*QUERY, "passage_language"]].assign(z=place)
-    table["passage"] = table.groupby([*QUERY, "passage_language"]).cumcount()
-    by_query = table.groupby(QUERY)["z"]
-    table["z"] = (place - by_query.transform("mean")) / (by_query.transform("std", ddof=0))
-    summed = table.groupby(["question", "passage_language", "passage"])["z"].transform("sum")
-    table["product"] = table["z"] * (summed - table["z"])
-    others = table.groupby("question")["query_language"].transform("nunique") - 1
-    table["product"] /= others.where(others > 0)
-    return table.groupby(QUERY)["product"].mean()
+    ranks = metrics.coded(ranks)
+    query, index = _queries(ranks)
+    place = ranks["pool_rank"].groupby(query).rank().to_numpy()
+    count = np.bincount(query)
+    apart = place - (np.bincount(query, place) / count)[query]
+    spread = np.sqrt(np.bincount(query, apart**2) / count)
+    with np.errstate(invalid="ignore"):
+        z = pd.Series(apart / spread[query], ranks.index)
+    passage = ranks.groupby([pd.Series(query, ranks.index), "passage_language"]).cumcount()
+    same = z.groupby([ranks["question"], ranks["passage_language"], passage]).transform("sum")
+    asked = pd.Series(index.get_level_values("question")).groupby(index.get_level_values("question")).transform("size")
+    others = asked.to_numpy(float) - 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.bincount(query, z * (same - z)) / np.where(others > 0, others, np.nan) / count
+    return pd.Series(found, index)
 
 
 def own_first(ranks: pd.DataFrame) -> pd.Series:
@@ -94,16 +115,20 @@ def own_first(ranks: pd.DataFrame) -> pd.Series:
     A retriever blind to language gives, on average, 1 / m with m languages. Some hold that a reader wants this one
     high: it says how far a retriever prefers the query's language, not whether it should.
     """
-    own = ranks["passage_language"] == ranks["query_language"]
-    keys = [ranks[name] for name in QUERY]
-    best = ranks["pool_rank"].groupby(keys).min()
-    best_own = ranks["pool_rank"].where(own).groupby(keys).min()
-    return (best_own == best).astype(float).where(best_own.notna())
+    ranks = metrics.coded(ranks)
+    query, index = _queries(ranks)
+    rank = ranks["pool_rank"].to_numpy(float)
+    own = (ranks["passage_language"] == ranks["query_language"]).to_numpy()
+    best, best_own = (np.full(len(index), np.inf) for _ in range(2))
+    np.minimum.at(best, query, rank)
+    np.minimum.at(best_own, query[own], rank[own])
+    return pd.Series(np.where(np.isinf(best_own), np.nan, best == best_own), index)
 
 
 def who_is_hurt(ranks: pd.DataFrame) -> pd.DataFrame:
     """Median rank in the pool of the relevant passages of each language (columns), by query language (rows)."""
-    return ranks.groupby(["query_language", "passage_language"])["pool_rank"].median().unstack()
+    keys = ["query_language", "passage_language"]
+    return metrics.coded(ranks).groupby(keys, observed=True)["pool_rank"].median().unstack()
 
 
 def top_shares(counts: np.ndarray, languages: list[str], pool: pd.Series) -> pd.DataFrame:

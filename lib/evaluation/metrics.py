@@ -31,15 +31,29 @@ def units(ranks: pd.DataFrame) -> pd.DataFrame:
         One row a unit: ``setting, question, query_language, passage_language`` and one column a measure, among
         them ``rank_distance`` and ``max_rank`` in the multilingual setting.
     """
+    ranks = coded(ranks)
     keys = ["question", "query_language", "passage_language"]
     single = measure(ranks, keys, "rank")
     same = single["query_language"] == single["passage_language"]
-    single.insert(0, "setting", np.where(same, "monolingual", "cross-lingual"))
+    names = sorted(SETTINGS)
+    where = np.where(same, names.index("monolingual"), names.index("cross-lingual"))
+    single.insert(0, "setting", pd.Categorical.from_codes(where, names))
     if ranks["passage_language"].nunique() == 1 or not (~same).any():  # not parallel: there is no multilingual pool
         return single
-    pooled = measure(ranks.assign(passage_language=POOL), keys, "pool_rank")
-    pooled.insert(0, "setting", "multilingual")
+    languages = ranks["passage_language"].dtype
+    everywhere = pd.Categorical.from_codes(np.full(len(ranks), languages.categories.get_loc(POOL)), dtype=languages)
+    pooled = measure(ranks.assign(passage_language=everywhere), keys, "pool_rank")
+    pooled.insert(0, "setting", pd.Categorical.from_codes(np.full(len(pooled), names.index("multilingual")), names))
     return pd.concat([single, pooled], ignore_index=True)
+
+
+def coded(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Return ranks with both languages as categories of one type, sorted, `POOL` among them: several times as fast."""
+    names = ("query_language", "passage_language")
+    if all(isinstance(ranks[name].dtype, pd.CategoricalDtype) for name in names):
+        return ranks
+    languages = pd.CategoricalDtype(sorted({POOL, *(code for name in names for code in ranks[name].unique())}))
+    return ranks.assign(**{name: ranks[name].astype(languages) for name in names})
 
 
 def is_parallel(ranks: pd.DataFrame) -> bool:
@@ -49,13 +63,14 @@ def is_parallel(ranks: pd.DataFrame) -> bool:
 
 def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     """All measures for each group of ``keys``, from the ranks (from 1) in ``column``."""
-    ordered = ranks.sort_values([*keys, column], kind="stable", ignore_index=True)
-    group = ordered.groupby(keys, sort=False, observed=True).ngroup().to_numpy()
-    rank = ordered[column].to_numpy().astype(np.float64)
-    first = np.flatnonzero(np.diff(group, prepend=-1))
-    count = np.diff(first, append=len(group))
-    place = np.arange(len(group)) - first[group] + 1
-    table = ordered.loc[first, keys].reset_index(drop=True)
+    codes = [_code(ranks[name]) for name in keys]
+    order = np.lexsort([ranks[column].to_numpy(), *codes[::-1]])
+    changes = [np.diff(code[order], prepend=-1) != 0 for code in codes]
+    first = np.flatnonzero(np.logical_or.reduce(changes))
+    rank = ranks[column].to_numpy()[order].astype(np.float64)
+    count = np.diff(first, append=len(rank))
+    place = np.arange(len(rank)) - np.repeat(first, count) + 1
+    table = ranks[keys].take(order[first]).reset_index(drop=True)
     table["map"] = np.add.reduceat(place / rank, first) / count
     for k in (1, 10, 100):
         table[f"recall@{k}"] = np.add.reduceat((rank <= k).astype(np.float64), first) / count
@@ -67,6 +82,13 @@ def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
         table["rank_distance"] = rank[last] - rank[first]
         table["max_rank"] = rank[last]
     return table
+
+
+def _code(values: pd.Series) -> np.ndarray:
+    """Whole numbers from 0 in the order of the values."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy()
+    return pd.factorize(values, sort=True)[0]
 
 
 def by_query(table: pd.DataFrame) -> pd.DataFrame:
@@ -98,4 +120,4 @@ def by_language(table: pd.DataFrame) -> pd.DataFrame:
 def macro(languages: pd.DataFrame) -> pd.DataFrame:
     """Unweighted mean over a setting's language pairs (paper, tables 1 and 2); ``n`` counts the units behind it."""
     grouped = languages.groupby(["setting", "metric"], sort=True, observed=True)
-    return grouped.agg(value=("value", "mean"), n=("n", "sum")).reset_index()
+    return grouped["value"].mean().to_frame().assign(n=grouped["n"].sum()).reset_index()

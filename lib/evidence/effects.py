@@ -5,9 +5,10 @@ counts as equal is .01 mAP, and 1% of a rank distance.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,18 +73,33 @@ class Key:
     metric: str
 
 
-def scores(run: Run) -> dict[Key, Scores]:
-    """The scores of all finished cells, seeds together, and the folds of a training set joined (see `crossfitted`)."""
+def scores(run: Run, parts: Iterable[tables.Scored] = ()) -> dict[Key, Scores]:
+    """The scores of all finished cells, seeds together, and the folds of a training set joined (see `crossfitted`).
+
+    Args:
+        parts: the `arrays` of each cell and set, where a pass over the ranks has made them already.
+    """
     found: dict[Key, dict[int | None, Values]] = {}
-    sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
-    questions = {name: data.outline(name, run.config.candidates).questions for name in sets}
-    sizes = {name: len(table) for name, table in questions.items()}
-    for cell, dataset, arrays in tables.by_set(run, partial(_arrays, sizes)):
-        for (setting, metric), values in arrays.items():
+    for cell, dataset, values_of in parts or tables.by_set(run, partial(_of_ranks, arrays(run))):
+        for (setting, metric), values in values_of.items():
             key = Key(cell.encoder, cell.train, cell.label, dataset, setting, metric)
             found.setdefault(key, {})[cell.seed] = values
-    articles = {name: pd.factorize(table["group"])[0] for name, table in questions.items()}
+    articles = {name: pd.factorize(table["group"])[0] for name, table in _questions(run).items()}
     return crossfitted({key: _stacked(by_seed, articles[key.dataset]) for key, by_seed in found.items()})
+
+
+def arrays(run: Run) -> Callable[[str, pd.DataFrame], dict[tuple[str, str], Values]]:
+    """Return what makes arrays, by setting and metric, of the name and the units of a set of this run."""
+    return partial(_arrays, {name: len(table) for name, table in _questions(run).items()})
+
+
+def _questions(run: Run) -> dict[str, pd.DataFrame]:
+    sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
+    return {name: data.outline(name, run.config.candidates).questions for name in sets}
+
+
+def _of_ranks(made: Callable[[str, pd.DataFrame], Any], dataset: str, ranks: pd.DataFrame) -> Any:
+    return made(dataset, metrics.units(ranks))
 
 
 def crossfitted(found: dict[Key, Scores]) -> dict[Key, Scores]:
@@ -186,9 +202,9 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
         yield row | counts | {"seeds": len(seeds)}
 
 
-def _arrays(sizes: dict[str, int], dataset: str, ranks: pd.DataFrame) -> dict[tuple[str, str], Values]:
+def _arrays(sizes: dict[str, int], dataset: str, units: pd.DataFrame) -> dict[tuple[str, str], Values]:
     """The values of a set by setting and metric; ``sizes`` are the numbers of questions of the sets."""
-    found, units = {}, metrics.units(ranks)
+    found = {}
     for metric, settings in MEASURED.items():
         for setting in settings:
             part = units[units["setting"] == setting]
@@ -198,10 +214,12 @@ def _arrays(sizes: dict[str, int], dataset: str, ranks: pd.DataFrame) -> dict[tu
 
 
 def _array(units: pd.DataFrame, metric: str, questions: int) -> Values:
-    pairs = pd.MultiIndex.from_frame(units[["query_language", "passage_language"]].astype(str))
-    columns = sorted(pairs.unique())
-    values = np.full((questions, len(columns)), np.nan)
-    values[units["question"], pd.Index(columns).get_indexer(pairs)] = units[metric]
+    languages = units["query_language"].dtype.categories  # sorted, and those of the other column too
+    query, passage = (units[name].cat.codes.to_numpy(np.int64) for name in ("query_language", "passage_language"))
+    pairs, place = np.unique(query * len(languages) + passage, return_inverse=True)
+    values = np.full((questions, len(pairs)), np.nan)
+    values[units["question"], place] = units[metric]
+    columns = zip(languages[pairs // len(languages)], languages[pairs % len(languages)], strict=True)
     return values, tuple(columns)
 
 

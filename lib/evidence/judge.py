@@ -1,6 +1,7 @@
 """The tables that judge: paired effects, domain shift, overlap, the paper beside ours, and a verdict on each claim."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -48,27 +49,35 @@ def train(run: Run) -> pd.DataFrame:
 
 def evaluate(run: Run) -> pd.DataFrame:
     """Finish all cells and write the tables, unless they are there; returns the table of macro means."""
+    _evaluate(run)
+    return tables.read(run, "metrics.csv")
+
+
+def _evaluate(run: Run) -> list[tables.Scored]:
+    """Do so; returns the arrays of `effects.scores`, if a pass over the ranks was made."""
     for cell in cells.of(run):
         cells.finish(run, cell)
     with artifacts.alone(run.folder / "metrics"):  # of notebooks side by side one writes, the others find it done
-        if not tables.current(run):
-            tables.write(run)
-    return tables.read(run, "metrics.csv")
+        return [] if tables.current(run) else tables.write(run, effects.arrays(run))
 
 
 def judge(run: Run) -> pd.DataFrame:
     """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`claims`)."""
-    evaluate(run)
+    parts = _evaluate(run)
     with artifacts.alone(run.folder / "evidence"):
-        write(run)
+        write(run, parts)
     return tables.read(run, "claims.csv")
 
 
-def write(run: Run) -> None:
-    """Write the tables of evidence of a run whose tables of metrics are there, unless they are current."""
+def write(run: Run, parts: Iterable[tables.Scored] = ()) -> None:
+    """Write the tables of evidence of a run whose tables of metrics are there, unless they are current.
+
+    Args:
+        parts: as `effects.scores` takes them.
+    """
     if current(run):
         return
-    found = effects.scores(run)
+    found = effects.scores(run, parts)
     made: dict[str, pd.DataFrame] = {
         "effects.csv": effects.table(run, found),
         "domain_shift.csv": shift.table(run, found),
@@ -96,7 +105,7 @@ def _overlap(run: Run) -> pd.DataFrame:
     Where the texts cannot be had, whatever was published of the same data counts.
     """
     wanted, needs_texts = leaks.inputs(run), runs.lacking(run)
-    for folder in (run.folder, *sorted(run.folder.parent.glob("*/published"))):
+    for folder in (run.folder, *cells.published_folders(run)):
         path, sealed = folder / "overlap.csv", artifacts.read_sealed(folder / SEAL) or {}
         known = sealed.get("leaks") or {}
         same = known == wanted or (needs_texts and known.get("pairs") == wanted["pairs"])

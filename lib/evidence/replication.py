@@ -11,9 +11,10 @@ import pandas as pd
 
 from ..base import store
 from ..base.config import Run
-from ..data import catalog, download
+from ..data import catalog
 from ..evaluation import metrics
 from ..runs import cells
+from ..runs import open as runs
 from ..runs import plan as grid
 from ..runs.plan import Cell
 
@@ -28,7 +29,7 @@ def chosen(run: Run) -> Cell | None:
     for name in run.config.replicate:
         [cell] = grid.named(run, name)
         test = _test(cell, run)
-        if all(catalog.base(each) == "facts" or _is_here(each) for each in (cell.train, test)):
+        if all(catalog.base(each) == "facts" or runs.obtainable(catalog.base(each)) for each in (cell.train, test)):
             return cell
     return None
 
@@ -52,7 +53,7 @@ def make(run: Run) -> pd.DataFrame:
     made = cells.finish(here, copy) or {}
     path = run.folder / TABLE
     took = float(read(run)["seconds"].iloc[0]) if was_done and path.exists() else time.monotonic() - begun
-    published, anew = _means(published_scores(run, cell, test)), _means(cells.scores(here, copy))
+    published, anew = means(published_scores(run, cell, test)), means(cells.scores(here, copy))
     rows = [
         {
             "cell": cell.id, "dataset": test, "setting": setting,
@@ -93,10 +94,6 @@ def _test(cell: Cell, run: Run) -> str:
     return next(name for name in grid.evaluated(cell, run.config) if not name.endswith(catalog.HELDOUT))
 
 
-def _is_here(name: str) -> bool:
-    return download.status(catalog.base(name)) != "not obtainable"
-
-
 def published_scores(run: Run, cell: Cell, test: str) -> pd.DataFrame:
     """Return the scores of each query on a set (see `metrics.by_query`): as they were kept, or from all ranks."""
     if cell.is_part:
@@ -105,5 +102,6 @@ def published_scores(run: Run, cell: Cell, test: str) -> pd.DataFrame:
     return metrics.by_query(metrics.units(ranks[ranks["dataset"] == test]))
 
 
-def _means(scores: pd.DataFrame) -> pd.Series:
+def means(scores: pd.DataFrame) -> pd.Series:
+    """Return mAP in each setting, the mean over query languages, of the scores of each query."""
     return scores.groupby("query_language")[list(metrics.SETTINGS)].mean().mean()

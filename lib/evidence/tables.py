@@ -38,28 +38,39 @@ NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
 MANY = 16  # cells from which on several processes are faster than one
 
 
-def write(run: Run) -> None:
-    """Write all tables of a run from its finished cells, and then what they were made from."""
-    macro, languages, others, biased = [], [], [], []
-    sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
+Record = dict[str, Any]  # of a finished cell, see `runs.cells.record`
+Scored = tuple[grid.Cell, str, Any]  # a cell, a set that it was scored on, and what was made of its units
+
+
+def write(run: Run, also: Callable[[str, pd.DataFrame], Any] | None = None) -> list[Scored]:
+    """Write all tables of a run from its finished cells, and then what they were made from.
+
+    Args:
+        also: what else to make of the name and the units of each set, in the same pass over the ranks; returned.
+    """
+    macro, languages, others, biased, more = [], [], [], [], []
+    records = {cell: cells.record(run, cell) for cell in cells.of(run)}
+    sets = {name for cell in records for name in grid.evaluated(cell, run.config)}
     repeated = {name: _repeated(run, name) for name in sets}
-    for cell, dataset, (means, distinct, *rest) in by_set(run, partial(_measured, repeated)):
+    for cell, dataset, (means, distinct, beside, *rest) in by_set(run, partial(_measured, repeated, also)):
         identity = {**cell.columns(), "dataset": dataset, "pool": data.outline(dataset, run.config.candidates).pool}
         languages.append(means.assign(**identity))
         macro.append(metrics.macro(means).assign(**identity))
-        others.append(variants(run, cell, dataset, means, distinct).assign(**identity))
+        others.append(variants(records[cell], dataset, means, distinct).assign(**identity))
         biased.append((cell, dataset, rest))
+        more.append((cell, dataset, beside))
     save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
     save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
     save(run, "metrics_variants.csv.gz", pd.concat(others)[["variant", *KEYS, *VALUES]])
-    top = top_languages(run)
+    top = top_languages(run, records)
     save(run, "top10_languages.csv.gz", top)
     save(run, "bias.csv.gz", bias_measures(biased, top))
     save(run, "who_is_hurt.csv.gz", who_is_hurt(biased))
-    save(run, "vectors.csv", vectors(run))
+    save(run, "vectors.csv", vectors(records))
     write_training_log(run)
     write_provenance(run)
+    return more
 
 
 def write_training_log(run: Run) -> None:
@@ -87,7 +98,7 @@ def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
         yield dataset, metrics.units(ranks)
 
 
-def by_set(run: Run, work: Callable[[str, pd.DataFrame], Any]) -> Iterator[tuple[grid.Cell, str, Any]]:
+def by_set(run: Run, work: Callable[[str, pd.DataFrame], Any]) -> Iterator[Scored]:
     """What ``work`` makes of the name and the ranks of each set, for each finished cell; see `base.workers.each`."""
     finished = cells.of(run)
     for cell, found in zip(finished, workers.each(partial(_worked, run, work), finished, MANY), strict=True):
@@ -98,14 +109,20 @@ def _worked(run: Run, work: Callable[[str, pd.DataFrame], Any], cell: grid.Cell)
     return [(dataset, work(dataset, ranks)) for dataset, ranks in _ranks(run, cell)]
 
 
-def _measured(repeated: dict[str, pd.MultiIndex], dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame | None, ...]:
-    """Means by language, over all queries of a set and over those that are not ``repeated`` ones; and `bias_of` it."""
+def _measured(
+    repeated: dict[str, pd.MultiIndex],
+    also: Callable[[str, pd.DataFrame], Any] | None,
+    dataset: str,
+    ranks: pd.DataFrame,
+) -> tuple[Any, ...]:
+    """Means by language, over all queries of a set and over those not ``repeated``; what ``also`` makes; `bias_of`."""
     units = metrics.units(ranks)
+    beside = also(dataset, units) if also else None
     again = pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(repeated[dataset])
-    return metrics.by_language(units), metrics.by_language(units[~again]), *bias_of(dataset, ranks)
+    return metrics.by_language(units), metrics.by_language(units[~again]), beside, *bias_of(dataset, ranks)
 
 
-def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
+def variants(record: Record, dataset: str, languages: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
     """Macro means under other rules, of the means by language over all queries and over ``distinct`` ones.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
@@ -113,28 +130,28 @@ def variants(run: Run, cell: grid.Cell, dataset: str, languages: pd.DataFrame, d
     """
     chosen = {"all queries": languages, "distinct queries": distinct}
     parts = [metrics.macro(means).assign(variant=name) for name, means in chosen.items()]
-    if read := cells.record(run, cell)["vectors"].get(dataset):
+    if read := record["vectors"].get(dataset):
         parts.append(pd.DataFrame(read["centred"]).assign(variant="centred"))
     return pd.concat(parts)
 
 
-def vectors(run: Run) -> pd.DataFrame:
+def vectors(records: dict[grid.Cell, Record]) -> pd.DataFrame:
     """How much language can be read off the vectors, before and after centring, and by chance (see `probe`)."""
     rows = []
-    for cell in cells.of(run):
-        for dataset, read in cells.record(run, cell)["vectors"].items():
+    for cell, record in records.items():
+        for dataset, read in record["vectors"].items():
             identity = {**cell.columns(), "dataset": dataset}
-            read["after"].pop("language_accuracy", None)  # below chance on any vectors, see `evaluation.probe.read_off`
-            for when in ("before", "after", "chance"):
-                rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in read[when].items()]
+            # Below chance on any vectors, see `evaluation.probe.read_off`.
+            after = {k: v for k, v in read["after"].items() if k != "language_accuracy"}
+            for when, values in (("before", read["before"]), ("after", after), ("chance", read["chance"])):
+                rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in values.items()]
     return pd.DataFrame(rows, columns=[*SCORED, "centring", "measure", "value"])
 
 
-def top_languages(run: Run) -> pd.DataFrame:
+def top_languages(run: Run, records: dict[grid.Cell, Record]) -> pd.DataFrame:
     """Of the first 10 passages in the pool, the share in each language, by query language; beside the pool's share."""
     found = []
-    for cell in cells.of(run):
-        record = cells.record(run, cell) or {}
+    for cell, record in records.items():
         for dataset, top in record["top"].items():
             chosen = data.outline(dataset, run.config.candidates)
             table = bias.top_shares(np.array(top["counts"]), top["languages"], chosen.passages["language"])
@@ -183,7 +200,7 @@ def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """The ranks on each set that a finished cell was scored on, in the order of the profile."""
     ranks = cells.ranks(run, cell)
     for dataset in grid.evaluated(cell, run.config):
-        yield dataset, ranks[ranks["dataset"] == dataset].drop(columns="dataset")
+        yield dataset, metrics.coded(ranks[ranks["dataset"] == dataset].drop(columns="dataset"))
 
 
 def write_provenance(run: Run) -> None:
@@ -271,7 +288,8 @@ def rules() -> dict[str, str]:
 
 def _made(run: Run) -> list[str | None]:
     """The digests of a run's cells, None where one is still to be made."""
-    return [(cells.record(run, cell) or {}).get("sha256") for cell in cells.of(run)]
+    found = [(cells.record(run, cell) or {}).get("sha256") for cell in grid.plan(run.config)]
+    return [digest for digest in found if digest or not run.finished]
 
 
 def made_from(run: Run) -> str:

@@ -47,14 +47,19 @@ def alpha_curve(run: Run) -> Figure:
         axes.set(title=f"{where}\nhighest multilingual mAP: α = {', '.join(best['multilingual'][task])}")
         axes.set_xlabel("monolingual mAP")
         axes.margins(0.15)
-        middle, reach = np.mean(axes.get_ylim()), max(np.ptp(axes.get_ylim()) / 2, effects.MARGIN)
-        axes.set_ylim(middle - reach, middle + reach)  # at least the margin to both sides, lest noise look like a curve
         axes.grid()
+    drawn = list(grid.flat)[: len(found)]
+    for direction in ("x", "y"):  # as much mAP to the inch in all panels, and the margin at least: noise is no curve
+        limits = {axes: getattr(axes, f"get_{direction}lim")() for axes in drawn}
+        reach = max(effects.MARGIN, *(np.ptp(pair) / 2 for pair in limits.values()))
+        for axes, pair in limits.items():
+            getattr(axes, f"set_{direction}lim")(np.mean(pair) - reach, np.mean(pair) + reach)
     for axes in grid[:, 0]:
         axes.set_ylabel("multilingual mAP")
     said = f"monolingual mAP is highest at {_at(best['monolingual'])}; multilingual mAP at {_at(best['multilingual'])}"
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
     note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
+    note += " As much mAP to the inch in all panels." if len(found) > 1 else ""
     style.frame(figure, run, tables.source(run), f"The price of α: {said}", note)
     return figure
 
@@ -98,32 +103,6 @@ def forest(run: Run) -> Figure:
     if table["low"].min() < reach[0] or table["high"].max() > reach[1]:
         note += " Arrow: beyond the axis."
     style.frame(figure, run, tables.source(run), _forest_finding(table), note)
-    return figure
-
-
-@style.house()
-def scoreboard(run: Run) -> Figure:
-    """The verdict on each claim, with its reason."""
-    table = tables.read(run, "claims.csv")
-    lines = [style.wrapped(f"{row.claim}", 62) for row in table.itertuples()]
-    reasons = [style.wrapped(f"{row.reason}", 44) for row in table.itertuples()]
-    heights = [max(len(a), len(b)) for a, b in zip(lines, reasons, strict=True)]
-    figure = style.new(run, 1.0 + 0.17 * sum(heights) + 0.11 * len(heights))
-    axes = figure.subplots()
-    y = 0.0
-    for row, claim, reason, height in zip(table.itertuples(), lines, reasons, heights, strict=True):
-        colour, mark = VERDICTS[row.verdict]
-        place = {"va": "top", "fontsize": 8.5}
-        axes.text(0, y, row.id, weight="bold", **place)
-        axes.text(0.045, y, "\n".join(claim), **place)
-        axes.text(0.50, y, f"{mark} {row.verdict}", color=colour, weight="bold", **place)
-        axes.text(0.645, y, "\n".join(reason), color="#333333", **place)
-        y += height + 0.65
-        axes.axhline(y - 0.33, color="#E2E2E2", linewidth=0.6)
-    axes.set(xlim=(0, 1), ylim=(y - 0.3, -0.2))
-    axes.axis("off")
-    note = f"Judged for {run.config.encoders} by the rules in claims.csv. S: ours. RQ: the question."
-    style.frame(figure, run, tables.source(run), wording.verdicts(table), note)
     return figure
 
 
@@ -232,7 +211,6 @@ def drawable(run: Run) -> list[str]:
     there = {
         "alpha": alphas > 1,
         "forest": (effect["strategy"] == effects.hybrid(run)).any() and (effect["baseline"] != "none").any(),
-        "claims": True,
         "ledger": compared["ours"].notna().any(),
     }
     return [name for name, present in there.items() if present]
@@ -241,6 +219,5 @@ def drawable(run: Run) -> list[str]:
 FIGURES = {
     "forest": ("Paired differences", forest),
     "alpha": ("The price of alpha", alpha_curve),
-    "claims": ("Verdicts", scoreboard),
     "ledger": ("The paper beside ours", paper_and_ours),
 }

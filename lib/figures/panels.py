@@ -117,23 +117,39 @@ def marks(own: pd.DataFrame, paper: pd.DataFrame) -> list[tuple[str, str]]:
     return found
 
 
-def comparison(axes: Axes, own: pd.DataFrame, paper: pd.DataFrame, rows: list[tuple[str, str]], named: bool) -> None:
-    """One row a strategy with its mean and value, seeds as dots and their range as a line; the paper's rows grey."""
+def comparison(
+    axes: Axes,
+    own: pd.DataFrame,
+    paper: pd.DataFrame,
+    rows: list[tuple[str, str]],
+    named: bool,
+    baseline: str,
+    reach: float,
+) -> None:
+    """One row a strategy with its mean and value, seeds as dots and their range as a line; the paper's rows grey.
+
+    Args:
+        baseline: the strategy whose mean is the zero of the axis, for the run and for each encoder of the paper.
+        reach: how far the axis goes to both sides; what lies beyond stands at its end, with an arrow.
+    """
     place = list(positions(rows))
     for source, strategies in by_source(rows).items():
         table = own if source == "run" else paper[paper["encoder"] == source]
         values = findings.by_strategy(table)
         best = findings.leaders(values) if values else []
+        zero = values.get(baseline, values.get("x-x-mono", 0.0))
         for name in strategies:
             if name not in values:
                 continue
             y = place[rows.index((source, name))]
-            each = table.loc[table["strategy"] == name, "value"]
+            each = (table.loc[table["strategy"] == name, "value"] - zero).clip(-reach, reach)
             mark(axes, name, each, y, source == "run")
             weight = "bold" if name in best else "normal"
             ink = "black" if source == "run" else style.GREY
             shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
-            axes.annotate(wording.number(values[name]), (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
+            arrow = "" if abs(values[name] - zero) <= reach else "← " if values[name] < zero else "→ "
+            said = f"{arrow}{wording.number(values[name])}"
+            axes.annotate(said, (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
     names = [style.name(name) if source == "run" else f"{PAPER[source]}: {name}" for source, name in rows]
     axes.set(yticks=place, yticklabels=names if named else [], ylim=(max(place) + 0.7, -0.7))
     for label, (source, _) in zip(axes.get_yticklabels(), rows, strict=True):
@@ -158,8 +174,11 @@ def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
     encoders = [encoder for encoder in PAPER if encoder in set(paper["encoder"])]
     labels = [*languages, "mean", *(f"{PAPER[encoder]}, mean" for encoder in encoders)]
     place = np.arange(len(labels)) + 0.6 * (np.arange(len(labels)) >= len(languages))
+    for y in place[::2]:  # a band for every other row, so that marks are read with their own language
+        axes.axhspan(y - 0.5, y + 0.5, color=LIGHT, alpha=0.4, linewidth=0)
     names = [name for name in style.STRATEGIES if name in set(table["strategy"])]
-    for aside, name in zip(0.16 * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
+    apart = min(0.13, 0.72 / max(1, len(names) - 1))  # all of a language within its row
+    for aside, name in zip(apart * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
         rows = table[table["strategy"] == name]
         own = [rows.loc[rows["query_language"] == language, "value"] for language in languages]
         own.append(rows.groupby("seed", dropna=False)["value"].mean())
@@ -170,7 +189,7 @@ def distances(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame) -> None:
                 mark(axes, name, each, place[number] + aside, own=number < len(own))
     axes.set(yticks=place, yticklabels=labels, ylim=(max(place) + 0.7, -0.7), xlabel="rank distance (ranks)")
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="both")
+    axes.grid(axis="x")
 
 
 def rank_axis(axes: Axes) -> None:

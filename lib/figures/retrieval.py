@@ -5,7 +5,6 @@ Each function draws one figure, titled with what the numbers say (`evidence.find
 
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
@@ -16,13 +15,14 @@ from ..base import paths
 from ..base.config import Run
 from ..data import catalog as data
 from ..evaluation import bias, metrics
-from ..evidence import findings, tables, wording
+from ..evidence import effects, findings, tables, wording
 from ..runs import cells
 from ..runs.plan import evaluated
 from . import panels, style
 from . import training as figures_batches
 
 FIRST_BATCHES = 24
+REACH = 0.06  # mAP: what is farther from the baseline stands at the end of the axis
 ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
 
 
@@ -128,15 +128,19 @@ def map_by_setting(run: Run) -> Figure:
     rows = {task: panels.marks(own, paper) for task, (own, paper) in groups.items()}
     heights = [0.9 + 0.185 * len(r) for r in rows.values()]
     figure = style.new(run, 0.9 + sum(heights))
-    values = pd.concat([part["value"] for pair in groups.values() for part in pair])
-    span = values.max() - values.min()
+    strategies = list(shown["strategy"])
+    baseline = next((name for name in ("x-x-mono", "none") if name in strategies), strategies[0])
     for part, (task, (own, paper)) in zip(panels.parts(figure, list(groups), heights), groups.items(), strict=True):
         for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
             one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
-            panels.comparison(axes, *one, rows[task], named=setting == settings[0])
+            panels.comparison(axes, *one, rows[task], setting == settings[0], baseline, REACH)
+            axes.axvspan(-effects.MARGIN, effects.MARGIN, color=panels.LIGHT, alpha=0.4, linewidth=0)
             axes.set_visible(len(one[0]) > 0)
-            axes.set(title=setting, xlim=(values.min() - 0.06 * span, values.max() + 0.25 * span), xlabel="mAP")
-    note = f"{_means(shown)}Bold: the highest, and what is within {wording.number(findings.EQUAL)} of it."
+            axes.set(title=setting, xlabel=f"mAP less that of {style.name(baseline)}")
+            axes.set(xlim=(-1.15 * REACH, 1.6 * REACH), xticks=(-0.05, 0, 0.05), xticklabels=("−.05", "0", "+.05"))
+    axis = f"The axis is mAP less that of {style.name(baseline)}, of the paper's encoders that of their own. "
+    note = f"Numbers: mAP. {axis}{_means(shown)}Grey band: within {wording.number(effects.MARGIN)} of it. "
+    note += f"Bold: the highest, and what is within {wording.number(findings.EQUAL)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
     style.frame(figure, run, tables.source(run), findings.effectiveness(table), note)
     return figure
@@ -144,30 +148,26 @@ def map_by_setting(run: Run) -> Figure:
 
 @style.house()
 def language_heat_maps(run: Run) -> Figure:
-    """mAP by language of query and passage: x-x-mono, hybrid, and hybrid minus x-x-mono."""
+    """mAP of hybrid less that of x-x-mono, by language of query and passage."""
     table = tables.read(run, "metrics_by_language.csv.gz")
     maps = findings.language_matrices(table)
     if not maps:
         return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
     most = max(len(mono) for mono, _ in maps.values())
-    maps = {task: _ends(*pair) for task, pair in maps.items()}
-    heights = [0.85 + 0.235 * len(mono) for mono, _ in maps.values()]
-    figure = style.new(run, 0.9 + sum(heights))
-    whole = 100 * np.concatenate([matrix.to_numpy().ravel() for pair in maps.values() for matrix in pair])
-    scale = Normalize(np.nanmin(whole), np.nanmax(whole))
-    for part, (mono, hybrid) in zip(panels.parts(figure, list(maps), heights), maps.values(), strict=True):
-        difference = 100 * (hybrid - mono)
-        reach = max(2.0, 1.3 * float(difference.abs().max(axis=None)))
-        left, middle, right = part.subplots(1, 3)
-        panels.heat(left, 100 * mono, "Blues", scale, "{:.0f}")
-        panels.heat(middle, 100 * hybrid, "Blues", scale, "{:.0f}")
-        panels.heat(right, difference, "PuOr", Normalize(-reach, reach), "{:+.0f}")
-        for axes, title in ((left, "x-x-mono"), (middle, "hybrid"), (right, "hybrid minus x-x-mono")):
-            axes.set(title=title, xlabel="passage language")
-        left.set_ylabel("query language")
+    apart = {task: 100 * (hybrid - mono) for task, (mono, hybrid) in ((t, _ends(*pair)) for t, pair in maps.items())}
+    reach = max(2.0, 1.3 * max(float(part.abs().max(axis=None)) for part in apart.values()))
+    size = max(len(part) for part in apart.values())
+    figure, grid = panels.tiles(run, len(apart), 2, 1.3, 0.75 + 0.235 * size)
+    for axes, (task, part) in zip(grid.ravel(), apart.items(), strict=False):
+        mesh = panels.heat(axes, part, "PuOr", Normalize(-reach, reach), "{:+.0f}")
+        axes.set(title=panels.test(task), xlabel="passage language")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("query language")
+    bar = figure.colorbar(mesh, ax=list(grid.ravel()), orientation="horizontal", aspect=60, pad=0.02, shrink=0.6)
+    bar.set_label("mAP × 100 of hybrid, less that of x-x-mono")
     note = panels.ends_note(most, "mAP of hybrid") + (
-        "mAP × 100 of each query language on the corpus of each passage language; the diagonal is the monolingual "
-        "setting. Differences: violet where hybrid is higher, orange where x-x-mono is."
+        "Each query language on the corpus of each passage language; the diagonal is the monolingual setting. Violet "
+        "where hybrid is higher, orange where x-x-mono is. One scale for all panels."
     )
     style.frame(figure, run, tables.source(run), findings.language_pairs(table), note)
     return figure

@@ -88,8 +88,9 @@ def adopt_published(run: Run) -> list[Cell]:
     adopted = []
     for cell in (*plan(run.config), *parts(run.config)) if run.config.takes_published else ():
         target = run.folder / "cells" / cell.id
-        source = published(run, cell)
-        if source is not None and records.read(target, made_from(run, cell)) is None:
+        if records.beside(target, RECORD).is_file() and records.read(target, made_from(run, cell)) is not None:
+            continue
+        if (source := published(run, cell)) is not None:
             for suffix in SUFFIXES:
                 with artifacts.replacing(records.beside(target, suffix)) as temporary:
                     shutil.copyfile(records.beside(source, suffix), temporary)
@@ -101,13 +102,18 @@ def adopt_published(run: Run) -> list[Cell]:
 
 def published(run: Run, cell: Cell) -> Path | None:
     """Where a finished cell with the same inputs comes with the repository, without suffix: in this run or another."""
-    folders = dict.fromkeys([run.folder, *sorted(run.folder.parent.glob("*")), *sorted(paths.TRACKED.glob("*"))])
-    places = [folder / "published" / "cells" / cell.id for folder in folders]
+    places = [folder / "cells" / cell.id for folder in published_folders(run)]
     places = [path for path in places if records.beside(path, RECORD).is_file()]
     if not places:  # without looking at the data, which may not be here
         return None
     wanted = made_from(run, cell)
     return next((path for path in places if records.read(path, wanted) is not None), None)
+
+
+def published_folders(run: Run) -> list[Path]:
+    """Where published results lie: of this run, of those beside it, and of those that come with the repository."""
+    folders = [run.folder, *sorted(run.folder.parent.glob("*")), *sorted(paths.TRACKED.glob("*"))]
+    return [folder / "published" for folder in dict.fromkeys(folders)]
 
 
 def all_at_hand(run: Run) -> bool:

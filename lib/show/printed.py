@@ -51,7 +51,7 @@ def scores(run: Run, cell: Cell) -> list[str]:
     """What a finished cell scored, one line a test set: mAP in each setting, and rank distance."""
     lines = []
     if cell.is_part:  # which keeps the scores of each query
-        means = cells.scores(run, cell).groupby("query_language")[list(metrics.SETTINGS)].mean().mean()
+        means = replication.means(cells.scores(run, cell))
         return [f"    {cell.on}: mAP {', '.join(f'{wording.number(means[name])} {name}' for name in means.index)}"]
     for dataset, units in tables.all_units(run, cell):
         means = metrics.macro(metrics.by_language(units)).set_index(["metric", "setting"])["value"]

@@ -49,8 +49,9 @@ def publish(run: Run) -> list[Path]:
     for source, copy in copies.items():
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
+    gallery.seal(run, pictures, sorted(pictures.glob("*.png")))
     artifacts.write_text(pictures / "README.md", gallery.page(run))
-    written = [*copies.values(), pictures / "README.md", gallery.write_index()]
+    written = [*copies.values(), pictures / gallery.SEAL, pictures / "README.md", gallery.write_index()]
     if readme.update(run):
         written.append(paths.ROOT / "README.md")
     return written

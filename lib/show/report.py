@@ -104,7 +104,7 @@ def pictures(run: Run) -> list[Picture]:
 
     The table of verdicts is left out: the page has it as text.
     """
-    names = [name for name in gallery.available(run) if name != "claims"]
+    names = gallery.available(run)
     names = [name for name in names if (run.folder / "figures" / f"{name}.png").exists()]
     for colours, dark in PALETTES:
         found = [_picture(run, name, colours, dark) for name in names]
