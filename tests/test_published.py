@@ -119,8 +119,7 @@ def test_published_tables_follow_from_the_published_cells_byte_for_byte(tmp_path
     shutil.copytree(PUBLISHED, tmp_path / "results" / "full" / "published")
     run = runs.open_run("full", finished=True)
     assert len(cells.of(run)) == len(grid.plan(run.config))
-    tables.write(run)
-    evidence.write(run)
+    evidence.judge(run)
     for table in (*tables.TABLES, *evidence.FILES):
         assert (run.folder / table).read_bytes() == (PUBLISHED / table).read_bytes(), table
 
