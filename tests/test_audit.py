@@ -81,6 +81,57 @@ def test_an_encoder_that_prefers_the_language_of_the_question_is_said_to(own):
     assert "questions in German fare worst, with a mAP of 0.411" in said  # of three equal ones the first
 
 
+def mixed(folder, order=lambda rows: rows) -> str:
+    """Rows of which one is asked in English and answered in German alone."""
+    rows = synthetic.rows(QUESTIONS)
+    rows[3] = {"id": "3", "q": {"en": rows[3]["q"]["en"]}, "p": {"de": rows[3]["p"]["de"]}}
+    rows[5] = {"id": "5", "q": {"en": rows[5]["q"]["en"]}, "p": {"en": rows[5]["p"]["en"]}}
+    path = folder / "mixed.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in order(rows)))
+    return str(path)
+
+
+def test_the_gap_sets_each_question_against_itself_in_whatever_order_the_rows_are(own):
+    words = [f"{side}{n}{x}" for side in "qp" for n in range(QUESTIONS) for x in LANGUAGES]
+    synthetic.encoder(words).save(str(own / "random"), create_model_card=False)
+    gaps = []
+    for order in (list, lambda rows: rows[::-1], lambda rows: rows[5:] + rows[:5]):
+        found = audit.audit(str(own / "random"), mixed(own, order))
+        gaps.append(found.loc[found["measure"] == audit.GAP, ["value", "low", "high"]].to_numpy())
+    assert np.abs(gaps[0]).min() > 0
+    for other in gaps[1:]:
+        np.testing.assert_allclose(other, gaps[0], rtol=0, atol=1e-9)
+    whole = audit.audit(str(own / "random"), str(own / "mine.jsonl"))
+    assert whole.loc[whole["measure"] == audit.GAP, "value"].item() == pytest.approx(
+        value(whole, "monolingual", "map") - value(whole, "cross-lingual", "map")
+    )
+
+
+def test_a_language_without_passages_counts_as_none_of_the_pool_too(own):
+    rows = synthetic.rows(QUESTIONS)
+    for row in rows:
+        del row["p"]["zh"]
+    (own / "few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = audit.audit(str(own / "blind"), str(own / "few.jsonl"))
+    assert value(found, "by chance", "own_share") == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
+
+
+def test_rows_that_change_between_two_calls_are_read_again(own):
+    path = own / "mine.jsonl"
+    before = audit.audit(str(own / "biased"), str(path))
+    path.write_text("".join(json.dumps(row) + "\n" for row in synthetic.rows(QUESTIONS, passages=QUESTIONS // 2)))
+    after = audit.audit(str(own / "biased"), str(path))
+    assert not before["value"].equals(after["value"])
+
+
+def test_where_it_is_to_be_written_is_tried_first(own, capsys):
+    (own / "file").write_text("")
+    given = ["--encoder", str(own / "biased"), "--eval", str(own / "mine.jsonl"), "--out", str(own / "file" / "a.csv")]
+    assert command.main(given) == 2
+    shown = capsys.readouterr()
+    assert not shown.out and "it cannot be written" in shown.err and shown.err.count("\n") == 1
+
+
 def test_the_numbers_are_those_of_a_cell_without_training(own):
     overrides = [f"encoder={own / 'biased'}", f"eval={own / 'mine.jsonl'}", "strategies=[none]", "precision=auto"]
     run = config.load("smoke", overrides)

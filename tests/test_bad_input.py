@@ -13,8 +13,11 @@ import synthetic
 
 from lib import __main__ as command
 from lib.base import paths
+from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.runs import cells
+from lib.runs import cells, preflight
+from lib.runs import open as runs
+from lib.training.sampling import Pairs, Strategy
 
 LANGUAGES = ("de", "en")
 STEPS = ("steps=2", "batch_size=4", "warmup_steps=1", "strategies=[none,x-x-mono]")
@@ -55,7 +58,8 @@ def place(masters, own_folders, monkeypatch):
     (own_folders / "mirror").mkdir()
     monkeypatch.setenv("HYBRID_DATA_MIRROR", str(own_folders / "mirror"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    data._read.cache_clear()  # the paths of two tests may be the same
+    data._own_rows.cache_clear()  # what it says of rows is said again
+    data._read_as.cache_clear()
     return own_folders
 
 
@@ -342,3 +346,24 @@ def test_numbers_that_are_none_stop_the_work_in_one_line_and_leave_nothing(patte
     assert error.startswith("error: ") and error.count("\n") == 1
     assert [word for word in words if word not in error] == [], error
     assert left(place) == []
+
+
+def test_a_batch_that_cannot_be_filled_a_hundred_steps_on_is_told_before_the_first(own_folders):
+    """Of ten questions in Swahili one shares its answers with three, in three languages: with it in a batch of eight,
+    there may be too few others, which hangs on the order that a seed gives."""
+    languages = ["de", "en", "tr", "sw"]
+    many = [row | {"id": f"b{row['id']}"} for row in synthetic.rows(40, languages[:3])]
+    few = [
+        {"id": f"s{n}", **{side: {x: f"{side} sw {n} {x}" for x in languages} for side in "qp"}} for n in range(10)
+    ]
+    for number, language in enumerate(languages[:3]):
+        few[number]["p"][language] = few[-1]["p"][language]
+    path = own_folders / "late.jsonl"
+    path.write_bytes(lines(*(row | {"split": "train"} for row in many + few)))
+    changes = [f"train={path}", "eval=[facts]", "strategies=[x-x-mono]", "batch_size=8", "steps=300"]
+    changes.append("seeds=[0,1,2,3,4,5]")
+    run = runs.open_run("smoke", changes)
+    pairs = Pairs.of(data.training_set(str(path), run.config.eval))
+    assert Strategy("x-x-mono").sampler(pairs)(pairs.anchor, batch_size=8, seed=0)  # which a look at one batch passes
+    with pytest.raises(UserError, match=r"late\.jsonl: strategy x-x-mono: only 7 questions \(sw\)"):
+        preflight.work(run, cells.missing(run))

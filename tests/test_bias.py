@@ -364,3 +364,10 @@ def test_the_synthetic_table_is_shaded_where_a_measure_sees_something():
     assert "0.65" in str(colours[row(THAI), column("rank distance ↓")])
     assert "0.65" in str(colours[row(OWN), column("AWRF ↑")])
     assert not colours.get((row(THAI), column("PEER")))
+
+
+def test_no_correlation_is_made_up_where_a_question_has_other_answers_in_another_language():
+    alike = ranks_table({(0, x): {"de": 1, "en": 5, "fr": 9} for x in ("de", "en")})
+    assert bias.rank_correlation(alike).tolist() == pytest.approx([1, 1])
+    more = pd.concat([alike, alike[alike["query_language"] == "en"].assign(pool_rank=20, rank=20)], ignore_index=True)
+    assert bias.rank_correlation(more).isna().all()

@@ -116,3 +116,17 @@ def test_another_file_is_refused(tmp_path):
     for name in ("text", "nowhere", ""):
         with pytest.raises(UserError, match="no file of language means"):
             LanguageMeans.load(tmp_path / name)
+
+
+def test_where_only_rounding_is_left_of_a_language_nothing_is(tmp_path):
+    alike = np.tile(np.array([[0.6, 0.48, 0.64]], np.float32), (5, 1))
+    others = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    means = LanguageMeans.fit(np.vstack([alike, others]), ["en"] * 5 + ["de"] * 5)
+    assert (means.centred(alike, ["en"] * 5) == 0).all()
+    assert np.linalg.norm(means.centred(others, ["de"] * 5), axis=1) == pytest.approx(np.ones(5))
+
+
+@pytest.mark.parametrize("languages", ["enenen", None])
+def test_languages_are_a_list(languages):
+    with pytest.raises(UserError, match="give one for each vector"):
+        LanguageMeans.fit(np.eye(6, dtype=np.float32), languages)

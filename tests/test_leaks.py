@@ -196,7 +196,7 @@ def test_a_leak_check_stands_for_its_texts_and_rules_alone(tmp_path, monkeypatch
     profile = config.load("smoke", [f"train=[{trained}]", f"eval=[{tested}]"])
 
     def inputs() -> dict:
-        data._read.cache_clear()
+        data._read_as.cache_clear()
         data._trainable.cache_clear()
         return leaks.inputs(profile)
 

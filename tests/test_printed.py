@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import __main__ as command
+from lib.base import store as artifacts
 from lib.evidence import tables
 from lib.runs.plan import Cell
 from lib.show import printed
@@ -21,6 +22,12 @@ METRICS = pd.DataFrame(
 )
 
 
+def write(folder):
+    """The table as a run leaves it, with its seal."""
+    METRICS.to_csv(folder / "metrics.csv", index=False)
+    artifacts.write_seal(folder / tables.PROVENANCE, {"digest": "of other cells"}, [folder / "metrics.csv"])
+
+
 def test_the_main_table_is_tab_separated_with_three_decimals():
     assert printed.main(METRICS) == (
         "dataset\ttrain\tstrategy\tmultilingual\trank distance\n"
@@ -32,7 +39,7 @@ def test_the_main_table_is_tab_separated_with_three_decimals():
 def test_a_table_is_printed_by_name_and_can_be_pasted(own_folders, capsys):
     folder = own_folders / "results" / "smoke"
     folder.mkdir(parents=True)
-    METRICS.to_csv(folder / "metrics.csv", index=False)
+    write(folder)
     assert command.main(["--profile", "smoke", "--table", "metrics"]) == 0
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(capsys.readouterr().out), sep="\t"), METRICS)
     assert command.main(["--profile", "smoke", "--table"]) == 0
@@ -42,9 +49,23 @@ def test_a_table_is_printed_by_name_and_can_be_pasted(own_folders, capsys):
 def test_a_published_table_is_printed_where_the_run_was_not_made_here(own_folders, capsys):
     folder = own_folders / "results" / "smoke" / "published"
     folder.mkdir(parents=True)
-    METRICS.to_csv(folder / "metrics.csv", index=False)
+    write(folder)
     assert command.main(["--profile", "smoke", "--table"]) == 0
     assert capsys.readouterr().out == printed.main(METRICS)
+
+
+def test_a_table_of_other_cells_than_those_of_now_says_so_and_a_damaged_one_is_not_printed(own_folders, capsys):
+    folder = own_folders / "results" / "smoke"
+    folder.mkdir(parents=True)
+    write(folder)
+    assert command.main(["--profile", "smoke", "--table"]) == 0
+    printed_, said = capsys.readouterr()
+    assert printed_ and "these numbers are not those of what is here now" in said and said.count("\n") == 1
+    content = (folder / "metrics.csv").read_text()
+    (folder / "metrics.csv").write_text(content.replace("0.51239", "0.91239"))
+    assert command.main(["--profile", "smoke", "--table"]) == 2
+    printed_, said = capsys.readouterr()
+    assert not printed_ and "metrics.csv is damaged, or was changed by hand" in said
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def hostile_run(own_folders):
     rows = [{"id": f"{n}", **{s: {x: f"{t} {s} {n}" for x, t in text.items()} for s in "qp"}} for n in range(30)]
     own = own_folders / "mine.jsonl"
     own.write_text("\n".join(map(json.dumps, rows)))
-    data._read.cache_clear()
+    data._read_as.cache_clear()
     return config.load("smoke", [f"train={own}", f"eval={own}", "batch_size=2"])
 
 

@@ -176,7 +176,8 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     ``parallel-docs-900-questions`` is a fixed sample of as many questions as MLQA-R trains on, ``xquad-r-7-languages``
     has the languages of MLQA-R alone: they tell size and languages of a training set from its distance to a test.
     """
-    return _trainable(name, frozenset(evaluated) & set(LAREQA), candidates)
+    made = _trainable.__wrapped__ if is_own(name) else _trainable  # a file of one's own may have changed since
+    return made(name, frozenset(evaluated) & set(LAREQA), candidates)
 
 
 def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:
@@ -277,16 +278,20 @@ def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
     return _read(paths.brought(name), known == TRAINED)
 
 
-@cache
 def _read(path: Path, to_train: bool = False) -> ParallelSet:
-    """A file of one's own; what its rows were taken to mean is said once."""
-    rows = _own_rows(path, path.stat().st_mtime_ns if path.exists() else 0)
-    make = own_rows.training if to_train else own_rows.evaluation
-    return make(paths.called(path.name), rows)
+    """A file of one's own as it is now: of a notebook that stays open, rows may change between two calls."""
+    return _read_as(path, artifacts.file_digest(path) if path.is_file() else "", to_train)
 
 
 @cache
-def _own_rows(path: Path, changed: int) -> list[dict]:
+def _read_as(path: Path, content: str, to_train: bool) -> ParallelSet:
+    """What its rows were taken to mean is said once."""
+    make = own_rows.training if to_train else own_rows.evaluation
+    return make(paths.called(path.name), _own_rows(path, content))
+
+
+@cache
+def _own_rows(path: Path, content: str) -> list[dict]:
     rows, said = own_rows.read(path)
     if said and processes.rank() == 0:
         print(f"{path}: {said}", file=sys.stderr)

@@ -90,7 +90,8 @@ def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
     """Does a question find its relevant passages in the same order in whichever language it is asked?
 
     Mean Spearman correlation of a query's ranks with those of the same question in each other language (MRC, arXiv
-    2509.06195, there over whole rankings). NaN for one relevant passage or one query language.
+    2509.06195, there over whole rankings). NaN for one relevant passage or one query language, and where a question
+    has other relevant passages in one language than in another.
     """
     ranks = metrics.coded(ranks)
     query, index = _queries(ranks)
@@ -101,9 +102,12 @@ def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
     with np.errstate(invalid="ignore"):
         z = pd.Series(apart / spread[query], ranks.index)
     passage = ranks.groupby([pd.Series(query, ranks.index), "passage_language"]).cumcount()
-    same = z.groupby([ranks["question"], ranks["passage_language"], passage]).transform("sum")
-    asked = pd.Series(index.get_level_values("question")).groupby(index.get_level_values("question")).transform("size")
-    others = asked.to_numpy(float) - 1
+    alike = z.groupby([ranks["question"], ranks["passage_language"], passage])
+    same, found_by = alike.transform("sum"), alike.transform("size").to_numpy()
+    question = index.get_level_values("question")
+    asked = pd.Series(question).groupby(question).transform("size").to_numpy()
+    lacking = pd.Series(np.bincount(query, found_by < asked[query]) > 0).groupby(question).transform("any")
+    others = np.where(lacking, np.nan, asked - 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.bincount(query, z * (same - z)) / np.where(others > 0, others, np.nan) / count
     return pd.Series(found, index)
@@ -144,7 +148,7 @@ def top_shares(counts: np.ndarray, languages: list[str], pool: pd.Series) -> pd.
     """
     asked = np.flatnonzero(counts.sum(axis=1))
     share = counts[asked] / counts[asked].sum(axis=1, keepdims=True)
-    in_pool = pool.value_counts(normalize=True).reindex(languages).to_numpy()
+    in_pool = pool.value_counts(normalize=True).reindex(languages, fill_value=0.0).to_numpy()
     return pd.DataFrame(
         {
             "query_language": np.repeat(np.array(languages)[asked], len(languages)),

@@ -17,6 +17,7 @@ OWN = "own"  # the source of means that are taken from the test's own texts
 SOURCES = ("xquad-r", "mlqa-r", "facts")  # pools whose texts give means for other tests
 MEASURED = ("map", "rank_distance")
 SETTINGS = ("monolingual", "multilingual")
+ROUNDING = 1e-6  # of a vector's length: less than that is not what is left of it, but rounding
 Encoded = tuple[ParallelSet, np.ndarray, np.ndarray]  # a set, and the vectors of its queries and passages
 Means = dict[str, np.ndarray]  # of each language
 
@@ -76,8 +77,14 @@ def centred(vectors: np.ndarray, languages: pd.Series, means: Means) -> np.ndarr
     """
     if lacking := sorted(set(languages) - set(means)):
         raise ValueError(f"no mean vector of: {', '.join(lacking)}")
-    found = vectors - np.stack([means[language] for language in languages])
-    return (found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return unit(vectors - np.stack([means[language] for language in languages]), vectors)
+
+
+def unit(rest: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """What is left of vectors, at length 1: float32; 0 where nothing but rounding is left of one."""
+    length = np.linalg.norm(rest, axis=1, keepdims=True)
+    some = length > ROUNDING * np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (np.where(some, rest, 0) / np.where(some, length, 1)).astype(np.float32)
 
 
 def measured(

@@ -119,7 +119,9 @@ class LanguageMeans:
             raise UserError(f"{path}: there is no file of language means; write one with save") from error
         if metadata.get("format") != FORMAT:
             raise UserError(f"{path}: it holds other tensors than language means; write them with save")
-        return cls(means, json.loads(metadata["counts"]))
+        if not all(np.isfinite(mean).all() for mean in means.values()):
+            raise UserError(f"{path}: a mean is not finite; fit them again")
+        return cls(means, json.loads(metadata.get("counts", "{}")))
 
 
 def _encoded(model: "SentenceTransformer", texts: Sequence[str], kind: str) -> np.ndarray:
@@ -131,6 +133,8 @@ def _encoded(model: "SentenceTransformer", texts: Sequence[str], kind: str) -> n
 
 def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series]:
     """Vectors at length 1 in float32, and the language of each."""
+    if isinstance(languages, str) or languages is None:
+        raise UserError(f"languages {languages!r}: give one for each vector, such as ['en', 'de']")
     vectors = vectors.detach().cpu().float() if hasattr(vectors, "detach") else vectors
     found, code = np.asarray(vectors, np.float32), pd.Series(list(languages), dtype=object)
     if found.ndim != 2 or len(found) != len(code) or not len(found):

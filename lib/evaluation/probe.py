@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.sets import ParallelSet
-from . import metrics, search
+from . import centring, metrics, search
 
 NEIGHBOURS = 10
 TRAINED_ON = 0.8  # of each language's passages, in the order of the corpus: the test passages are of other articles
@@ -59,7 +59,7 @@ def centred(vectors: np.ndarray, language: np.ndarray) -> np.ndarray:
     for number in np.unique(language):
         rows = language == number
         found[rows] = vectors[rows] - vectors[rows].mean(axis=0)
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    return centring.unit(found, vectors)
 
 
 def language_accuracy(vectors: np.ndarray, language: np.ndarray) -> float:

@@ -6,6 +6,7 @@
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 from ..base import paths
@@ -40,6 +41,8 @@ def _main(arguments: list[str] | None) -> None:
     asked = take.parse_args(arguments)
     if asked.out and asked.out.is_dir():
         raise UserError(f"--out {asked.out}: it is a folder; name a file in it, such as {asked.out / 'audit.csv'}")
+    if asked.out:
+        check_writable(asked.out)
     overrides, cells = exports.of_run(asked.profile, asked.overrides) if asked.profile else (asked.overrides, {})
     encoder, other = (cells[name]() if name in cells else name for name in (asked.encoder, asked.against))
     called = {encoder: asked.encoder, other: asked.against}
@@ -54,6 +57,20 @@ def _main(arguments: list[str] | None) -> None:
     if asked.out:
         artifacts.write_text(asked.out, found.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
         print(f"written to {paths.shown(asked.out)}")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before an hour of encoding, a file that could not be written after it.
+
+    Raises:
+        UserError: naming it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"--out {path}: it cannot be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -126,12 +126,15 @@ def _run(encoder: str, dataset: str, overrides: Sequence[str]) -> Run:
 
 
 def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
-    """mAP in the three settings, over all languages and for each, and the gap between the first two."""
+    """mAP in the three settings, over all languages and for each, and the gap between the first two: of the questions
+    that have both, so that each is set against itself."""
     units = metrics.units(ranking.ranks)
     values = precisions(units, chosen)
     found = {setting: stats.estimate(array) for setting, array in values.items()}
     rows = [_row(setting, "map", estimate.interval()) for setting, estimate in found.items()]
-    gap = (found["monolingual"] - found["cross-lingual"]).interval()
+    both = np.logical_and(*(~np.isnan(values[name]).all(axis=(1, 2)) for name in metrics.SETTINGS[:2]))
+    one, two = (_asked(values[name][both]) for name in metrics.SETTINGS[:2])
+    gap = (stats.estimate(one) - stats.estimate(two)).interval()
     means = metrics.by_language(units)
     languages = means[means["metric"] == "map"].groupby(["setting", "query_language"])["value"].mean()
     rows += [_row(setting, "map", value, language) for (setting, language), value in languages.items()]
@@ -185,6 +188,11 @@ def _vectors(read: dict[str, Any]) -> list[dict[str, Any]]:
 def _per_question(wide: pd.DataFrame, chosen: ParallelSet) -> np.ndarray:
     """float [questions, languages or pairs, 1], as `lib.stats` takes it; NaN where a question has no value."""
     return wide.dropna(axis=1, how="all").reindex(range(len(chosen.questions))).to_numpy(float)[:, :, None]
+
+
+def _asked(values: np.ndarray) -> np.ndarray:
+    """The languages, or pairs, that any of these questions exists in."""
+    return values[:, ~np.isnan(values).all(axis=(0, 2))]
 
 
 def _row(setting: str, measure: str, value: float | stats.Interval, language: str = ALL) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What would fail in the middle of the work, found before it begins."""
 
 import os.path
+from collections import deque
 from collections.abc import Sequence
 
 from ..base import paths, processes
@@ -73,9 +74,13 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
             raise UserError(f"{train}: none of its questions is in the split train; see the key 'split' of a row")
         pairs = Pairs.of(questions)
         for strategy in dict.fromkeys(Strategy(c.strategy, c.alpha) for c in todo if c.train == train):
-            sampler = strategy.sampler(pairs, processes.count())
+            sampler = strategy.sampler(pairs, processes.count(), run.config.sampler)
+            seeds = {cell.seed for cell in todo if (cell.train, cell.strategy) == (train, strategy.name)}
             try:
-                sampler(pairs.anchor, batch_size=processes.share(run.config.batch_size))
+                for seed in sorted(seeds):
+                    order = sampler(pairs.anchor, batch_size=processes.share(run.config.batch_size), seed=seed)
+                    if data.is_own(train):  # whether batches can be filled hangs on their order: each is tried
+                        deque(order.first(run.config.steps), maxlen=0)
             except UserError as error:
                 raise UserError(f"{train}: {error}") from error
 

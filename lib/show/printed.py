@@ -1,12 +1,14 @@
 """What the command line prints: the plan of a run, and its tables, tab-separated for a spreadsheet."""
 
+import sys
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
 
-from ..base import progress
+from ..base import paths, progress
+from ..base import store as artifacts
 from ..base.config import Run
 from ..base.errors import UserError
 from ..data import download
@@ -22,6 +24,7 @@ from ..runs.plan import Cell
 from . import notebooks, readme, texts
 
 MAIN = "main"
+AGAIN = "give the command without --table to make them again"
 DONE, PUBLISHED, TO_DO = "done", "comes with the repository", "to do"
 
 
@@ -33,8 +36,10 @@ def names() -> list[str]:
 def text(run: Run, name: str) -> str:
     """A table of a run as it is on disk, or as it was published; ``main`` is mAP in each setting and rank distance.
 
+    Says on stderr if what it was made from is not what is here now: other rows, another encoder, other code.
+
     Raises:
-        UserError: there is no such table, or the run has not made it yet.
+        UserError: there is no such table, the run has not made it yet, or it is damaged.
     """
     if name not in names():
         raise UserError(f"--table {name}: there is no such table; choose one of {', '.join(names())}")
@@ -43,8 +48,22 @@ def text(run: Run, name: str) -> str:
     places = [path for path in (run.folder / file, run.folder / "published" / file) if path.exists()]
     if not places:
         raise UserError(f"run {run.name} has no tables yet; make them: {run.command}")
+    seal = tables.PROVENANCE if file in tables.TABLES else evidence.SEAL
+    listed = (artifacts.read_sealed(places[0].with_name(seal)) or {}).get("files") or {}
+    if not artifacts.is_as(places[0], listed.get(file)):
+        raise UserError(f"{paths.shown(places[0])} is damaged, or was changed by hand; make it again: {run.command}")
+    if places[0].parent == run.folder and not _is_current(run):
+        print(f"these numbers are not those of what is here now (rows, encoder or code); {AGAIN}", file=sys.stderr)
     table = pd.read_csv(places[0], skiprows=int(run.fallback))
     return main(table) if name == MAIN else table.to_csv(sep="\t", index=False, lineterminator="\n")
+
+
+def _is_current(run: Run) -> bool:
+    """Whether a run's tables are of the cells that today's data and code would give; so too where none can tell."""
+    try:
+        return tables.current(run)
+    except (UserError, OSError):  # the rows are not here any more
+        return True
 
 
 def scores(run: Run, cell: Cell) -> list[str]:
