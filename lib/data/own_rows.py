@@ -18,10 +18,10 @@ from . import jsonl, spreadsheet
 from . import sets as parallel
 from .jsonl import canonical
 from .sets import ParallelSet, alike
+from .spreadsheet import ABSENT
 
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
 SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}
-ABSENT = ("", "nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "#N/A")  # what writers put where nothing is
 
 
 @dataclass
