@@ -47,6 +47,7 @@ SPELLINGS = [
     lambda text: text + " ",
     lambda text: text.replace(" ", "\u00a0"),
     lambda text: "\ufeff" + text,
+    lambda text: text.replace(" ", "\u200e \u00ad\u2060\u061c").replace("f", "f\ufe0f"),
 ]
 NOTHING = [None, float("nan"), "", " \n", "nan", "None", "<NA>", "null"]
 
@@ -110,6 +111,12 @@ def test_what_was_done_is_one_line_with_counts_and_the_first_row(tmp_path, capsy
         "1 rows that ask what an earlier one asks: one question with several right answers (first in row 10)",
     ):
         assert part in said
+
+
+def test_signs_that_nobody_sees_make_no_other_text_and_joiners_do():
+    unseen = "\ufeff\u200b\u200e\u200f\u061c\u00ad\u2060\u2061\u2062\u2063\u2064\ufe0f"
+    assert all(parallel.alike(f"a{sign}b") == "ab" for sign in unseen)
+    assert all(parallel.alike(f"a{sign}b") != "ab" for sign in "\u200c\u200d")
 
 
 def test_two_codes_that_may_be_one_language_are_named(tmp_path):
