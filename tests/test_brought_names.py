@@ -58,6 +58,22 @@ def test_long_names_that_differ_at_their_ends_stay_apart():
     assert one != two and len(one) < 40 and paths.called("/x/short.jsonl.gz") == "short"
 
 
+@pytest.mark.parametrize("name", [".jsonl", "..jsonl", "...jsonl", "...csv.gz", "..", "a/../..", "."])
+def test_nothing_is_called_as_the_folder_it_is_in_or_the_one_above(name):
+    assert paths.called(name) not in ("", ".", "..")
+
+
+def test_sets_that_would_be_called_alike_are_refused(tmp_path):
+    one, two = write(tmp_path / "my.jsonl", rows("test")), write(tmp_path / "my-heldout.jsonl", rows("test"))
+    ours = write(tmp_path / "parallel-docs.jsonl", rows("test"))
+    train = write(tmp_path / "train.jsonl", rows("train"))
+    for names, called in ((f"{one}-heldout, {two}", "my-heldout"), (f"{ours}-heldout, facts", "parallel-docs-heldout")):
+        with pytest.raises(UserError, match=f"would both be called {called}; give the file another name") as told:
+            checks.plan(config.load("smoke", [f"train={train}", f"eval=[{names}]"]))
+        assert "\n" not in str(told.value)
+    checks.plan(config.load("smoke", [f"train={train}", f"eval=[{one}, {one}-heldout]"]))
+
+
 def test_the_folder_where_a_person_stands_has_its_own_name(tmp_path, monkeypatch):
     (tmp_path / "my-encoder").mkdir()
     monkeypatch.chdir(tmp_path / "my-encoder")

@@ -1,5 +1,7 @@
 """Profiles load, a run's name follows from what it does, and each mistake is answered with one clear line."""
 
+import json
+
 import pytest
 
 from lib.base import config, paths
@@ -55,6 +57,34 @@ def test_an_override_changes_its_key_and_nothing_else(override, field, value):
     assert getattr(after, field) == value
     rest = {key: v for key, v in config.as_dict(before).items() if key != field}
     assert rest == {key: v for key, v in config.as_dict(after).items() if key != field}
+
+
+ODD = ["enc # v2", "2024-05-01", "007", "no", "my #1.jsonl", "a: b.jsonl", "{x}.jsonl", "@x.jsonl", "~", "x]", "'tis"]
+
+
+@pytest.mark.parametrize("key", ["encoder", "train", "eval"])
+@pytest.mark.parametrize("name", ODD)
+def test_a_name_is_taken_as_it_is_typed(key, name):
+    for typed in (name, f" {name} ", json.dumps(name), json.dumps([name])):
+        assert getattr(config.load("smoke", [f"{key}={typed}"]).config, key) == (name,)
+
+
+def test_in_a_list_a_name_is_no_number_and_no_date():
+    assert config.load("smoke", ["train=[007, 2024-05-01, no, 1e3, a b]"]).config.train == (
+        "007", "2024-05-01", "no", "1e3", "a b",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ["[my #1.jsonl]", "[a: b.jsonl]", "[{x}.jsonl]", "[@x.jsonl]", "[1] x.jsonl"])
+def test_a_name_in_a_list_that_yaml_reads_otherwise_is_to_be_quoted(typed):
+    message = mistake(f"train={typed}")
+    assert 'in it, put a name with its signs into quotation marks: train=["my #1", other]' in message
+    assert "\n" not in message
+
+
+def test_a_name_that_yaml_read_as_it_is_typed_is_the_same_run_as_before():
+    assert config.load("smoke", ["encoder=org/name@main"]).name == "smoke-4827c055"
+    assert config.load("smoke", ["train=[a b.jsonl, facts]"]).name == "smoke-fa96d714"
 
 
 def test_a_run_is_named_by_its_profile_and_eight_hex_digits_of_its_overrides():
@@ -144,7 +174,7 @@ def test_a_value_that_is_not_yaml_is_named():
         ("eval=[]", "eval", "at least 1"),
         ("candidates=paragraph", "candidates", "'sentence' or 'sentence+paragraph'"),
         ("precision=float16", "precision", "'auto', 'bfloat16' or 'float32'"),
-        ("encoder=5", "encoder.0", "string"),
+        ("encoder=", "encoder.0", "at least 1"),
         ("encoder=[]", "encoder", "at least 1"),
         ("sampler=3", "sampler", "1 or 2"),
         ("train_word_vectors=maybe", "train_word_vectors", "boolean"),

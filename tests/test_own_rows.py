@@ -47,6 +47,7 @@ SPELLINGS = [
     lambda text: text + " ",
     lambda text: text.replace(" ", "\u00a0"),
     lambda text: "\ufeff" + text,
+    lambda text: text.replace(" ", "\u200e \u00ad\u2060\u061c").replace("f", "f\ufe0f"),
 ]
 NOTHING = [None, float("nan"), "", " \n", "nan", "None", "<NA>", "null"]
 
@@ -112,6 +113,12 @@ def test_what_was_done_is_one_line_with_counts_and_the_first_row(tmp_path, capsy
         assert part in said
 
 
+def test_signs_that_nobody_sees_make_no_other_text_and_joiners_do():
+    unseen = "\ufeff\u200b\u200e\u200f\u061c\u00ad\u2060\u2061\u2062\u2063\u2064\ufe0f"
+    assert all(parallel.alike(f"a{sign}b") == "ab" for sign in unseen)
+    assert all(parallel.alike(f"a{sign}b") != "ab" for sign in "\u200c\u200d")
+
+
 def test_two_codes_that_may_be_one_language_are_named(tmp_path):
     rows = [row | {"q": {"en-US": row["q"]["en"]}} for row in plain(6)]
     assert "en and en-US count as 2 languages" in own_rows.read(write(tmp_path, rows))[1]
@@ -174,6 +181,48 @@ def test_rows_with_one_question_are_in_one_split():
     own_rows._join_groups(rows, own_rows.Remarks())
     splits = parallel.from_rows("mine", rows).questions["split"]
     assert (splits[:60].to_numpy() == splits[60:].to_numpy()).all() and splits.nunique() == 3
+
+
+def read_twice(folder, rows, **more):
+    """A file in which each question comes twice, in German and English, and then in English alone."""
+    again = [
+        {"id": f"again {n}", "q": {"en": row["q"]["en"]}, "p": {x: f"{text} too" for x, text in row["p"].items()}}
+        | {key: of(n) for key, of in more.items()}
+        for n, row in enumerate(rows)
+    ]
+    return own_rows.read(write(folder, [*rows, *again]))
+
+
+def test_rows_that_share_a_question_in_one_language_are_in_one_split_whatever_their_groups(tmp_path):
+    rows = synthetic.rows(60, ("de", "en"))
+    rows += [{"id": f"far {n}", **{x: {"en": f"{x} {n}"} for x in "qp"}, "group": f"g{n}"} for n in range(3)]
+    right = parallel.from_rows("mine", rows).questions
+    for name, more in (("plain", {}), ("groups", {"group": lambda n: f"other {n}"})):
+        found, said = read_twice(tmp_path / name, rows, **more)
+        made = parallel.from_rows("mine", found).questions
+        assert made[: len(rows)].equals(right)
+        assert (made["split"][len(rows) :].to_numpy() == right["split"]).all() and right["split"].nunique() == 3
+        assert "60 rows that ask in some languages what an earlier one asks: all in one split (first in row 64)" in said
+        assert ("63 rows whose group is joined to an earlier one" in said) == bool(more)
+
+
+def test_all_rows_of_groups_that_share_a_question_are_in_one_group(tmp_path):
+    rows = [row | {"group": f"g{n // 3}"} for n, row in enumerate(synthetic.rows(9, ("de", "en")))]
+    rows[8]["q"]["de"] = rows[1]["q"]["de"]
+    found, said = own_rows.read(write(tmp_path, rows))
+    assert [row["group"] for row in found] == ["g0"] * 3 + ["g1"] * 3 + ["g0"] * 3
+    assert "3 rows whose group is joined to an earlier one, since both ask the same (first in row 7)" in said
+
+
+def test_a_question_in_two_splits_is_refused_and_one_that_names_none_goes_with_the_others(tmp_path):
+    rows = [row | {"split": "test"} for row in synthetic.rows(12, ("de", "en"))]
+    found, _ = read_twice(tmp_path / "one", rows)
+    assert {row["split"] for row in found} == {"test"}
+    for one, other in (("test", "train"), ("train", "test")):
+        with pytest.raises(UserError) as told:
+            read_twice(tmp_path / one, [row | {"split": one} for row in rows], split=lambda n, other=other: other)
+        right = f"mine.jsonl, row 13: field 'split': it is {other}, but {one} in row 1, which asks the same; "
+        assert right in str(told.value) and "\n" not in str(told.value)
 
 
 def test_only_of_a_set_keeps_who_is_asked_the_same():

@@ -142,6 +142,13 @@ def test_without_ids_rows_are_told_apart_by_their_numbers(tmp_path):
         (["language", "question", "answer_en"], [["en", "a b?", "c"]], "row 1, column 'answer_en'", "of another shape"),
         (["question_en", "answer_en", "Question EN"], [["a?", "b", "c"]], "row 1, column 'Question EN'", "means"),
         (["question_id", "question_en", "answer_en"], [["f-1", "a?", "b"]], "row 1, column 'question_id'", "ids"),
+        (["question_id", "question_en", "answer_en"], [["slug-alpha", "a?", "b"]], "column 'question_id'", "ids"),
+        (["question_en", "answer_en", "answer_url"], [["a?", "b", "www.x.y/1"]], "column 'answer_url'", "addresses"),
+        (["question_en", "answer_en", "answer_src"], [["a?", "b", "wiki"]], "column 'answer_src'", "without a space"),
+        (["q_en", "p_en", "q_len", "p_len"], [["a?", "b", "2", "1.5"]], "column 'q_len'", "holds numbers alone"),
+        (["q_en", "p_en", "p_eu"], [["a?", "b", "-1e-05"], ["c?", "d", "nan"]], "column 'p_eu'", "holds numbers"),
+        (LONG, [["1", "nan", "a b?", "c"]], "row 2, column 'language'", "is missing; each row needs one; Min Nan is"),
+        (LONG, [["1", "", "a b?", "c"]], "row 2, column 'language'", "is missing"),
         (LONG, [["1", "English", "a b?", "c"]], "row 2, column 'language'", "'English' is no language code"),
         (LONG, [["1", "en", "a b?", "c"], ["", "de", "d", "e"]], "row 3, column 'id'", "is empty"),
         (LONG, [["1", "en", "a b?", "c"], ["1", "en", "d", "e"]], "row 3, column 'question'", "row 2 says otherwise"),
@@ -159,6 +166,12 @@ def test_a_mistake_is_told_with_file_row_and_column(tmp_path, header, rows, plac
         own_rows.read(write(tmp_path / "mine.csv", header, rows))
     assert str(told.value).startswith(str(tmp_path / "mine.csv")) and "\n" not in str(told.value)
     assert f"{place}: " in str(told.value) and what in str(told.value)
+
+
+def test_answers_may_be_numbers_or_names_where_texts_ask_for_them(tmp_path):
+    header = ["question_id", "answer_id", "question_en", "answer_en"]
+    found, _ = own_rows.read(write(tmp_path / "mine.csv", header, [["Di mana kantor?", "Jakarta", "When?", "1945"]]))
+    assert found[0]["p"] == {"id": "Jakarta", "en": "1945"}
 
 
 @pytest.mark.parametrize(

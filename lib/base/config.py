@@ -28,6 +28,8 @@ FACTS_ONLY = (
 FACTS = ("facts", "facts-heldout", "facts-new")
 SHOWN = ("is_shown", "replicate", "takes_published")  # keys that say what becomes of cells, and are no setting
 WRITTEN = ("run.json", "provenance.json")  # files in the folder of a run that say what its name stands for
+NAMED = ("encoder", "train", "eval")  # keys whose values are names
+NO_NAMES = 'not a list of names in YAML; in it, put a name with its signs into quotation marks: {key}=["my #1", other]'
 NAME = re.compile(r"(?P<profile>.+?)(?P<facts>-facts)?(?P<digits>-[0-9a-f]{8})?")
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
@@ -243,12 +245,24 @@ def _changes(overrides: Sequence[str]) -> dict[str, Any]:
         if key in changes:
             raise UserError(f"--set {text}: {key} is set twice; for several values write {key}=[one,two]")
         try:
-            changes[key] = yaml.safe_load(value)
+            changes[key] = _names(value.strip()) if key in NAMED else yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise UserError(f"--set {text}: the value is not valid YAML") from error
+            wrong = NO_NAMES.format(key=key) if key in NAMED else "the value is not valid YAML"
+            raise UserError(f"--set {text}: {wrong}") from error
         if "tuple" in str(known[key].type) and not isinstance(changes[key], list):
             changes[key] = [changes[key]]  # train=my.jsonl is as good as train=[my.jsonl]
     return changes
+
+
+def _names(value: str) -> Any:
+    """Names of files, folders and sets, as they are typed: 007 is no number, and what follows a # is no comment."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    if not value.startswith("[") and not is_quoted:
+        return value
+    names = yaml.load(value, yaml.BaseLoader)  # which reads all as texts
+    if not all(isinstance(name, str) for name in names):
+        raise yaml.YAMLError
+    return names
 
 
 def _typed(keys: dict[str, Any]) -> dict[str, Any]:

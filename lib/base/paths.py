@@ -24,6 +24,7 @@ TRACKED = ROOT / "results"  # what comes with the repository, also where results
 FROM = "HYBRID_FROM"  # where the person stands that typed a command; else the current folder
 LONGEST = 60  # characters of a name that becomes a part of other names
 ROWS = re.compile(r"\.(jsonl|csv|tsv)(\.gz)?\Z", re.IGNORECASE)  # files of questions and answers
+NO_NAMES = ("", ".", "..")  # they would be the folder itself, or the one above
 BESIDE = ROOT.parent / "shared" / "data"
 
 
@@ -72,8 +73,9 @@ def is_rows(name: str) -> bool:
 
 def called(name: str) -> str:
     """What a file or folder of a person's own is called where it is a part of other names: no endings, not too long."""
-    base = Path(name).name or brought(name).resolve().name
-    base = ROWS.sub("", base) or base
+    base = Path(name).name
+    base = brought(name).resolve().name if base in NO_NAMES else base
+    base = base if ROWS.sub("", base) in NO_NAMES else ROWS.sub("", base)
     base = "".join(character if character.isprintable() else "_" for character in base)
     if len(os.fsencode(base)) <= LONGEST:
         return base

@@ -5,7 +5,7 @@ What was joined or left out is said in one line, with counts and the first row; 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from . import jsonl, spreadsheet
 from . import sets as parallel
 from .jsonl import canonical
 from .sets import ParallelSet, alike
+from .spreadsheet import ABSENT
 
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
 SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}
-ABSENT = ("", "nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "#N/A")  # what writers put where nothing is
 
 
 @dataclass
@@ -46,7 +46,8 @@ def read(path: Path) -> tuple[list[dict], str]:
         the same; and a line that says so, and what a table was read as; empty where nothing had to be done.
 
     Raises:
-        UserError: naming the file, the row and the field, as `jsonl`; or a key or a language occurs twice in it.
+        UserError: naming the file, the row and the field, as `jsonl`; or a key or a language occurs twice in it, or
+            a question is in two splits.
     """
     given, said = _given(path)
     remarks, first, rows = Remarks(), {}, {}
@@ -64,7 +65,10 @@ def read(path: Path) -> tuple[list[dict], str]:
     if not rows:
         raise UserError(f"{path}: holds no rows")
     found = list(rows.values())
-    _join_groups(found, remarks, numbers)
+    try:
+        _join_groups(found, remarks, numbers)
+    except UserError as error:
+        raise UserError(f"{path}, {error}") from error
     if (wrong := _contradiction(found)) is not None:
         what = "field 'n': it is a text that answers the same question in another row"
         raise UserError(f"{path}, {spreadsheet.Row(numbers[wrong], {}).told(what)}")
@@ -146,15 +150,61 @@ def _is_absent(value: object) -> bool:
 
 
 def _join_groups(rows: list[dict], remarks: Remarks, numbers: Iterable[int] = ()) -> None:
-    """Give rows that ask the same in all their languages the group of the first one: a split must not divide them."""
-    groups: dict[tuple, str] = {}
-    for number, row in zip(numbers or range(1, len(rows) + 1), rows, strict=True):
-        asked = _asked(row)
-        if asked in groups:
+    """Give rows that share a question in some language one group and one split: a split must not divide them.
+
+    So their groups are one, with all that is in these; it is called as that of the first row.
+
+    Raises:
+        UserError: rows that share a question name different splits; begins with the row.
+    """
+    placed = list(numbers) or list(range(1, len(rows) + 1))
+    asked = [_asked(row) for row in rows]
+    _join_splits(rows, asked, placed)
+    groups = [parallel.group_of(row) for row in rows]
+    first = _connected([*pairs, group] for pairs, group in zip(asked, groups, strict=True))
+    known: set[tuple] = set()
+    for n, (row, number, pairs) in enumerate(zip(rows, placed, asked, strict=True)):
+        if pairs in known:
             remarks.add("rows that ask what an earlier one asks: one question with several right answers", number)
-            if not row.get("group"):
-                row["group"] = groups[asked]
-        groups.setdefault(asked, parallel.group_of(row))
+        elif not known.isdisjoint(pairs):
+            remarks.add("rows that ask in some languages what an earlier one asks: all in one split", number)
+        if groups[n] != (group := groups[first[n]]):
+            if row.get("group") or known.isdisjoint(pairs):
+                remarks.add("rows whose group is joined to an earlier one, since both ask the same", number)
+            row["group"] = group
+        known.update((pairs, *pairs))
+
+
+def _join_splits(rows: list[dict], asked: list[tuple], numbers: list[int]) -> None:
+    """Give rows that share a question the split that one of them names."""
+    named: dict[int, int] = {}
+    first = _connected(asked)
+    for n, row in enumerate(rows):
+        other = named.setdefault(first[n], n) if row.get("split") else n
+        if row.get("split") != rows[other].get("split"):
+            what = f"it is {row['split']}, but {rows[other]['split']} in row {numbers[other]}, which asks the same"
+            raise UserError(f"row {numbers[n]}: field 'split': {what}; a question is in one split")
+    for n, row in enumerate(rows):
+        if first[n] in named:
+            row["split"] = rows[named[first[n]]]["split"]
+
+
+def _connected(keys: Iterable[Iterable[Hashable]]) -> list[int]:
+    """For each row the first that it is connected with: rows that have a key in common are, and theirs in turn."""
+    leads, owner = [], {}
+
+    def lead(n: int) -> int:
+        while leads[n] != n:
+            leads[n] = leads[leads[n]]
+            n = leads[n]
+        return n
+
+    for n, of_row in enumerate(keys):
+        leads.append(n)
+        for key in of_row:
+            early, late = sorted((lead(owner.setdefault(key, n)), lead(n)))
+            leads[late] = early
+    return [lead(n) for n in range(len(leads))]
 
 
 def _contradiction(rows: list[dict]) -> int | None:

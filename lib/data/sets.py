@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 FOLDS = 5  # for cross-fitting: each question is scored by the model that was not trained on its article
-UNSEEN = {ord(character): None for character in "\ufeff\u200b"}  # byte order mark, zero width space
+# What cannot be seen: byte order mark, zero width space, marks of direction, soft hyphen, word joiner and its kind, the
+# choice of a coloured sign; not the joiners U+200C and U+200D, by which words and signs differ.
+UNSEEN = dict.fromkeys([0xFEFF, 0x200B, 0x200E, 0x200F, 0x061C, 0x00AD, *range(0x2060, 0x2065), 0xFE0F])
 PAGE = re.compile(r"#*[^#]*", re.DOTALL)
 SPLITS = {"train": range(0, 80), "dev": range(80, 90), "test": range(90, 100)}
 # The 11 languages of XQuAD-R, in the order that every table and figure uses.

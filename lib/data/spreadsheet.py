@@ -29,7 +29,10 @@ SIDE = "|".join(sorted((name for names in SIDES.values() for name in names), key
 HEADER = re.compile(
     rf"(?P<side>{SIDE})[\s_.:/([-]+(?P<code>[a-z_-]+)[)\]]?|(?P<first>[a-z_-]+)[\s_.:/-]+(?P<last>{SIDE})"
 )
-NUMBER = re.compile(r"[\w.#/-]*\d[\w.#/-]*", re.ASCII)  # what ids look like, and no question
+# Codes of languages that are usual names of columns of something else; sc and ulw are what src and sum are read as.
+WORDS = re.compile("doc|ext|id|idx|key|len|loc|max|min|no|nr|num|pid|pos|qid|ref|sc|sha|tag|to|ts|uid|ulw|uri|url|ver")
+NO_TEXTS = {"numbers": re.compile(r"\W*\d[\W\d]*([eE][+-]?\d+)?"), "addresses": re.compile(r"(\w+://|www\.)\S+")}
+ABSENT = ("", "nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "#N/A")  # what writers put where nothing is
 RIGHT = (
     "right is id, language, question, answer, or a column a language: question_en, answer_en, question_de, answer_de"
 )
@@ -203,12 +206,29 @@ def _columns(sheet: Sheet) -> dict[int, Meaning]:
 
 
 def _check_texts(sheet: Sheet) -> None:
-    """Refuse ids and numbers in the place of questions in Indonesian (id), Norwegian (no) and South Ndebele (nr)."""
-    for column, (_, code) in sheet.columns.items():
-        values = [row[column].strip() for _, row in sheet.body if column < len(row) and row[column].strip()]
-        if code in ("id", "no", "nr") and values and all(NUMBER.fullmatch(value) for value in values):
-            what = f"holds numbers or ids alone, and no texts in the language '{code}'; call a column of ids id"
-            raise sheet.wrong(what, column=column)
+    """Refuse columns of numbers, addresses or ids that are called as texts in a language are, such as question_id.
+
+    In a language with questions, answers may be numbers or single words: what is asked may be a year, or a name.
+    """
+    wrong = {column: what for column in sheet.columns if (what := _no_texts(sheet, column))}
+    asked = {code for column, (key, code) in sheet.columns.items() if key == "q" and column not in wrong}
+    for column, found in wrong.items():
+        code = sheet.columns[column][1]
+        if code not in asked:
+            what = f"holds {found} alone, and no texts in the language '{code}'"
+            raise sheet.wrong(f"{what}; call a column of ids id, and others without question or answer", column=column)
+
+
+def _no_texts(sheet: Sheet, column: int) -> str | None:
+    """What a column of a language holds in place of texts; None if it has texts, or nothing."""
+    code = sheet.columns[column][1]
+    cells = (row[column].strip() for _, row in sheet.body if column < len(row))
+    values = [cell for cell in cells if cell not in ABSENT]
+    if not code or not values:
+        return None
+    found = (name for name, form in NO_TEXTS.items() if all(map(form.fullmatch, values)))
+    is_word = WORDS.fullmatch(code) and not any(re.search(r"\s", value) for value in values)
+    return next(found, "ids or words without a space" if is_word else None)
 
 
 def _rows(sheet: Sheet) -> list[Row]:
@@ -252,6 +272,9 @@ def _values(sheet: Sheet) -> Iterator[tuple[int, dict[Meaning, tuple[str, str]]]
 
 def _language(sheet: Sheet, number: int, given: str) -> str:
     code = jsonl.canonical(given)
+    if given in ABSENT:
+        what = "is missing; each row needs one" + ("; Min Nan is nan-TW here" if given == "nan" else "")
+        raise sheet.wrong(what, number, "language")
     if not jsonl.is_language(code):
         what = f"'{given}' is no language code; right is ISO 639 in small letters, such as en, zh or pt-BR"
         raise sheet.wrong(what, number, "language")

@@ -36,6 +36,7 @@ def plan(run: Run) -> None:
             raise UserError(f"{differ} would both be called {cell.id}; give them names that differ")
         found[cell.id] = cell
     pools: dict[str, str] = {}
+    names: dict[str, str] = {}
     trained = {os.path.realpath(paths.brought(name)): name for name in run.config.train if data.is_own(name)}
     for name in run.config.eval:
         if data.is_own(name):
@@ -46,6 +47,9 @@ def plan(run: Run) -> None:
             base = name.removesuffix("-heldout")
             if pools.setdefault(chosen.pool, base) != base or chosen.pool in data.EVALUATED:
                 raise UserError(f"{name}: there is another data set called {chosen.pool}; give the file another name")
+            if names.setdefault(chosen.name, name) != name or chosen.name in data.EVALUATED:
+                other = names[chosen.name] if names[chosen.name] != name else chosen.name
+                raise UserError(f"{name} and {other} would both be called {chosen.name}; give the file another name")
 
 
 def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
