@@ -150,6 +150,20 @@ def test_weights_stored_in_half_precision_are_trained_in_float32_and_all_move(dt
     assert encoders.load(tmp_path / "trained", "cpu")[0].auto_model.config.dtype in (torch.float32, "float32")
 
 
+def test_rotary_positions_keep_their_precision_in_bf16_and_the_model_is_as_before(tmp_path):
+    import torch
+
+    model = encoders.load(odd_encoders.whole(tmp_path, kind="qwen"), "cpu")
+    before, seen = embedding.encode(model, TEXTS, "query"), {}
+    inner = model[0].auto_model
+    inner.norm.register_forward_pre_hook(lambda *_: seen.update(inner.state_dict(), **dict(inner.named_buffers())))
+    half = embedding.encode(model, TEXTS, "query", "bfloat16")
+    rotary = {name: found.dtype for name, found in seen.items() if "inv_freq" in name}
+    assert rotary and set(rotary.values()) == {torch.float32}
+    assert seen["norm.weight"].dtype == torch.bfloat16 and not np.array_equal(half, before)
+    np.testing.assert_array_equal(embedding.encode(model, TEXTS, "query"), before)
+
+
 def test_a_token_added_to_a_unigram_tokenizer_survives_the_cut_of_the_vocabulary(tmp_path):
     from transformers import AutoTokenizer
 

@@ -142,20 +142,28 @@ def runs_in(model: "SentenceTransformer", precision: str) -> str:
 
 
 class _running_in:
-    """The transformer's weights in a precision for a while, and back in float32 as they were."""
+    """The transformer's weights in a precision for a while, and then as they were.
+
+    Numbers that are no weights but made from settings, such as the frequencies of rotary positions, stay in float32:
+    angles of far places are nothing but their rounding in bf16. Tables of positions are added to word vectors, so they
+    must be as precise as those, no more.
+    """
 
     def __init__(self, model: "SentenceTransformer", precision: str):
         self.transformer = getattr(model[0], "auto_model", None)
+        self.kept: list[tuple[Any, Any]] = []
         self.precision = precision
 
     def __enter__(self) -> None:
         import torch
 
-        if self.transformer is not None and self.precision == "bfloat16":
-            self.kept = {name: tensor.data for name, tensor in self.transformer.named_parameters()}
-            self.transformer.to(torch.bfloat16)
+        if self.transformer is None or self.precision != "bfloat16":
+            return
+        tables = [buffer for buffer in self.transformer.buffers() if buffer.is_floating_point() and buffer.ndim > 1]
+        for tensor in (*self.transformer.parameters(), *tables):
+            self.kept.append((tensor, tensor.data))
+            tensor.data = tensor.data.to(torch.bfloat16)
 
     def __exit__(self, *error: object) -> None:
-        if self.transformer is not None and self.precision == "bfloat16":
-            for name, parameter in self.transformer.named_parameters():
-                parameter.data = self.kept[name]
+        for tensor, before in self.kept:
+            tensor.data = before
