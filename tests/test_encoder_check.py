@@ -300,6 +300,19 @@ def test_what_a_folder_is_known_by_changes_with_its_tokenizer_in_any_format(tmp_
         before = after
 
 
+def test_a_linked_folder_of_a_module_is_a_part_of_the_encoder(tmp_path):
+    folder, elsewhere = odd_encoders.whole(tmp_path, dense=True), tmp_path / "elsewhere"
+    whole = encoder_files.digest(folder)
+    (folder / "2_Dense").rename(elsewhere)
+    (folder / "2_Dense").symlink_to(elsewhere)
+    (folder / "around").symlink_to(folder)
+    assert encoder_files.digest(folder) == whole
+    (elsewhere / "model.safetensors").rename(elsewhere / "pytorch_model.bin")
+    assert encoder_files.digest(folder) != whole
+    with pytest.raises(UserError, match="2_Dense holds no safetensors weights, only a pickle"):
+        encoders.load(folder)
+
+
 def test_a_gated_model_says_how_to_be_let_in(monkeypatch):
     import httpx
     import huggingface_hub
