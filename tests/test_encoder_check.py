@@ -253,6 +253,16 @@ def test_what_would_not_be_used_as_meant_is_refused(make, words, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("size, words", [(1e20, "a vector longer than 1e+18"), (np.nan, "gives NaN or infinity")])
+def test_vectors_of_which_no_score_is_a_number_are_refused_with_the_first_text(size, words):
+    vectors = np.ones((3, 4), np.float32)
+    vectors[1:] *= np.float32(size)
+    with pytest.raises(UserError, match=r"query 2 of 3 \('b'\).* and 1 more") as refused:
+        embedding.check(vectors, ["a", "b", "c"], "query")
+    assert words in str(refused.value)
+    embedding.check(np.full((1, 4), 1e17, np.float32), ["a"], "query")
+
+
 def test_a_limit_of_length_beyond_the_encoder_s_own_is_refused_and_names_the_right_one(tmp_path):
     folder = odd_encoders.whole(tmp_path, "bert", length=24)
     with pytest.raises(UserError, match="max_tokens: 32 is more than the 24 that .* takes; use max_tokens=24"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
 STATIC_BATCH = 1_024
+LONGEST = 1e18  # the square of it, and the sum of many, is far from the end of float32
 
 
 def encode_sets(
@@ -104,13 +105,18 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
     """Refuse vectors that no ranking could be made from.
 
     Raises:
-        UserError: a vector holds NaN or infinity; names ``what`` the texts are, and the first such text.
+        UserError: a vector holds NaN or infinity, or is so long that a score or a sum of scores would; names ``what``
+            the texts are, and the first such text.
     """
-    if len(broken := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    if len(broken := np.flatnonzero(~(squares <= LONGEST**2))):
         text = " ".join(texts[broken[0]].split())[:60]
+        gives, right = "NaN or infinity", "try precision=float32, or another encoder"
+        if np.isfinite(squares[broken]).all():
+            gives, right = f"a vector longer than {LONGEST:g}", "make its weights smaller, or normalise its vectors"
         raise UserError(
-            f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives NaN or infinity for it and "
-            f"{len(broken) - 1} more; try precision=float32, or another encoder"
+            f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives {gives} for it and "
+            f"{len(broken) - 1} more; {right}"
         )
 
 
