@@ -323,6 +323,13 @@ def test_a_linked_folder_of_a_module_is_a_part_of_the_encoder(tmp_path):
         encoders.load(folder)
 
 
+def test_t5_is_read_whole_and_as_the_half_that_sentence_transformers_saves(tmp_path):
+    folder = odd_encoders.whole(tmp_path, kind="t5")
+    for one in (folder, tmp_path / "plain"):
+        taken(one)
+    np.testing.assert_allclose(ours(folder, "query"), own(folder, "query"), atol=2e-3)
+
+
 def test_a_gated_model_says_how_to_be_let_in(monkeypatch):
     import httpx
     import huggingface_hub
