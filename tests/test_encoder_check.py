@@ -286,6 +286,19 @@ def test_a_prompt_for_passages_is_the_prompt_for_documents(tmp_path):
     assert model.prompts["document"] == "the "
 
 
+def test_a_prompt_for_passages_beside_an_empty_one_for_documents_is_used_and_said_once(tmp_path, capsys):
+    prompts = {"query": "q: ", "document": "", "passage": "the "}
+    folder = odd_encoders.whole(tmp_path, settings={"prompts": prompts})
+    model = taken(folder, trained=False)
+    assert encoders.prompt(model, "document") == "the "
+    said = capsys.readouterr().err
+    assert "passages begin with 'the ' here, its prompt called passage; encode_document leaves it out" in said
+    taken(folder, trained=False)
+    odd_encoders.edit(folder, encoder_files.SETTINGS, prompts={"query": "q: ", "passage": "a "})  # as the authors say
+    taken(folder, trained=False)
+    assert "passages begin" not in capsys.readouterr().err
+
+
 def test_a_registered_name_is_the_registered_encoder_whatever_lies_beside(tmp_path, own_folders, monkeypatch):
     folder = shutil.copytree(odd_encoders.whole(tmp_path, "static"), tmp_path / "beside" / "ours")
     registered = encoders.Encoder("ours", "1", build=lambda place: shutil.copytree(folder, place, dirs_exist_ok=True))

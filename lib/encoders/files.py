@@ -142,6 +142,16 @@ def _prompts(folder: Path) -> dict[str, str]:
     return _json(folder / SETTINGS).get("prompts") or {}
 
 
+def overlooked(folder: Path) -> str | None:
+    """The name of a prompt for passages that `encode_document` does not use, since one called ``document`` is empty.
+
+    An empty one is saved by default, so it does not tell that authors want none.
+    """
+    found = _prompts(folder)
+    named = next((name for name in PROMPTS[2:] if found.get(name)), None)
+    return named if "document" in found and not found["document"] else None
+
+
 def _json(path: Path) -> Any:
     """What a file of settings holds; nothing if it is not there.
 
