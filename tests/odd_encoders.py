@@ -22,9 +22,9 @@ def word_piece(folder: Path, **options: Any) -> None:
 def transformer(
     folder: Path, kind: str = "bert", dtype: str = "float32", side: str = "right", length: int = 64
 ) -> None:
-    """Write a plain transformer: ``bert``, ``xlm-r`` (over a Unigram tokenizer) or ``qwen`` (a causal one)."""
+    """Write a plain transformer: ``bert``, ``xlm-r`` (over a Unigram tokenizer), ``qwen`` (a causal one) or ``t5``."""
     import torch
-    from transformers import BertConfig, BertModel, Qwen2Config, Qwen2Model
+    from transformers import BertConfig, BertModel, Qwen2Config, Qwen2Model, T5Config, T5Model
 
     torch.manual_seed(0)
     if kind == "xlm-r":
@@ -32,6 +32,10 @@ def transformer(
     elif kind == "bert":
         word_piece(folder, model_max_length=length)
         BertModel(BertConfig(vocab_size=200, max_position_embeddings=128, **SIZES)).save_pretrained(folder)
+    elif kind == "t5":
+        word_piece(folder, model_max_length=length)
+        sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+        T5Model(T5Config(vocab_size=200, **sizes)).save_pretrained(folder)
     else:
         word_piece(folder, model_max_length=length)
         sizes = {**SIZES, "num_key_value_heads": 2, "vocab_size": 200, "max_position_embeddings": 128}

@@ -150,6 +150,20 @@ def test_weights_stored_in_half_precision_are_trained_in_float32_and_all_move(dt
     assert encoders.load(tmp_path / "trained", "cpu")[0].auto_model.config.dtype in (torch.float32, "float32")
 
 
+def test_rotary_positions_keep_their_precision_in_bf16_and_the_model_is_as_before(tmp_path):
+    import torch
+
+    model = encoders.load(odd_encoders.whole(tmp_path, kind="qwen"), "cpu")
+    before, seen = embedding.encode(model, TEXTS, "query"), {}
+    inner = model[0].auto_model
+    inner.norm.register_forward_pre_hook(lambda *_: seen.update(inner.state_dict(), **dict(inner.named_buffers())))
+    half = embedding.encode(model, TEXTS, "query", "bfloat16")
+    rotary = {name: found.dtype for name, found in seen.items() if "inv_freq" in name}
+    assert rotary and set(rotary.values()) == {torch.float32}
+    assert seen["norm.weight"].dtype == torch.bfloat16 and not np.array_equal(half, before)
+    np.testing.assert_array_equal(embedding.encode(model, TEXTS, "query"), before)
+
+
 def test_a_token_added_to_a_unigram_tokenizer_survives_the_cut_of_the_vocabulary(tmp_path):
     from transformers import AutoTokenizer
 
@@ -239,6 +253,16 @@ def test_what_would_not_be_used_as_meant_is_refused(make, words, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("size, words", [(1e20, "a vector longer than 1e+18"), (np.nan, "gives NaN or infinity")])
+def test_vectors_of_which_no_score_is_a_number_are_refused_with_the_first_text(size, words):
+    vectors = np.ones((3, 4), np.float32)
+    vectors[1:] *= np.float32(size)
+    with pytest.raises(UserError, match=r"query 2 of 3 \('b'\).* and 1 more") as refused:
+        embedding.check(vectors, ["a", "b", "c"], "query")
+    assert words in str(refused.value)
+    embedding.check(np.full((1, 4), 1e17, np.float32), ["a"], "query")
+
+
 def test_a_limit_of_length_beyond_the_encoder_s_own_is_refused_and_names_the_right_one(tmp_path):
     folder = odd_encoders.whole(tmp_path, "bert", length=24)
     with pytest.raises(UserError, match="max_tokens: 32 is more than the 24 that .* takes; use max_tokens=24"):
@@ -260,6 +284,19 @@ def test_a_prompt_for_passages_is_the_prompt_for_documents(tmp_path):
     folder = odd_encoders.whole(tmp_path, "static", settings={"prompts": prompts})
     model = taken(folder)
     assert model.prompts["document"] == "the "
+
+
+def test_a_prompt_for_passages_beside_an_empty_one_for_documents_is_used_and_said_once(tmp_path, capsys):
+    prompts = {"query": "q: ", "document": "", "passage": "the "}
+    folder = odd_encoders.whole(tmp_path, settings={"prompts": prompts})
+    model = taken(folder, trained=False)
+    assert encoders.prompt(model, "document") == "the "
+    said = capsys.readouterr().err
+    assert "passages begin with 'the ' here, its prompt called passage; encode_document leaves it out" in said
+    taken(folder, trained=False)
+    odd_encoders.edit(folder, encoder_files.SETTINGS, prompts={"query": "q: ", "passage": "a "})  # as the authors say
+    taken(folder, trained=False)
+    assert "passages begin" not in capsys.readouterr().err
 
 
 def test_a_registered_name_is_the_registered_encoder_whatever_lies_beside(tmp_path, own_folders, monkeypatch):
@@ -284,6 +321,26 @@ def test_what_a_folder_is_known_by_changes_with_its_tokenizer_in_any_format(tmp_
         (folder / name).write_text("x")
         assert (after := encoder_files.digest(folder)) != before
         before = after
+
+
+def test_a_linked_folder_of_a_module_is_a_part_of_the_encoder(tmp_path):
+    folder, elsewhere = odd_encoders.whole(tmp_path, dense=True), tmp_path / "elsewhere"
+    whole = encoder_files.digest(folder)
+    (folder / "2_Dense").rename(elsewhere)
+    (folder / "2_Dense").symlink_to(elsewhere)
+    (folder / "around").symlink_to(folder)
+    assert encoder_files.digest(folder) == whole
+    (elsewhere / "model.safetensors").rename(elsewhere / "pytorch_model.bin")
+    assert encoder_files.digest(folder) != whole
+    with pytest.raises(UserError, match="2_Dense holds no safetensors weights, only a pickle"):
+        encoders.load(folder)
+
+
+def test_t5_is_read_whole_and_as_the_half_that_sentence_transformers_saves(tmp_path):
+    folder = odd_encoders.whole(tmp_path, kind="t5")
+    for one in (folder, tmp_path / "plain"):
+        taken(one)
+    np.testing.assert_allclose(ours(folder, "query"), own(folder, "query"), atol=2e-3)
 
 
 def test_a_gated_model_says_how_to_be_let_in(monkeypatch):

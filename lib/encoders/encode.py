@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
 STATIC_BATCH = 1_024
+LONGEST = 1e18  # the square of it, and the sum of many, is far from the end of float32
 
 
 def encode_sets(
@@ -104,13 +105,18 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
     """Refuse vectors that no ranking could be made from.
 
     Raises:
-        UserError: a vector holds NaN or infinity; names ``what`` the texts are, and the first such text.
+        UserError: a vector holds NaN or infinity, or is so long that a score or a sum of scores would; names ``what``
+            the texts are, and the first such text.
     """
-    if len(broken := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    if len(broken := np.flatnonzero(~(squares <= LONGEST**2))):
         text = " ".join(texts[broken[0]].split())[:60]
+        gives, right = "NaN or infinity", "try precision=float32, or another encoder"
+        if np.isfinite(squares[broken]).all():
+            gives, right = f"a vector longer than {LONGEST:g}", "make its weights smaller, or normalise its vectors"
         raise UserError(
-            f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives NaN or infinity for it and "
-            f"{len(broken) - 1} more; try precision=float32, or another encoder"
+            f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives {gives} for it and "
+            f"{len(broken) - 1} more; {right}"
         )
 
 
@@ -142,20 +148,28 @@ def runs_in(model: "SentenceTransformer", precision: str) -> str:
 
 
 class _running_in:
-    """The transformer's weights in a precision for a while, and back in float32 as they were."""
+    """The transformer's weights in a precision for a while, and then as they were.
+
+    Numbers that are no weights but made from settings, such as the frequencies of rotary positions, stay in float32:
+    angles of far places are nothing but their rounding in bf16. Tables of positions are added to word vectors, so they
+    must be as precise as those, no more.
+    """
 
     def __init__(self, model: "SentenceTransformer", precision: str):
         self.transformer = getattr(model[0], "auto_model", None)
+        self.kept: list[tuple[Any, Any]] = []
         self.precision = precision
 
     def __enter__(self) -> None:
         import torch
 
-        if self.transformer is not None and self.precision == "bfloat16":
-            self.kept = {name: tensor.data for name, tensor in self.transformer.named_parameters()}
-            self.transformer.to(torch.bfloat16)
+        if self.transformer is None or self.precision != "bfloat16":
+            return
+        tables = [buffer for buffer in self.transformer.buffers() if buffer.is_floating_point() and buffer.ndim > 1]
+        for tensor in (*self.transformer.parameters(), *tables):
+            self.kept.append((tensor, tensor.data))
+            tensor.data = tensor.data.to(torch.bfloat16)
 
     def __exit__(self, *error: object) -> None:
-        if self.transformer is not None and self.precision == "bfloat16":
-            for name, parameter in self.transformer.named_parameters():
-                parameter.data = self.kept[name]
+        for tensor, before in self.kept:
+            tensor.data = before

@@ -4,6 +4,7 @@ The libraries would go on where files are missing: with a tokenizer of no words,
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def digest(folder: Path) -> str:
         UserError: it is no folder of an encoder.
     """
     _check_kind(folder)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in READ)
+    files = sorted(path for path in _within(folder) if path.suffix in READ)
     listed = [[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in files]
     return artifacts.digest({"use": USE, "files": listed})
 
@@ -44,7 +45,7 @@ def check(folder: Path) -> None:
         UserError: it is one, or no folder of an encoder at all.
     """
     _check_kind(folder)
-    for pickled in sorted(folder.rglob(PICKLE)):
+    for pickled in sorted(path for path in _within(folder) if path.name == PICKLE):
         if not any((pickled.parent / name).is_file() for name in WEIGHTS):
             right = "save it again with safe_serialization, as model.safetensors"
             raise UserError(f"{pickled.parent} holds no safetensors weights, only a pickle, {PICKLE}: {right}")
@@ -62,6 +63,17 @@ def check(folder: Path) -> None:
             f"{folder} has prompts called {', '.join(named)}, and none for a query or a document: in its {SETTINGS}, "
             "call them query and document, and leave empty what goes without"
         )
+
+
+def _within(folder: Path, around: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files of a folder, those of linked folders too, which are read like any other; not of links in a circle."""
+    if (place := folder.resolve()) in around:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _within(path, (*around, place))
+        else:
+            yield path
 
 
 def transformer(folder: Path) -> Path | None:
@@ -128,6 +140,16 @@ def _first(folder: Path) -> tuple[str, Path]:
 
 def _prompts(folder: Path) -> dict[str, str]:
     return _json(folder / SETTINGS).get("prompts") or {}
+
+
+def overlooked(folder: Path) -> str | None:
+    """The name of a prompt for passages that `encode_document` does not use, since one called ``document`` is empty.
+
+    An empty one is saved by default, so it does not tell that authors want none.
+    """
+    found = _prompts(folder)
+    named = next((name for name in PROMPTS[2:] if found.get(name)), None)
+    return named if "document" in found and not found["document"] else None
 
 
 def _json(path: Path) -> Any:

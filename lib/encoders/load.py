@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_QUERY, EXAMPLE_PASSAGE = "Where is Athens?", "Athens is the capital of Greece."
 ORIGIN_FILE = "encoder.json"
+TWO_HALVES = ("t5", "mt5", "umt5")  # also where the first is saved alone, and its settings say so
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,8 @@ def _lacks_pooler(folder: Path) -> bool:
     if not list(source.glob("*.safetensors")):
         raise UserError(f"{source} holds no safetensors weights: make the encoder again")
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    two_halves = AutoConfig.from_pretrained(source, **options).is_encoder_decoder  # of which the first is read
+    settings = AutoConfig.from_pretrained(source, **options)
+    two_halves = settings.is_encoder_decoder or settings.model_type in TWO_HALVES  # of which the first is read
     reader = AutoModelForTextEncoding if two_halves else AutoModel
     _, report = reader.from_pretrained(source, output_loading_info=True, use_safetensors=True, **options)
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))

@@ -4,16 +4,19 @@ What counts is what sentence-transformers' own `encode_query` and `encode_docume
 vectors of an evaluation and those of a training must be the same, or the encoder is refused with one line.
 """
 
+import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import device
+from ..base import device, processes
 from ..base.config import Config
 from ..base.errors import UserError
 from ..encoders import encode as embedding
+from ..encoders import files as encoder_files
 from ..encoders import hub, vocabulary
 from ..encoders import load as encoders
 from ..training import trainer
@@ -47,6 +50,8 @@ def as_meant(folder: Path, config: Config, trained: bool) -> None:
         UserError: as `lib.encoders.load`; the limit of length is beyond its own; or a vector differs, and which.
     """
     model = encoders.load(folder)
+    if (name := encoder_files.overlooked(folder)) and processes.rank() == 0:
+        _say_prompt(folder, name, encoders.prompt(model, "document"))
     _check_length(folder, model, config.max_tokens)
     wanted = {kind: _attempt(folder, "sentence-transformers", lambda k=kind: _own(folder, k, model)) for kind in KINDS}
     found = {kind: _attempt(folder, "this suite", lambda k=kind: embedding.encode(model, TEXTS, k)) for kind in KINDS}
@@ -57,6 +62,16 @@ def as_meant(folder: Path, config: Config, trained: bool) -> None:
         learnt = _attempt(folder, "a training", lambda: _training_vectors(model, config))
         for kind, vectors in learnt.items():
             _compare(folder, f"in training the {kind}", vectors, wanted[kind])
+
+
+@cache
+def _say_prompt(folder: Path, name: str, text: str) -> None:
+    """Say once that passages get a prompt which they do not get from `encode_document`."""
+    print(
+        f"{folder}: passages begin with {text!r} here, its prompt called {name}; encode_document leaves it out, since "
+        f"document is empty, as it is saved by default: if none is meant, remove {name} from {encoder_files.SETTINGS}",
+        file=sys.stderr,
+    )
 
 
 def _check_length(folder: Path, model: "SentenceTransformer", max_tokens: int) -> None:
@@ -81,7 +96,7 @@ def _own(folder: Path, kind: str, ours: "SentenceTransformer") -> np.ndarray:
     if limit := ours.max_seq_length:
         embedding.cut(model, limit)
     encode = model.encode_query if kind == "query" else model.encode_document
-    prompt = encoders.prompt(model, kind)
+    prompt = encoders.prompt(model, kind)  # also one that `encode_document` overlooks, see `_say_prompt`
     return _scored(model, encode(list(TEXTS), prompt=prompt, batch_size=1, show_progress_bar=False))  # no padding
 
 
