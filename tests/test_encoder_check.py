@@ -1,6 +1,7 @@
 """What is promised of encoders that people bring: used as sentence-transformers uses them, or refused in one line."""
 
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -268,6 +269,21 @@ def test_a_limit_of_length_beyond_the_encoder_s_own_is_refused_and_names_the_rig
     with pytest.raises(UserError, match="max_tokens: 32 is more than the 24 that .* takes; use max_tokens=24"):
         taken(folder)
     taken(folder, chosen=dataclasses.replace(CONFIG, max_tokens=24))
+
+
+def test_how_many_texts_of_one_s_own_are_cut_is_said_once(tmp_path, capsys):
+    texts = [{"q": {"de": "wo " * n, "en": "where"}, "p": {"de": f"da {n}", "en": f"a {n}"}} for n in range(1, 9)]
+    rows = [{"id": f"r{n}", **row} for n, row in enumerate(texts)]
+    name = str(tmp_path / "mine.jsonl")
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = odd_encoders.whole(tmp_path)
+    for limit, said in [(64, ""), (12, "3 of 32 texts"), (12, "")]:  # 12 tokens: five of two letters and two signs
+        model = encoders.load(folder, "cpu")
+        list(embedding.encode_sets(model, [name], dataclasses.replace(CONFIG, max_tokens=limit)))
+        err = capsys.readouterr().err
+        found = [line for line in err.splitlines() if "were cut" in line]
+        whole = f"{name}: {said} are longer than 12 tokens and were cut; the encoder takes 64 (max_tokens)"
+        assert found == ([whole] if said else []), err
 
 
 def test_the_places_of_xlm_r_begin_after_that_of_padding(tmp_path):

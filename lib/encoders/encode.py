@@ -1,6 +1,7 @@
 """Texts to vectors in one pass, sorted by length, in batches of about equal numbers of tokens."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ from ..base.config import Config
 from ..base.errors import UserError
 from ..data import catalog as data
 from ..data.sets import ParallelSet
-from . import vocabulary
+from . import load, vocabulary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
 STATIC_BATCH = 1_024
+_said: set[tuple[str, str, int]] = set()
 LONGEST = 1e18  # the square of it, and the sum of many, is far from the end of float32
 
 
@@ -26,12 +28,15 @@ def encode_sets(
 ) -> Iterator[tuple[ParallelSet, np.ndarray, np.ndarray]]:
     """Encode one evaluation set after the other; those that share a pool share its vectors.
 
+    How many texts of a file of somebody's own are cut is said once.
+
     Yields:
         The set; float32 [queries, dimensions]; float32 [passages, dimensions].
 
     Raises:
         UserError: as `check`.
     """
+    takes = load.longest(model) if hasattr(model[0], "auto_model") else None
     cut(model, config.max_tokens)
     precision = device.precision(config.precision)
     pools: dict[str, np.ndarray] = {}
@@ -40,11 +45,14 @@ def encode_sets(
         queries = chosen.queries["text"].tolist()
         passages = [] if chosen.pool in pools else chosen.passages["text"].tolist()
         with progress.task(f"encoding {name}, texts", len(queries) + len(passages)) as task:
-            query_vectors = encode(model, queries, "query", precision, task.advance)
+            longer: list[int] = []
+            query_vectors = encode(model, queries, "query", precision, task.advance, longer.append)
             check(query_vectors, queries, f"{name}, query")
             if passages:  # held-out questions share the pool of all questions
-                pools[chosen.pool] = encode(model, passages, "document", precision, task.advance)
+                pools[chosen.pool] = encode(model, passages, "document", precision, task.advance, longer.append)
                 check(pools[chosen.pool], passages, f"{name}, passage")
+        if data.is_own(name) and sum(longer):
+            _say_cut(model, name, f"{sum(longer):,} of {len(queries) + len(passages):,}", config.max_tokens, takes)
         yield chosen, query_vectors, pools[chosen.pool]
 
 
@@ -54,12 +62,22 @@ def cut(model: "SentenceTransformer", max_tokens: int) -> None:
         model.max_seq_length = max_tokens
 
 
+def _say_cut(model: "SentenceTransformer", name: str, share: str, limit: int, takes: int | None) -> None:
+    """Say once for a set and an encoder, however often that is trained, how many texts it does not see whole."""
+    if (about := (name, model.origin.name, limit)) in _said:
+        return
+    _said.add(about)
+    more = f"; the encoder takes {takes} (max_tokens)" if takes and takes > limit else ""
+    print(f"{name}: {share} texts are longer than {limit} tokens and were cut{more}", file=sys.stderr)
+
+
 def encode(
     model: "SentenceTransformer",
     texts: Sequence[str],
     kind: str,
     precision: str = "float32",
     progress: Callable[[int], Any] | None = None,
+    longer: Callable[[int], Any] | None = None,
 ) -> np.ndarray:
     """Embed texts with the model's prompt for their kind, as they enter a dot product.
 
@@ -69,6 +87,7 @@ def encode(
     Args:
         kind: ``query`` or ``document``, the name of the prompt.
         progress: called with the number of texts done since the last call.
+        longer: called with the number of texts that are longer than the model's limit, and are cut.
 
     Returns:
         float32 [texts, dimensions], rows in the order of ``texts``.
@@ -79,7 +98,7 @@ def encode(
     model.eval()
     vectors = np.empty((len(texts), model.get_embedding_dimension() or 0), np.float32)
     with torch.inference_mode(), _running_in(model, precision):
-        for rows in _batches(model, [prompt + text for text in texts]):
+        for rows in _batches(model, [prompt + text for text in texts], longer):
             features = model.preprocess([texts[row] for row in rows], prompt=prompt or None)
             features = {k: v.to(model.device) if hasattr(v, "to") else v for k, v in features.items()}
             for module in model:
@@ -120,7 +139,9 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
         )
 
 
-def _batches(model: "SentenceTransformer", texts: Sequence[str]) -> Iterator[np.ndarray]:
+def _batches(
+    model: "SentenceTransformer", texts: Sequence[str], longer: Callable[[int], Any] | None = None
+) -> Iterator[np.ndarray]:
     """Row numbers of each batch, longest texts first, so that hardly any padding is computed."""
     if _is_static(model):
         yield from np.array_split(np.arange(len(texts)), max(1, -(-len(texts) // STATIC_BATCH)))
@@ -128,7 +149,11 @@ def _batches(model: "SentenceTransformer", texts: Sequence[str]) -> Iterator[np.
     limit = model.max_seq_length or 512
     backend = vocabulary.tokenizer_of(model)
     backend.no_padding()
-    lengths = np.minimum([len(encoding) for encoding in backend.encode_batch_fast(texts)], limit)
+    backend.no_truncation()  # as an earlier batch may have left it
+    whole = np.array([len(encoding) for encoding in backend.encode_batch_fast(texts)], np.int64)
+    lengths = np.minimum(whole, limit)
+    if longer:
+        longer(int((whole > limit).sum()))
     order = np.argsort(-lengths, kind="stable")
     budget, start = getattr(model[0], "tokens_per_batch", TOKENS_PER_BATCH[device.device()]), 0
     while start < len(order):
