@@ -47,8 +47,7 @@ def of(run: Run) -> list[Cell]:
 
 def parts_of(run: Run) -> list[Cell]:
     """The finished cells of a run's sweeps and cross-fitting."""
-    made = [cell for cell in parts(run.config) if records.beside(run.folder / "cells" / cell.id, RECORD).is_file()]
-    return [cell for cell in made if record(run, cell) is not None]
+    return [c for c in parts(run.config) if (run.folder / f"cells/{c.id}{RECORD}").is_file() and record(run, c)]
 
 
 def inputs(cell: Cell, config: Config) -> dict[str, Any]:
