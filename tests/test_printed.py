@@ -36,6 +36,12 @@ def test_the_main_table_is_tab_separated_with_three_decimals():
     )
 
 
+def test_what_a_set_does_not_have_is_empty():
+    alone = METRICS[METRICS["metric"] == "map"].assign(dataset="miracl-mini", setting="monolingual")
+    said = printed.main(pd.concat([METRICS, alone], ignore_index=True))
+    assert "miracl-mini\tnone\tnone\t0.512\t\t\n" in said and "nan" not in said
+
+
 def test_a_table_is_printed_by_name_and_can_be_pasted(own_folders, capsys):
     folder = own_folders / "results" / "smoke"
     folder.mkdir(parents=True)

@@ -87,7 +87,8 @@ def main(table: pd.DataFrame) -> str:
     """The main table, from ``metrics.csv``: mAP with 3 decimals, rank distances as whole numbers."""
     wide = tables.headline(table).reset_index()
     for column in wide.select_dtypes("number"):
-        wide[column] = wide[column].map("{:.0f}".format if column == "rank distance" else "{:.3f}".format)
+        form = "{:.0f}" if column == "rank distance" else "{:.3f}"
+        wide[column] = wide[column].map(form.format, na_action="ignore").astype(object).fillna("")
     return wide.to_csv(sep="\t", index=False, lineterminator="\n")
 
 
