@@ -259,7 +259,7 @@ def _names(value: str) -> Any:
     is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     if not value.startswith("[") and not is_quoted:
         return value
-    names = yaml.load(value, yaml.BaseLoader)  # which reads all as texts
+    names = yaml.BaseLoader(value).get_single_data()  # which reads all as texts
     if not all(isinstance(name, str) for name in names):
         raise yaml.YAMLError
     return names
