@@ -151,7 +151,7 @@ def go_on(run: "Run", chosen: list[Path], asked: argparse.Namespace) -> int:
         print(f"{len(adopted)} training cells come with this repository, finished; --force makes them anew")
     missing = cells.missing(run)
     preflight.work(run, missing)
-    todo = [path for path in chosen if asked.force or missing or not notebooks.is_done(run, path)]
+    todo = chosen if asked.force or missing else notebooks.not_done(run, chosen)
     if missing:
         print(f"{len(missing)} cells to make: {cost.text(run, missing)}")
     try:

@@ -129,7 +129,7 @@ def is_published(run: Run, cell: Cell) -> bool:
 
 def missing(run: Run) -> list[Cell]:
     """The cells that are still to be made."""
-    return [cell for cell in of(run) if record(run, cell) is None]
+    return [] if run.finished else [cell for cell in plan(run.config) if record(run, cell) is None]
 
 
 def train(run: Run, cell: Cell) -> Path:

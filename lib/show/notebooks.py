@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,21 @@ def notebooks(only: str | None = None, start: str | None = None) -> list[Path]:
 
 def is_done(run: Run, notebook: Path) -> bool:
     """Whether the notebook was executed to its end with this configuration, code and results."""
-    marker, key = _marker(run, notebook), _key(run, notebook)
+    return not not_done(run, [notebook])
+
+
+def not_done(run: Run, chosen: Sequence[Path]) -> list[Path]:
+    """Those of some notebooks that were not: what they depend on together is looked at once."""
+    settings = _settings(run)
     shown = {None, _results(run)}  # None: it was executed before there were results, which it does not show
-    return any(artifacts.is_current(marker, {"key": key, "results": each}, marker.parent) for each in shown)
+    return [
+        notebook
+        for notebook in chosen
+        if not any(
+            artifacts.is_current(_marker(run, notebook), _made_from(notebook, settings, each), run.folder / "notebooks")
+            for each in shown
+        )
+    ]
 
 
 def outputs(run: Run, notebook: Path) -> list[Path]:
@@ -163,7 +175,7 @@ def execute(run: Run, notebook: Path, kernel: Any) -> None:
         target.replace(executed)
     executed.with_name(f"{notebook.stem}.failed.ipynb").unlink(missing_ok=True)
     artifacts.write_text(page, page_text)
-    made_from = {"key": _key(run, notebook), "results": _results(run)}
+    made_from = _made_from(notebook, _settings(run), _results(run))
     artifacts.write_seal(_marker(run, notebook), made_from, outputs(run, notebook))
 
 
@@ -171,10 +183,14 @@ def _marker(run: Run, notebook: Path) -> Path:
     return run.folder / "notebooks" / f".{notebook.stem}.done.json"
 
 
-def _key(run: Run, notebook: Path) -> str:
-    """What a notebook's output depends on: itself, the code, the configuration and the data."""
-    settings = [run.name, as_dict(run.config), [cells.made_from(run, cell) for cell in cells.of(run)]]
-    return artifacts.digest([artifacts.file_digest(notebook), artifacts.code([""]), settings])
+def _settings(run: Run) -> list[Any]:
+    """What the output of all notebooks depends on: the code, the configuration and the data."""
+    inputs = [cells.made_from(run, cell) for cell in cells.of(run)]
+    return [artifacts.code([""]), [run.name, as_dict(run.config), inputs]]
+
+
+def _made_from(notebook: Path, settings: list[Any], results: str | None) -> dict[str, Any]:
+    return {"key": artifacts.digest([artifacts.file_digest(notebook), *settings]), "results": results}
 
 
 def _results(run: Run) -> str | None:

@@ -111,8 +111,9 @@ def closing(run: Run) -> str:
 def plan(run: Run, chosen: list[Path], force: bool) -> None:
     """Print the plan of a run; ``force``: as if nothing were done yet."""
     print("\nNotebooks")
+    to_do = chosen if force else notebooks.not_done(run, chosen)
     for path in chosen:
-        print(f"  {path.stem:32} {'nothing to do' if not force and notebooks.is_done(run, path) else 'to run'}")
+        print(f"  {path.stem:32} {'to run' if path in to_do else 'nothing to do'}")
     found = {cell: _state(run, cell, force) for cell in cells.of(run)}
     print(f"\nTraining and evaluation: {count(found.values())}")
     for (train, scored), group in groupby(found, lambda cell: (cell.train, grid.evaluated(cell, run.config))):
