@@ -79,12 +79,12 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
         pairs = Pairs.of(questions)
         for strategy in dict.fromkeys(Strategy(c.strategy, c.alpha) for c in todo if c.train == train):
             sampler = strategy.sampler(pairs, processes.count(), run.config.sampler)
-            seeds = {cell.seed for cell in todo if (cell.train, cell.strategy) == (train, strategy.name)}
+            seeds = sorted({cell.seed for cell in todo if (cell.train, cell.strategy) == (train, strategy.name)})
+            is_own = data.is_own(train)  # then the batches of each seed are tried: whether they fill hangs on its order
             try:
-                for seed in sorted(seeds):
+                for seed in seeds if is_own else seeds[:1]:
                     order = sampler(pairs.anchor, batch_size=processes.share(run.config.batch_size), seed=seed)
-                    if data.is_own(train):  # whether batches can be filled hangs on their order: each is tried
-                        deque(order.first(run.config.steps), maxlen=0)
+                    deque(order.first(run.config.steps if is_own else 0), maxlen=0)
             except UserError as error:
                 raise UserError(f"{train}: {error}") from error
 

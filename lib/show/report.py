@@ -100,12 +100,8 @@ def render(run: Run) -> str:
 
 
 def pictures(run: Run) -> list[Picture]:
-    """The run's figures, the answer first; for dark pages too, and in as many colours, as leave the page small.
-
-    The table of verdicts is left out: the page has it as text.
-    """
-    names = gallery.available(run)
-    names = [name for name in names if (run.folder / "figures" / f"{name}.png").exists()]
+    """The run's figures, the answer first; for dark pages too, and in as many colours, as leave the page small."""
+    names = [name for name in gallery.available(run) if (run.folder / "figures" / f"{name}.png").exists()]
     for colours, dark in PALETTES:
         found = [_picture(run, name, colours, dark) for name in names]
         if sum(len(picture.light) + len(picture.dark) for picture in found) <= PICTURES:
