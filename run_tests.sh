@@ -18,4 +18,4 @@ export PYTHONUTF8=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg
 python -m ruff check --output-format concise .
 exec python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
     --override-ini tmp_path_retention_policy=failed \
-    --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with tests/sanitize.cfg "$@"
+    -p tests.without_benchmarks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with tests/sanitize.cfg "$@"

@@ -4,7 +4,8 @@
 
 In alternating rounds, on the same sentences of XQuAD-R and the same batches of MLQA-R, on all cores: e5-small-q4 in the
 suite's fastest mode here, use-m as it is (texts one after the other, without padding), use-m with padded and masked
-batches, the numpy engine of use-m's own package, and static. Medians.
+batches, the numpy engine of use-m's own package, and static. Medians. What they took, times what the machine does in
+a second (`lib.base.device.operations_per_second`), is the effort by which a run estimates its time on any machine.
 """
 
 from functools import partial
@@ -77,7 +78,7 @@ def steps(models: dict[str, object]) -> dict[str, float]:
     questions = data.training_set("mlqa-r", run.config.eval)
     pairs = Pairs.of(questions)
     dataset = training.as_dataset(questions, pairs)
-    batches = iter(Strategy("hybrid", 0.5).sampler(pairs)(dataset, BATCH))
+    batches = iter(Strategy("hybrid", 0.5).sampler(pairs)(dataset, batch_size=BATCH))
     rows: list[dict[str, list[str]]] = []
 
     def step(name: str) -> None:
@@ -113,6 +114,8 @@ def main() -> None:
     padded[0].__class__ = Padded
     for model in (*models.values(), padded):
         embedding.cut(model, limit)
+    fast = device.precision("auto")
+    second = {name: device.operations_per_second(fast if name == "e5-small-q4" else "float32") / 1e9 for name in models}
     rates = encoding({**models, "use-m, padded": padded})
     with torch.enable_grad():
         taken = steps(models)
@@ -125,7 +128,9 @@ def main() -> None:
             "use-m against padded batches": rates["use-m"] / rates["use-m, padded"],
             "seconds a step of 32 pairs": taken,
             "step of e5-small-q4 against use-m": taken["e5-small-q4"] / taken["use-m"],
-            "precision of e5-small-q4": device.precision("auto"),
+            "effort of a step": {name: taken[name] * second[name] for name in models},
+            "effort of a text": {name: second[name] / rates[name] for name in models},
+            "precision of e5-small-q4": fast,
             "threads": torch.get_num_threads(),
         },
     )

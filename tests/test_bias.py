@@ -311,26 +311,6 @@ def test_the_gaps_are_those_of_parallel_sets_each_alpha_by_itself(run):
     assert found.to_numpy() == pytest.approx(np.array([[0.6, 0.3, 0.3], [0.7, 0.4, 0.3]]))
 
 
-def test_the_findings_follow_the_numbers(run):
-    worst = bias.who_is_hurt(synthetic_rankings.ranking(Kind(GOOD, STRENGTH["none"])).ranks)
-    query, passage = worst.stack().idxmax()
-    assert style.title(figures_bias.who_is_hurt(run)).startswith(
-        "Worst median rank of a passage language: on XQuAD-R "
-        f"{worst.max(axis=None):,.0f} without fine-tuning ({passage} for {query} queries), "
-    )
-
-
-def test_of_many_pairs_of_sets_the_worst_ranks_are_ranges():
-    def ranks(worst: dict[str, float]) -> pd.DataFrame:
-        rows = [(name, "de", "en", rank) for name, rank in worst.items()]
-        return pd.DataFrame(rows, columns=["strategy", "query_language", "passage_language", "rank"])
-
-    found = {(train, "mlqa-r"): ranks({"none": 1500, "hybrid": 20 + n}) for n, train in enumerate("abc")}
-    assert figures_bias.hardest(found) == (
-        "Worst median rank of a passage language: 1,500 without fine-tuning, 20 to 22 with hybrid batches"
-    )
-
-
 def test_the_heat_map_shows_queries_in_rows_and_passages_in_columns(run):
     figure = figures_bias.who_is_hurt(run)
     expected = bias.who_is_hurt(synthetic_rankings.ranking(Kind(GOOD, STRENGTH["none"])).ranks)

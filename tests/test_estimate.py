@@ -1,15 +1,18 @@
 """The cost estimate: worked by hand for a small run, and its constants against what they stand for."""
 
 import csv
+import json
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from lib.base import config, paths
+from lib.base import config, device, paths
 from lib.data import mmarco
 from lib.data.catalog import SETS
+from lib.encoders.catalog import ENCODERS
 from lib.runs import estimate as cost
+from lib.runs import plan
 
 SETTINGS = [
     "encoder=xlm-r", "train=[xquad-r]", "eval=[mlqa-r]", "strategies=[none, x-y, x-x-mono]", "seeds=[0, 1]",
@@ -69,3 +72,41 @@ def test_the_counts_of_texts_are_those_of_the_papers_tables():
                 counts[row["dataset"]] += int(row["queries"]) + int(row["candidates"])
     german = 15_866_222 + 305
     assert counts + Counter({"miracl-dev": german}) == {name: row.texts for name, row in SETS.items() if row.texts}
+
+
+def test_seconds_follow_from_what_an_encoder_takes_and_from_how_fast_the_machine_is(monkeypatch):
+    run = config.load("full", ["encoder=[use-m]", "train=[xquad-r]", "strategies=[x-y]", "eval=[mlqa-r]", "seeds=[1]"])
+    cells = plan.plan(run.config)
+
+    def seconds(speed: float) -> float:
+        monkeypatch.setattr(device, "operations_per_second", lambda precision: speed)
+        return cost.seconds(run, cells)
+
+    effort = ENCODERS["use-m"].effort
+    by_hand = 80 * effort.step + 24_733 * (effort.text + cost.RANKED)  # billions; steps of 32 pairs; texts of MLQA-R
+    assert seconds(1e11) == pytest.approx(cost.START + by_hand / 100)
+    assert seconds(2e11) == pytest.approx(cost.START + by_hand / 200)
+
+
+def test_only_a_transformer_is_estimated_in_the_precision_that_it_alone_gains_from(monkeypatch):
+    asked = []
+    monkeypatch.setattr(device, "operations_per_second", lambda precision: asked.append(precision) or 1e11)
+    for encoder in ("e5-small-q4", "use-m", "static"):
+        run = config.load("quick", [f"encoder={encoder}", "precision=bfloat16", "strategies=[none]", "eval=[mlqa-r]"])
+        cost.seconds(run, plan.plan(run.config))
+    assert asked == ["bfloat16", "float32", "float32"]
+
+
+def test_a_machine_is_measured_once_in_a_second_or_two():
+    device.operations_per_second.cache_clear()
+    assert 1e8 < device.operations_per_second("float32") < 1e16
+    assert device.operations_per_second("float32") == device.operations_per_second("float32")
+
+
+def test_the_effort_of_each_encoder_is_what_was_measured():
+    """Within a factor of 1.5: the rest of the factor of 2 that an estimate may be wrong by is the machine's."""
+    measured = json.loads((paths.ROOT / "benchmarks" / "results" / "encoders.json").read_text(encoding="utf-8"))
+    for name, step in measured["effort of a step"].items():
+        known = ENCODERS[name].effort
+        assert 2 / 3 < known.step / step < 3 / 2, name
+        assert 2 / 3 < known.text / measured["effort of a text"][name] < 3 / 2, name

@@ -1,4 +1,4 @@
-"""Figures: findings follow the numbers, files carry their provenance, nothing is clipped or too small to read."""
+"""Figures: titles say what is shown, files carry their provenance, nothing is clipped or too small to read."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from lib.base import config, paths, workers
 from lib.data import catalog as data
 from lib.data import sets as parallel
 from lib.evaluation.metrics import SETTINGS
-from lib.evidence import findings, tables, wording
+from lib.evidence import effects, selection, tables, wording
 from lib.evidence import judge as evidence
 from lib.figures import evidence as figures_evidence
 from lib.figures import gallery, style
@@ -119,7 +119,7 @@ def run(tmp_path, monkeypatch) -> config.Run:
     return config.load("quick", ["encoder=static"])
 
 
-def finding(run: config.Run, name: str = "map_by_setting") -> str:
+def titled(run: config.Run, name: str = "map_by_setting") -> str:
     return style.title(figures.FIGURES[name][1](run))
 
 
@@ -127,91 +127,13 @@ def texts(figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
-def test_the_title_says_who_is_best_and_changes_with_one_number(run):
+def test_a_title_says_what_is_shown_in_one_line_whatever_the_numbers_are(run):
     write(run)
-    assert finding(run) == (
-        "Multilingual mAP is highest with hybrid batches on XQuAD-R (.560) and MLQA-R (.560); "
-        "every fine-tuning lifts it"
-    )
-    change(run, "x-y", "mlqa-r", 0.6)
-    assert "with hybrid batches on XQuAD-R (.560); with x-y batches on MLQA-R (.600)" in finding(run)
-    change(run, "x-y", "xquad-r", 0.5585)
-    assert "with x-y and hybrid batches (about equal) on XQuAD-R (.558, .560)" in finding(run)
-    change(run, "none", "xquad-r", 0.7)
-    assert "without fine-tuning on XQuAD-R (.700)" in finding(run)
-    assert finding(run).endswith("3 of 6 fine-tunings lift it")
-
-
-def test_rank_distance_is_best_when_lowest(run):
-    write(run)
-    assert finding(run, "rank_distance") == (
-        "Rank distance is lowest with hybrid batches on XQuAD-R (300) and MLQA-R (300); "
-        "without fine-tuning it is 1,200 on XQuAD-R and 1,200 on MLQA-R"
-    )
-    change(run, "x-y", "xquad-r", 302.9, "rank_distance")
-    assert "with x-y and hybrid batches (about equal) on XQuAD-R (303, 300)" in finding(run, "rank_distance")
-    change(run, "none", "mlqa-r", 100, "rank_distance")
-    assert finding(run, "rank_distance").endswith("on MLQA-R (100); without fine-tuning it is 1,200 on XQuAD-R")
-
-
-def test_the_other_findings_are_those_of_the_tables(run):
-    write(run)
-    assert finding(run, "data") == (
-        "XQuAD-R has all of its 3 questions in all 3 languages; MLQA-R has 67% of its 3 questions in all 3 languages"
-    )
-    assert finding(run, "batches") == (
-        "x-x-mono keeps each batch in one language, x-y never pairs a language with itself "
-        "and hybrid keeps 50% of its batches in one language and mixes the others"
-    )
-    ends = "at 1.00 (x-x-mono), 1.00 (x-y) and 1.00 (hybrid)"
-    assert finding(run, "loss") == f"The loss falls in 6 of 6 trainings; it ends on MLQA-R {ends}; on XQuAD-R {ends}"
-    assert finding(run, "languages") == (
-        "Hybrid batches beat x-x-mono on XQuAD-R in 6 of 6 cross-lingual pairs (+.030) and "
-        "3 of 3 single languages (+.030); on MLQA-R in 6 of 6 (+.030) and 3 of 3 (+.030)"
-    )
-    assert finding(run, "top10").startswith(
-        "The query's own language in the top 10: down from 60% to 40% with hybrid batches on XQuAD-R (of the pool: 33%)"
-    )
-
-
-def train_elsewhere(run: config.Run) -> None:
-    """Give the run a third training set, with the scores that those on the other two have, and x-y ahead on MLQA-R."""
-    for name in ("metrics.csv", "metrics_by_language.csv.gz", "training_log.csv.gz"):
-        table = tables.read(run, name)
-        tables.save(run, name, pd.concat([table, table[table["train"] != "none"].assign(train="parallel-docs")]))
-    change(run, "x-y", "mlqa-r", 0.57)
-
-
-def test_of_many_pairs_of_sets_titles_say_in_how_many(run):
-    write(run)
-    train_elsewhere(run)
-    assert finding(run) == (
-        "Multilingual mAP is highest with hybrid batches in 2 and with x-y batches in 2 of 4 pairs of sets; "
-        "every fine-tuning lifts it"
-    )
-    table = tables.read(run, "metrics_by_language.csv.gz")
-    better = table["train"].eq("parallel-docs") & table["strategy"].eq("x-x-mono") & table["dataset"].eq("mlqa-r")
-    table.loc[better, "value"] += 0.05
-    tables.save(run, "metrics_by_language.csv.gz", table)
-    assert finding(run, "languages") == (
-        "Hybrid batches beat x-x-mono in 18 of 24 cross-lingual pairs (means −.020 to +.030) and "
-        "9 of 12 single languages (means −.020 to +.030), over 4 pairs of sets"
-    )
-    assert finding(run, "loss") == "The loss falls in 9 of 9 trainings on 3 sets"
-
-
-def test_the_price_of_alpha_is_said_by_place_and_of_many_by_number():
-    say = figures_evidence._at
-    found = {("xquad-r", "mlqa-r"): ["0", "0.5"], ("mlqa-r", "xquad-r"): ["0.5"]}
-    assert say(found) == "α = 0 and 0.5 (about equal) on MLQA-R, α = 0.5 on XQuAD-R"
-    found[("parallel-docs", "mlqa-r")] = ["0.5"]
-    assert say(found) == "α = 0 in 1 and 0.5 in 3 of 3 pairs of sets, ties included"
-    assert say(dict.fromkeys(found, ["1"])) == "α = 1 everywhere"
-
-
-def test_sets_are_not_pairs_where_nothing_was_trained():
-    assert findings.counted([("none", "a"), ("none", "b"), ("none", "c")]) == "3 sets"
-    assert findings.counted([("a", "b"), ("b", "a")]) == "2 pairs of sets"
+    before = {name: titled(run, name) for name in figures.FIGURES}
+    assert all(0 < len(text) <= 88 for text in before.values()), "more would not fit beside each other on one line"
+    assert len(set(before.values())) == len(before)
+    change(run, "none", "mlqa-r", 0.9)
+    assert {name: titled(run, name) for name in figures.FIGURES} == before
 
 
 def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
@@ -231,55 +153,18 @@ def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
     assert len(evidence.train(run)) == len(tables.read(run, "training_log.csv.gz")) == 1
 
 
-def test_shares_after_several_trainings_of_the_same_test_are_a_range():
-    languages = ["de", "en"]
-
-    def top(train: str, strategy: str, own: float) -> list[list]:
-        pairs = [(q, p, own if q == p else 1 - own) for q in languages for p in languages]
-        alpha = {"hybrid": 0.5}.get(strategy, np.nan)
-        seed = np.nan if strategy == "none" else 0
-        return [["static", train, strategy, alpha, seed, "mlqa-r", "mlqa-r", *pair, 0.5] for pair in pairs]
-
-    def said(*after: float, before: tuple[float, ...] = (0.82,)) -> str:
-        trains = ("xquad-r", "parallel-docs")
-        rows = [row for train, own in zip(trains, after, strict=False) for row in top(train, "hybrid", own)]
-        columns = [*tables.KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
-        rows += [row for own in before for row in top("none", "none", own)]
-        table = pd.DataFrame(rows, columns=columns)
-        return findings.top_languages(table).removeprefix("The query's own language in the top 10: ")
-
-    assert said(0.31) == "down from 82% to 31% with hybrid batches on MLQA-R (of the pool: 50%)"
-    assert said(0.31, 0.39) == "down from 82% to 31–39% with hybrid batches on MLQA-R (of the pool: 50%)"
-    assert said(0.31, 0.90).startswith("from 82% to 31–90% ")
-    assert said(0.90, 0.95).startswith("up from 82% to 90–95% ")
-    assert said(0.82, 0.823).startswith("still 82% ")
-    assert said(0.31, 0.39, before=()) == (
-        "31% with hybrid batches on MLQA-R after training on XQuAD-R (of the pool: 50%); "
-        "39% with hybrid batches on MLQA-R after training on parallel-docs (of the pool: 50%)"
-    )
-
-
-def test_a_batch_that_breaks_its_rule_is_said(run):
-    write(run)
-    log = tables.read(run, "training_log.csv.gz")
-    log.loc[log["strategy"] == "x-y", "languages"] = "ar>ar:1 de>en:3"
-    assert "x-y never" not in findings.compositions(log)
-    assert "x-y keeps 0% of its batches in one language" in findings.compositions(log)
-
-
-@given(st.dictionaries(st.sampled_from(list(style.STRATEGIES)), st.floats(0, 1), min_size=1), st.booleans())
-def test_leaders_are_the_best_and_all_within_the_tolerance(values, lowest):
-    found = findings.leaders(values, lowest)
-    best = min(values.values()) if lowest else max(values.values())
+@given(st.dictionaries(st.sampled_from(list(style.STRATEGIES)), st.floats(0, 1), min_size=1))
+def test_leaders_are_the_best_and_all_within_the_margin(values):
+    found, best = selection.leaders(values), max(values.values())
     assert any(values[name] == best for name in found)
-    assert all((abs(value - best) <= findings.EQUAL + 1e-12) == (name in found) for name, value in values.items())
+    assert all((best - value <= effects.MARGIN + 1e-12) == (name in found) for name, value in values.items())
 
 
 def test_of_several_alphas_the_one_nearest_to_half_stands_for_hybrid():
     table = pd.DataFrame({"strategy": ["x-y", "hybrid", "hybrid", "hybrid"], "alpha": [0.0, 0.25, 0.5, 0.75]})
     table["seed"] = 0
-    assert findings.chosen(table)["alpha"].tolist() == [0.0, 0.5]
-    assert findings.chosen(table[table["alpha"] != 0.5])["alpha"].tolist() == [0.0, 0.25]
+    assert selection.chosen(table)["alpha"].tolist() == [0.0, 0.5]
+    assert selection.chosen(table[table["alpha"] != 0.5])["alpha"].tolist() == [0.0, 0.25]
 
 
 def test_means_are_taken_over_the_seeds_that_all_strategies_have_after_the_same_training():
@@ -292,47 +177,11 @@ def test_means_are_taken_over_the_seeds_that_all_strategies_have_after_the_same_
     assert tables.paired(table[table["train"] == "none"])["train"].tolist() == ["none"]
 
 
-@pytest.mark.parametrize(
-    ("interval", "how"),
-    [
-        ((0.001, 0.02), "ahead of"),
-        ((0.001, 0.009), "just ahead of"),
-        ((-0.009, 0.009), "level with"),
-        ((-0.02, 0.005), "undecided against"),
-        ((-0.009, -0.001), "just behind"),
-        ((-0.02, -0.001), "behind"),
-    ],
-)
-def test_where_one_strategy_stands_to_another_follows_from_interval_and_margin(interval, how):
-    assert wording.standing(*interval) == how
-
-
 def shape(marker: MarkerStyle | PathCollection) -> list[list[float]]:
     """The corners of a marker, as it is or as it was drawn."""
     if isinstance(marker, PathCollection):
         return marker.get_paths()[0].vertices.round(6).tolist()
     return marker.get_path().transformed(marker.get_transform()).vertices.round(6).tolist()
-
-
-def differences(*rows: tuple[str, str, float]) -> pd.DataFrame:
-    """Effects in the multilingual setting: training set, baseline, and a difference known to within .004."""
-    table = pd.DataFrame(rows, columns=["train", "baseline", "difference"])
-    table = table.assign(dataset="mlqa-r", setting="multilingual")
-    return table.assign(low=table["difference"] - 0.004, high=table["difference"] + 0.004)
-
-
-def test_the_forest_says_how_often_hybrid_is_where_and_over_what_range():
-    table = differences(
-        ("a", "x-x-mono", 0.02), ("b", "x-x-mono", 0.031), ("c", "x-x-mono", 0.015),
-        ("a", "x-y", 0.0), ("b", "x-y", -0.005), ("c", "x-y", 0.001), ("c", "en-en", 0.3),
-    )  # fmt: skip
-    say = figures_evidence._forest_finding
-    assert say(table) == (
-        "Multilingual mAP, 3 pairs of sets: hybrid is ahead of x-x-mono in all 3 (+.015 to +.031); "
-        "level with x-y in 2 and just behind it in 1 (−.005 to +.001)"
-    )
-    assert say(table[:1]) == "Multilingual mAP: hybrid is ahead of x-x-mono (+.020)"
-    assert say(table[-1:]).startswith("Hybrid was not compared")
 
 
 @pytest.mark.parametrize("first", ["mlqa-r", "miracl-mini"])
@@ -390,7 +239,7 @@ def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
 
 def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_the_same_bytes(run):
     write(run)
-    saved, main = gallery.save_all(run), finding(run)
+    saved, main = gallery.save_all(run), titled(run)
     ends = (".svg", ".png", "-dark.svg", "-dark.png")
     assert {p.name for p in saved} == {f"{name}{end}" for name in figures.FIGURES for end in ends}
     first = {path: path.read_bytes() for path in saved}
@@ -496,29 +345,30 @@ def test_without_training_there_are_no_figures_of_training(run):
     untrained = replace(run, config=replace(run.config, strategies=("none",)))
     write(untrained, {"none": 0.3})
     assert gallery.available(untrained) == ["map_by_setting", "rank_distance", "top10", "data"]
-    assert finding(untrained) == "Multilingual mAP is highest without fine-tuning on XQuAD-R (.300) and MLQA-R (.300)"
-    assert "60% without fine-tuning on XQuAD-R" in finding(untrained, "top10")
+    assert titled(untrained) == "mAP in each setting, less that of no fine-tuning"
+    assert "no fine-tuning: 60% own" in texts(figures.top10_languages(untrained))
 
 
-def test_the_gallery_shows_each_figure_with_its_finding_and_how_to_make_it(run):
+def test_the_gallery_shows_each_figure_with_what_was_written_of_it_and_how_to_make_it(run):
     write(run)
-    text = gallery.page(run)
+    text = gallery.page(run, {"top10": "Read it so."})
     last = [name for name in gallery.available(run) if name in gallery.APPENDIX]
     order = [name for name in gallery.available(run) if name not in last] + last
     assert re.findall(r'src="(.*?)"', text) == [f"{name}.png" for name in order]
     assert re.findall(r'srcset="(.*?)"', text) == [f"{name}-dark.png" for name in order]
     assert set(gallery.available(run)) == set(figures.FIGURES)
-    assert f"{finding(run)}." in text
+    assert f"\n\n{titled(run)}.\n" in text
+    assert f"**{titled(run, 'top10')}.** Read it so.\n" in text
     assert text.count("`./run_all.sh --profile quick --set encoder=static --publish`") == 1
     origin = f"cells {DIGEST} · 1 seed · trained → scored: MLQA-R → XQuAD-R; XQuAD-R → MLQA-R"
     assert text.count(origin) == 1
     assert text.index("# Appendix") < text.index('src="loss.png"')
     assert style.WARNING not in text
-    assert style.WARNING in gallery.page(write(run.on_facts()))
+    assert style.WARNING in gallery.page(write(run.on_facts()), {})
 
 
 def test_a_run_that_scored_held_out_parts_alone_shows_them():
     table = pd.DataFrame({"train": ["none", "my.jsonl"], "dataset": ["my.jsonl-heldout"] * 2})
-    assert findings.tasks(table) == [("my.jsonl", "my.jsonl-heldout")]
+    assert selection.tasks(table) == [("my.jsonl", "my.jsonl-heldout")]
     other = table.assign(dataset=["xquad-r", "xquad-r"])
-    assert findings.tasks(pd.concat([table, other])) == [("my.jsonl", "xquad-r")]
+    assert selection.tasks(pd.concat([table, other])) == [("my.jsonl", "xquad-r")]

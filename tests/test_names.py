@@ -32,7 +32,7 @@ def test_strategies_and_encoders_are_spelled_too(key, shown):
 
 
 def test_names_of_strategies_are_never_capitalised():
-    assert [names.capital(text) for text in ("x-y is", "hybrid is")] == ["x-y is", "Hybrid is"]
+    assert [names.capital(text) for text in ("x-y is", "hybrid is", "mAP of")] == ["x-y is", "Hybrid is", "mAP of"]
 
 
 def test_every_name_that_can_be_scored_belongs_to_one_row():

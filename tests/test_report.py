@@ -320,16 +320,16 @@ def test_the_table_of_shifts_is_that_of_the_run(full):
     assert_exact(page, "articles", whole["clusters"], "d")
 
 
-def test_figures_stand_in_the_order_of_the_gallery_with_finding_and_description(run):
+def test_figures_stand_in_the_order_of_the_gallery_with_title_and_description(run):
     figures = list(parsed(run).iter("figure"))
     drawn = {path.stem for path in (run.folder / "figures").glob("*.png")}
     there = [name for name in gallery.available(run) if name in drawn]
     assert [figure.get("id") for figure in figures] == [f"figure-{name}" for name in there]
     for name, figure in zip(there, figures, strict=True):
-        finding = style.finding(run.folder / "figures" / f"{name}.png")
-        assert words(figure.find("figcaption")).startswith(style.capital(finding))
+        caption = style.caption(run.folder / "figures" / f"{name}.png")
+        assert words(figure.find("figcaption")).startswith(style.capital(caption))
         alt = next(figure.iter("img")).get("alt")
-        assert style.capital(finding) in alt and len(alt) > len(finding) + 20
+        assert style.capital(caption) in alt and len(alt) > len(caption) + 20
 
 
 def test_dark_pages_have_dark_figures_where_there_are_some(tiny):

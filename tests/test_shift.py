@@ -127,7 +127,7 @@ def test_without_runs_there_is_no_answer(run):
     ],
 )
 def test_the_word_on_the_question_follows_from_three_baselines(words, verdict):
-    rows = pd.DataFrame({"baseline": [*shift.ASKED, "x-x"], "verdict": [*words, "more robust"]})
+    rows = pd.DataFrame({"baseline": [*shift.JUDGED, "x-x"], "verdict": [*words, "more robust"]})
     assert shift.verdict(rows) == verdict
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from lib.base import paths
+from lib.figures import gallery
 from lib.show import texts
 
 ANSWER = paths.ROOT / "results" / "full" / "published" / "answer.json"
@@ -53,3 +54,18 @@ def test_a_comparison_that_is_no_longer_true_is_not_written(numbers):
     mixed["hybrid-0.5"]["mAP"]["better parent"]["high"] = 0.02
     with pytest.raises(texts.UntrueTextError, match="hybrid is between its parents, which is no longer so: rewrite"):
         texts.answer(numbers)
+
+
+def test_what_to_see_in_a_figure_is_said_of_figures_that_there_are_with_the_numbers_of_the_tables(numbers):
+    found = texts.gallery(numbers)
+    assert set(found) == set(gallery.ALL) - set(gallery.APPENDIX)
+    far(numbers)["x-x-mono"]["value"] = -0.4321
+    changed = texts.gallery(numbers)
+    assert [name for name in found if found[name] != changed[name]] == ["shift"] and "−.432" in changed["shift"]
+
+
+def test_the_gallery_is_not_written_once_alpha_is_no_dial(numbers):
+    levels = numbers["encoders"]["e5-small-q4"]["levels"]["mlqa-r"]["parallel-docs"]
+    levels["hybrid-0.75"]["multilingual"]["value"] = 0.9
+    with pytest.raises(texts.UntrueTextError, match="multilingual mAP falls with alpha, which is no longer so"):
+        texts.gallery(numbers)

@@ -73,6 +73,3 @@ def test_batches_of_the_picture_are_of_their_kind(run):
     assert [right for right, _ in counted.values()] == [1.0, 1.0, 0.0]
     assert counted["x-x-mono"][1] == 1.0
     assert 0.2 < counted["x-x"][1] < 0.5  # one in three languages
-    assert figures_batches.finding(counted).startswith(
-        "How often the right passage is in the query's language: 100% in x-x, 100% in x-x-mono and 0% in x-y; and a"
-    )

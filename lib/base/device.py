@@ -1,7 +1,10 @@
 """What the machine can do: where models run, and in which precision."""
 
 import os
+import time
+from functools import cache
 
+CALIBRATION = 1.0  # seconds
 
 def device() -> str:
     """``cuda`` if there is such a device, else ``cpu``."""
@@ -25,6 +28,33 @@ def precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "bfloat16" if has_bfloat16() else "float32"
+
+
+@cache
+def operations_per_second(precision: str) -> float:
+    """Measure, in a second or two, the floating-point operations a second of a feed-forward layer of an encoder.
+
+    Args:
+        precision: ``bfloat16`` or ``float32``.
+    """
+    import torch
+    from torch.nn import functional
+
+    rows, hidden, inner = 1024, 384, 1536
+    there = {"dtype": getattr(torch, precision), "device": device()}
+    x, up, down = (torch.full(shape, 0.01, **there) for shape in ((rows, hidden), (inner, hidden), (hidden, inner)))
+
+    def layer() -> float:  # one number of the result, which a GPU must have computed first
+        found = functional.linear(functional.gelu(functional.linear(x, up)), down)
+        return functional.layer_norm(found, (hidden,)).sum().item()
+
+    with torch.inference_mode():
+        layer()
+        rounds, start = 0, time.perf_counter()
+        while (taken := time.perf_counter() - start) < CALIBRATION:
+            layer()
+            rounds += 1
+    return rounds * 4 * rows * hidden * inner / taken
 
 
 def describe() -> dict[str, str | int]:

@@ -4,7 +4,7 @@ Most measures here need only the ranks that a query's relevant passages have in 
 translations of the answer are equally right. `evaluation.synthetic` shows what each of them notices and misses.
 
 PEER (arXiv 2405.00978) is not among them: it is the p-value of a Kruskal-Wallis test of the ranks by language, and
-with one relevant passage in each language that test sees the same numbers, whatever the ranks are.
+with one relevant passage in each language every group of that test has one member, whatever its rank.
 """
 
 import numpy as np
@@ -16,20 +16,21 @@ QUERY = ["question", "query_language"]
 CUTOFFS = (10, 100)
 
 
-def measures(ranks: pd.DataFrame) -> pd.DataFrame:
+def measures(ranks: pd.DataFrame, units: pd.DataFrame | None = None) -> pd.DataFrame:
     """Every measure of `per_query` as a macro mean: over questions within a query language, then over languages.
 
     Args:
         ranks: as in `evaluation.search.Ranking`.
+        units: what `evaluation.metrics.units` makes of them, if it was made already.
 
     Returns:
-        One row a measure that exists for these data: ``measure, value``.
+        One row per measure that exists for these data: ``measure, value``.
     """
-    means = per_query(ranks).groupby(level="query_language").mean().mean().dropna()
+    means = per_query(ranks, units).groupby(level="query_language").mean().mean().dropna()
     return means.rename_axis("measure").rename("value").reset_index()
 
 
-def per_query(ranks: pd.DataFrame) -> pd.DataFrame:
+def per_query(ranks: pd.DataFrame, units: pd.DataFrame | None = None) -> pd.DataFrame:
     """What each measure says of each query, in the pool of all languages.
 
     ``map``, ``rank_distance`` and ``max_rank`` are those of `evaluation.metrics`; ``awrf``, ``rank_correlation`` and
@@ -37,30 +38,34 @@ def per_query(ranks: pd.DataFrame) -> pd.DataFrame:
     k, and NaN for a query that has more than k of them, which no retriever could satisfy.
 
     Args:
-        ranks: as in `evaluation.search.Ranking`.
+        ranks, units: as for `measures`.
 
     Returns:
         float, indexed by question and query language, one column a measure.
     """
     ranks = metrics.coded(ranks)
-    pooled = metrics.measure(ranks, QUERY, "pool_rank").set_index(QUERY)
-    found = pooled[["map", "rank_distance", "max_rank"]].copy()
-    query, _ = _queries(ranks)
+    given = units is not None and "max_rank" in units
+    pooled = units[units["setting"] == "multilingual"] if given else metrics.measure(ranks, QUERY, "pool_rank")
+    query, index = _queries(ranks)  # in the order of ``pooled``
+    found = pooled[["map", "rank_distance", "max_rank"]].set_axis(index)
     relevant = np.bincount(query)
     for k in CUTOFFS:
         found[f"complete@{k}"] = (found["max_rank"] <= k).astype(float).where(relevant <= k)
-    found["awrf"] = awrf(ranks)
-    found["rank_correlation"] = rank_correlation(ranks)
-    found["own_first"] = own_first(ranks)
+    found["awrf"] = _awrf(ranks, query)
+    found["rank_correlation"] = _rank_correlation(ranks, query)
+    found["own_first"] = _own_first(ranks, query)
     return found
 
 
 def _queries(ranks: pd.DataFrame) -> tuple[np.ndarray, pd.MultiIndex]:
     """Number the queries: int [rows], the query of each row from 0, in the order of the index that comes with it."""
-    languages = ranks["query_language"].cat
-    keys = ranks["question"].to_numpy(np.int64) * len(languages.categories) + languages.codes.to_numpy(np.int64)
-    _, first, query = np.unique(keys, return_index=True, return_inverse=True)
+    _, first, query = np.unique(_joined(ranks["question"], ranks["query_language"]), True, True)
     return query, pd.MultiIndex.from_frame(ranks[QUERY].take(first))
+
+
+def _joined(number: np.ndarray | pd.Series, language: pd.Series) -> np.ndarray:
+    """Whole numbers and languages as one whole number, in the order of the number, then of the language."""
+    return np.asarray(number, np.int64) * len(language.cat.categories) + language.cat.codes.to_numpy(np.int64)
 
 
 def awrf(ranks: pd.DataFrame) -> pd.Series:
@@ -73,60 +78,86 @@ def awrf(ranks: pd.DataFrame) -> pd.Series:
     """
     ranks = metrics.coded(ranks)
     query, index = _queries(ranks)
-    languages = ranks["passage_language"].cat
-    shape = len(index), len(languages.categories)
-    cell = query * shape[1] + languages.codes.to_numpy()
-    attention = np.bincount(cell, 1 / np.log2(1 + ranks["pool_rank"].to_numpy()), shape[0] * shape[1]).reshape(shape)
+    return pd.Series(_awrf(ranks, query), index)
+
+
+def _awrf(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
+    languages = ranks["passage_language"]
+    shape = query.max() + 1, len(languages.cat.categories)
+    attention = 1 / np.log2(1 + ranks["pool_rank"].to_numpy())
+    attention = np.bincount(_joined(query, languages), attention, shape[0] * shape[1]).reshape(shape)
     there = attention > 0
     share = attention / attention.sum(axis=1, keepdims=True)
     target = there / there.sum(axis=1, keepdims=True)
     middle = np.where(there, (share + target) / 2, 1)
     logs = [np.log2(np.where(there, part, 1) / middle) for part in (share, target)]
-    divergence = (share * logs[0] + target * logs[1]).sum(axis=1) / 2
-    return pd.Series(1 - divergence, index)
+    return 1 - (share * logs[0] + target * logs[1]).sum(axis=1) / 2
 
 
 def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
     """Does a question find its relevant passages in the same order in whichever language it is asked?
 
     Mean Spearman correlation of a query's ranks with those of the same question in each other language (MRC, arXiv
-    2509.06195, there over whole rankings). NaN for one relevant passage or one query language, and where a question
-    has other relevant passages in one language than in another.
+    2509.06195, there over whole rankings). NaN for one relevant passage or one query language, and where the
+    relevant passages of a question differ between the languages that it is asked in.
     """
     ranks = metrics.coded(ranks)
     query, index = _queries(ranks)
-    place = ranks["pool_rank"].groupby(query).rank().to_numpy()
+    return pd.Series(_rank_correlation(ranks, query), index)
+
+
+def _rank_correlation(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
     count = np.bincount(query)
+    place = _place(query, ranks["pool_rank"].to_numpy())
     apart = place - (np.bincount(query, place) / count)[query]
     spread = np.sqrt(np.bincount(query, apart**2) / count)
     with np.errstate(invalid="ignore"):
-        z = pd.Series(apart / spread[query], ranks.index)
-    passage = ranks.groupby([pd.Series(query, ranks.index), "passage_language"]).cumcount()
-    alike = z.groupby([ranks["question"], ranks["passage_language"], passage])
-    same, found_by = alike.transform("sum"), alike.transform("size").to_numpy()
-    question = index.get_level_values("question")
-    asked = pd.Series(question).groupby(question).transform("size").to_numpy()
-    lacking = pd.Series(np.bincount(query, found_by < asked[query]) > 0).groupby(question).transform("any")
-    others = np.where(lacking, np.nan, asked - 1.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.bincount(query, z * (same - z)) / np.where(others > 0, others, np.nan) / count
-    return pd.Series(found, index)
+        z = apart / spread[query]
+    language = ranks["passage_language"]
+    passage = _place(_joined(query, language), np.arange(len(ranks)))  # numbers them within each query and language
+    number, question = np.unique(ranks["question"], return_inverse=True)
+    _, alike = np.unique(_joined(question * int(passage.max() + 1) + passage, language), return_inverse=True)
+    question_of = np.zeros(len(count), np.int64)
+    question_of[query] = question
+    asked = np.bincount(question_of)  # in how many languages, for each question
+    with np.errstate(invalid="ignore"):
+        products = np.bincount(query, z * (np.bincount(alike, z)[alike] - z)) / count
+    lacking = np.zeros(len(number), bool)
+    lacking[question[np.bincount(alike)[alike] < asked[question]]] = True
+    others = np.where(lacking | (asked < 2), np.nan, asked - 1.0)
+    return products / others[question_of]
+
+
+def _place(group: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The rank of each value within its group, from 1; equal ones share the mean of theirs."""
+    order = np.lexsort([values, group])
+    group, values = group[order], values[order]
+    first = np.flatnonzero(np.diff(group, prepend=-1) != 0)
+    place = np.arange(len(group)) - np.repeat(first, np.diff(first, append=len(group))) + 1.0
+    equal = np.cumsum((np.diff(group, prepend=-1) != 0) | (np.diff(values, prepend=-1) != 0)) - 1
+    found = np.empty(len(group))
+    found[order] = (np.bincount(equal, place) / np.bincount(equal))[equal]
+    return found
 
 
 def own_first(ranks: pd.DataFrame) -> pd.Series:
     """1 where the best placed relevant passage is in the query's own language; NaN where none is in it.
 
-    A retriever blind to language gives, on average, 1 / m with m languages. Some hold that a reader wants this one
-    high: it says how far a retriever prefers the query's language, not whether it should.
+    A retriever blind to language gives, on average, 1 / m with m languages. Some argue that a
+    high value is desirable: the measure says how far the query's language is preferred, not whether that is good.
     """
     ranks = metrics.coded(ranks)
     query, index = _queries(ranks)
+    return pd.Series(_own_first(ranks, query), index)
+
+
+def _own_first(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
     rank = ranks["pool_rank"].to_numpy(float)
-    own = (ranks["passage_language"] == ranks["query_language"]).to_numpy()
-    best, best_own = (np.full(len(index), np.inf) for _ in range(2))
+    own = ranks["passage_language"].cat.codes.to_numpy() == ranks["query_language"].cat.codes.to_numpy()
+    best, best_own = (np.full(query.max() + 1, np.inf) for _ in range(2))
     np.minimum.at(best, query, rank)
     np.minimum.at(best_own, query[own], rank[own])
-    return pd.Series(np.where(np.isinf(best_own), np.nan, best == best_own), index)
+    return np.where(np.isinf(best_own), np.nan, best == best_own)
 
 
 def who_is_hurt(ranks: pd.DataFrame) -> pd.DataFrame:
@@ -181,7 +212,7 @@ def gap(languages: pd.DataFrame) -> pd.DataFrame:
         languages: as `evaluation.metrics.by_language` returns it.
 
     Returns:
-        One row a measure: ``measure, value``.
+        One row per measure: ``measure, value``.
     """
     chosen = languages[languages["metric"] == "map"]
     means = {s: chosen[chosen["setting"] == s].groupby("query_language")["value"].mean() for s in metrics.SETTINGS}

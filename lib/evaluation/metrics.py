@@ -1,6 +1,7 @@
 """Effectiveness measures, computed from the ranks of the relevant passages alone.
 
-A *unit* is one query in one setting. Per unit, with the m relevant passages at ranks r_1 < ... < r_m:
+A *unit* is one query against one corpus: that of one language, or the pool of all. Per unit, with the m relevant
+passages at ranks r_1 < ... < r_m:
 
 - ``map``: average precision without cutoff, (1/m) * sum_i i / r_i.
 - ``recall@k``: share of the m that stand in the first k.
@@ -28,7 +29,7 @@ def units(ranks: pd.DataFrame) -> pd.DataFrame:
         ranks: as in `evaluation.search.Ranking`.
 
     Returns:
-        One row a unit: ``setting, question, query_language, passage_language`` and one column a measure, among
+        One row per unit: ``setting, question, query_language, passage_language`` and one column a measure, among
         them ``rank_distance`` and ``max_rank`` in the multilingual setting.
     """
     ranks = coded(ranks)
@@ -50,7 +51,8 @@ def units(ranks: pd.DataFrame) -> pd.DataFrame:
 def coded(ranks: pd.DataFrame) -> pd.DataFrame:
     """Return ranks with both languages as categories of one type, sorted, `POOL` among them: several times as fast."""
     names = ("query_language", "passage_language")
-    if all(isinstance(ranks[name].dtype, pd.CategoricalDtype) for name in names):
+    types = {ranks[name].dtype for name in names}
+    if len(types) == 1 and isinstance(only := types.pop(), pd.CategoricalDtype) and POOL in only.categories:
         return ranks
     languages = pd.CategoricalDtype(sorted({POOL, *(code for name in names for code in ranks[name].unique())}))
     return ranks.assign(**{name: ranks[name].astype(languages) for name in names})
@@ -92,13 +94,13 @@ def _code(values: pd.Series) -> np.ndarray:
 
 
 def by_query(table: pd.DataFrame) -> pd.DataFrame:
-    """The few scores of each query that sweeps and cross-fitting keep.
+    """The scores per query that sweeps and cross-fitting keep.
 
     Args:
         table: as `units` returns it, of one set.
 
     Returns:
-        One row a question and query language: ``question, query_language``, average precision in each setting (in
+        One row per question and query language: ``question, query_language``, average precision in each setting (in
         ``cross-lingual`` the mean over the languages that answer it; 0 where there is none), and ``rank_distance``.
     """
     keys = ["question", "query_language"]
@@ -112,12 +114,24 @@ def by_language(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over questions for each setting and language pair, long: ``..., metric, value, n``."""
     names = [name for name in MEASURES if name in table]
     keys = ["setting", "query_language", "passage_language"]
-    grouped = table.groupby(keys, sort=True, observed=True)
-    long = grouped[names].mean().stack().rename_axis([*keys, "metric"]).rename("value").dropna().reset_index()
-    return long.merge(grouped.size().rename("n").reset_index(), on=keys)
+    first, group, count = _groups(table, keys)
+    means = np.stack([np.bincount(group, table[name].to_numpy()) / count for name in names], axis=1)
+    found = table[keys].take(np.repeat(first, len(names))).reset_index(drop=True)
+    found = found.assign(metric=np.tile(names, len(first)), value=means.ravel(), n=np.repeat(count, len(names)))
+    return found[found["value"].notna()].reset_index(drop=True)
 
 
 def macro(languages: pd.DataFrame) -> pd.DataFrame:
     """Unweighted mean over a setting's language pairs (paper, tables 1 and 2); ``n`` counts the units behind it."""
-    grouped = languages.groupby(["setting", "metric"], sort=True, observed=True)
-    return grouped["value"].mean().to_frame().assign(n=grouped["n"].sum()).reset_index()
+    keys = ["setting", "metric"]
+    first, group, count = _groups(languages, keys)
+    means = np.bincount(group, languages["value"].to_numpy()) / count
+    units = np.bincount(group, languages["n"].to_numpy()).astype(np.int64)
+    return languages[keys].take(first).reset_index(drop=True).assign(value=means, n=units)
+
+
+def _groups(table: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Groups of equal keys in their order: each group's first row, each row's group, and each group's size."""
+    codes = [_code(table[name]).astype(np.int64) for name in keys]
+    joined = np.ravel_multi_index(codes, [code.max(initial=0) + 1 for code in codes])
+    return np.unique(joined, return_index=True, return_inverse=True, return_counts=True)[1:]

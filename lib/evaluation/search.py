@@ -23,7 +23,7 @@ class Ranking:
     """What a search found.
 
     Attributes:
-        ranks: one row a relevant pair: ``question, query_language, passage_language, rank, pool_rank``. ``rank`` is
+        ranks: one row per relevant pair: ``question, query_language, passage_language, rank, pool_rank``. ``rank`` is
             its place (from 1) among the passages of its own language, ``pool_rank`` that among all.
         top: int64 [languages, languages]: of the first 10 in the pool, summed over the queries of a language (row),
             how many passages are in each language (column).
@@ -47,12 +47,12 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
     if not data.passages["docid"].is_monotonic_increasing:
         raise ValueError("passages must be sorted by docid: their order decides between equal scores")
 
-    code = data.languages.index
-    language = data.passages["language"].map(code).to_numpy()
+    code_of = data.languages.index
+    language = data.passages["language"].map(code_of).to_numpy()
     pair_query, pair_passage = data.qrels["query"].to_numpy(), data.qrels["passage"].to_numpy()
     ends = np.searchsorted(pair_query, np.arange(len(queries) + 1))
     found = np.empty((2, len(pair_query)), np.int32)
-    query_language = data.queries["language"].map(code).to_numpy()
+    query_language = data.queries["language"].map(code_of).to_numpy()
     top = np.zeros((len(data.languages), len(data.languages)), np.int64)
     for query, line in enumerate(chain.from_iterable(scores(queries, passages, block))):
         pairs = slice(ends[query], ends[query + 1])
@@ -71,7 +71,7 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
 
 
 def scores(queries: np.ndarray, passages: np.ndarray, block: int = BLOCK) -> Iterator[np.ndarray]:
-    """Score a block of queries after the other against all passages: float32 [up to ``block``, passages]."""
+    """Score one block of queries after another against all passages: float32 [up to ``block``, passages]."""
     import torch
 
     query_vectors, passage_vectors = torch.from_numpy(queries), torch.from_numpy(_padded(passages)).T
@@ -85,14 +85,15 @@ def top_passages(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _first(line: np.ndarray, k: int) -> np.ndarray:
-    """int64 [k]: places of the k highest scores of one query; among equals the last place, its docid, is first."""
+    """int64 [k]: places of the k highest scores of one query; ties go to the later place, which is the higher docid."""
     k = min(k, len(line))
     candidates = np.flatnonzero(line >= np.partition(line, -k)[-k])[::-1]
     return candidates[np.argsort(-line[candidates], kind="stable")][:k]
 
 
 def _ranks(line: np.ndarray, relevant: np.ndarray, language: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ranks of one query's relevant passages, int [2, relevant]: in their own language, in the pool; and its top.
+    """One query: the ranks of its relevant passages, int [2, relevant], within their language and within the pool, and
+    the places of its first ten passages.
 
     Only the passages that score at least as high as the last relevant one are looked at: a few hundred of 13,000.
     """

@@ -25,6 +25,7 @@ def table(evidence: verdicts.Evidence) -> pd.DataFrame:
     """
     texts = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str).set_index("id")["claim"]
     before = pd.read_csv(FIRST, dtype=str).set_index(["run", "encoder", "id"])
+    run = "full" if evidence.run.config.is_shown else evidence.run.name  # whose cells are shown, its verdicts are too
     rows = []
     held = dict.fromkeys([*evidence.metrics["encoder"], *evidence.effects["encoder"]])
     for encoder in held or evidence.run.config.encoder:
@@ -34,7 +35,7 @@ def table(evidence: verdicts.Evidence) -> pd.DataFrame:
             rule = " ".join((judge.__doc__ or "").split())
             if judge in BY_SEED and verdict != verdicts.NOT_RUN:
                 reason += part.provisional(shifted=judge is verdicts.more_robust)
-            key, first, why = (evidence.run.name, encoder, id_), "", ""
+            key, first, why = (run, encoder, id_), "", ""
             if key in before.index and before.loc[key, "verdict"] != verdict:
                 first, why = before.loc[key, ["verdict", "why"]]
             text = texts.get(id_, EXTRA.get(id_, ""))

@@ -6,7 +6,7 @@ counts as equal is .01 mAP, and 1% of a rank distance.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -48,6 +48,7 @@ class Scores:
     units: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
     articles: np.ndarray
+    _estimates: dict[Any, stats.Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def at(self, seeds: tuple[int, ...], units: np.ndarray | None = None) -> np.ndarray:
         """The values of some seeds (those of no fine-tuning are the same for each) and, if given, of some units."""
@@ -58,7 +59,10 @@ class Scores:
 
     def estimate(self, seeds: tuple[int, ...], units: np.ndarray | None = None) -> stats.Estimate:
         """The macro mean of those values; estimates on the same questions and seeds can be subtracted."""
-        return stats.estimate(self.at(seeds, units), self.articles)
+        key = seeds, None if units is None or len(units) == len(self.units) else units.tobytes()
+        if key not in self._estimates:  # the same ones are asked for by several tables
+            self._estimates[key] = stats.estimate(self.at(seeds, units), self.articles)
+        return self._estimates[key]
 
 
 @dataclass(frozen=True)

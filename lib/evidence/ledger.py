@@ -17,6 +17,7 @@ TABLES = range(1, 9)
 GROUP = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
 COLUMNS = [*GROUP, "strategy", "paper", "encoder", "train", "seeds", "ours", "difference", "direction", "order", "note"]
 AGREE, DIFFER, NOT_RUN = "agrees", "differs", "not run here"
+ALL, VALUES = ["hybrid", "x-x-mono", "x-y"], ("paper", "ours")
 TIE = {"map": 0.002, "recall@1": 0.002, "recall@10": 0.002}  # rank distances: 1%
 
 
@@ -35,7 +36,7 @@ def table(run: Run) -> pd.DataFrame:
         own = every[every["encoder"] == encoder].drop(columns="encoder")
         found = paper.merge(own, how="left", on=["dataset", "setting", "metric", "language", "strategy"])
         found = found.assign(encoder=encoder, difference=found["ours"] - found["paper"])
-        parts += [_compared(part) for _, part in found.groupby(GROUP, sort=False)]
+        parts.append(_compared(found))
     return pd.concat(parts)[COLUMNS]
 
 
@@ -74,7 +75,7 @@ def by_chance(ledger: pd.DataFrame) -> tuple[float, float]:
     kept = ledger[ledger["direction"] != NOT_RUN]
     wide = kept.pivot(index=GROUP, columns="strategy", values=["paper", "ours"])
     metric = wide.index.get_level_values("metric").to_numpy()
-    paper, own = (wide[column][["hybrid", "x-x-mono", "x-y"]].to_numpy() for column in ("paper", "ours"))
+    paper, own = (wide[column][ALL].to_numpy() for column in VALUES)
     theirs, directions, orders = _all_signs(paper, metric), [], []
     for order in permutations(range(3)):
         same = theirs == _all_signs(own[:, order], metric)
@@ -83,23 +84,20 @@ def by_chance(ledger: pd.DataFrame) -> tuple[float, float]:
     return float(np.mean(directions)), float(np.mean(orders))
 
 
-def _compared(part: pd.DataFrame) -> pd.DataFrame:
-    """Direction and order of the strategies of one group."""
-    if part["ours"].isna().any():
-        return part.assign(direction=NOT_RUN, order=NOT_RUN)
-    signs = [_signs(part.set_index("strategy")[column], part["metric"].iloc[0]) for column in ("paper", "ours")]
-    same_place = (signs[0].loc["hybrid"] > 0).sum() == (signs[1].loc["hybrid"] > 0).sum()
-    direction = {name: signs[0].loc["hybrid", name] == signs[1].loc["hybrid", name] for name in part["strategy"]}
-    direction["hybrid"] = same_place
-    order = AGREE if signs[0].equals(signs[1]) else DIFFER
-    return part.assign(direction=[AGREE if direction[name] else DIFFER for name in part["strategy"]], order=order)
-
-
-def _signs(values: pd.Series, metric: str) -> pd.DataFrame:
-    """Sign of row minus column for each two strategies, 0 for a tie; better is positive in every measure."""
-    ordered = values.sort_index()
-    [signs] = _all_signs(ordered.to_numpy()[None], np.array([metric]))
-    return pd.DataFrame(signs, ordered.index, ordered.index)
+def _compared(found: pd.DataFrame) -> pd.DataFrame:
+    """Direction and order of the strategies of each group, whose rows come together."""
+    group = found.groupby(GROUP, sort=False).ngroup().to_numpy()
+    paper, ours = (found.pivot_table(index=group, columns="strategy", values=c, dropna=False)[ALL] for c in VALUES)
+    metric = found["metric"].to_numpy()[np.unique(group, return_index=True)[1]]
+    theirs, own = _all_signs(paper.to_numpy(), metric), _all_signs(ours.fillna(0.0).to_numpy(), metric)
+    same = theirs == own
+    agrees = same[:, 0].copy()  # of the pair of hybrid, the first of ALL, and each
+    agrees[:, 0] = (theirs[:, 0] > 0).sum(axis=1) == (own[:, 0] > 0).sum(axis=1)
+    there = ours.notna().all(axis=1).to_numpy()[group]
+    place = found["strategy"].map(ALL.index).to_numpy()
+    direction = np.where(there, np.where(agrees[group, place], AGREE, DIFFER), NOT_RUN)
+    order = np.where(there, np.where(same.all(axis=(1, 2))[group], AGREE, DIFFER), NOT_RUN)
+    return found.assign(direction=direction, order=order).iloc[np.argsort(group, kind="stable")]
 
 
 def _all_signs(values: np.ndarray, metric: np.ndarray) -> np.ndarray:

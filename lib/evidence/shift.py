@@ -2,7 +2,7 @@
 
 The test is held fixed and the training set changes. For a test, a nearer training set and a farther one, the *shift
 cost* of a strategy is C = mAP(trained nearer) - mAP(trained farther), on the very same questions. The answer is
-D = C(hybrid) - C(baseline): negative where hybrid batches lose less. No fine-tuning cancels out.
+D = C(hybrid) - C(baseline): negative where hybrid batches lose less. The untrained encoder's score cancels out of D.
 
 Comparing gains on *two* tests instead, as was done first, is confounded: where a question has fewer right answers all
 differences between strategies are smaller, whatever they were trained on (see ``domain_shift_first.csv``).
@@ -21,9 +21,9 @@ from ..runs.plan import NONE
 from . import effects, stats
 from .effects import ALL, SEEN, UNSEEN, Key, Scores, common_seeds
 
-WIKIPEDIA = ("xquad-r", "mlqa-r", "miracl-mini", "miracl-dev")
+WIKIPEDIA = {name for name, row in data.SETS.items() if row.is_wikipedia}
 BASELINES = ("x-x-mono", "x-y", "en-en", "x-x")
-*ASKED, APART = BASELINES  # x-x has no gain to lose: it is shown, and takes no part in the answer
+*JUDGED, SHOWN_ONLY = BASELINES  # training with x-x lowers mAP: there is no gain to lose, and nothing to judge
 PRIMARY = {"test": "mlqa-r", "nearer": "xquad-r", "setting": "multilingual", "languages": ALL}
 FARTHEST = ("parallel-docs", "mmarco", "facts")  # which far training set the answer is about, in this order
 COST, DIFFERENCE = "cost", "difference of costs"
@@ -34,7 +34,7 @@ KINDS = {(NEAR, FAR): "far", (HOME, NEAR): "near", (HOME, FAR): "home to far"}
 COLUMNS = ["encoder", "test", "nearer", "farther", "setting", "languages", "strategy", "baseline", "quantity", "value"]
 COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
 Parts = dict[str, dict[str, Scores]]  # by training set and strategy
-Measure = Callable[[str, tuple[int, ...]], stats.Estimate]  # of a strategy, over some seeds
+EstimateOf = Callable[[str, tuple[int, ...]], stats.Estimate]  # a strategy, over some seeds
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Measured:
 
     Attributes:
         parts: the scores, by training set and strategy.
-        units: which pairs of languages.
+        units: places of the chosen pairs of languages, in the ``units`` of the scores.
     """
 
     task: Task
@@ -85,8 +85,9 @@ def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
     """Costs of all strategies, D of hybrid (alpha .5) against each baseline, and the plain differences beside it.
 
     Rows of ``languages``: all; where a training set lacks languages of the test, those that both have and those that
-    one of them lacks; and each query language. ``verdict`` of D: more robust, less robust, equivalent (within .01
-    mAP) or open; of a plain difference better, worse, equivalent or open (see `words`). ``clusters`` are articles.
+    one of them lacks; and each query language. ``verdict`` of D: more robust, less robust, equivalent (not
+    surely different, and the whole interval within .01 mAP) or open; of a plain difference better, worse, equivalent or
+    open (see `words`). ``clusters`` are articles.
     """
     rows = []
     for task in tasks(found):
@@ -116,7 +117,7 @@ def distance(test: str, train: str) -> int:
     """``HOME`` for a set itself, ``NEAR`` between two sets made of Wikipedia, else ``FAR``."""
     if test == train or test.startswith(f"{train}-"):
         return HOME
-    return NEAR if {test, train} <= set(WIKIPEDIA) else FAR
+    return NEAR if {test, train} <= WIKIPEDIA else FAR
 
 
 def kind(test: str, nearer: str, farther: str) -> str:
@@ -125,11 +126,11 @@ def kind(test: str, nearer: str, farther: str) -> str:
 
 
 def answer(table: pd.DataFrame, test: str = "mlqa-r", encoder: str | None = None) -> pd.DataFrame:
-    """The rows of D that the answer is: the far shift, all languages in one pool, one row a baseline and encoder.
+    """The rows of D that make up the answer: the far shift, in one pool, one row per baseline and encoder.
 
     Args:
         table: as `table` makes it.
-        test: MLQA-R, or XQuAD-R for the mirror.
+        test: ``mlqa-r``, or ``xquad-r`` for the same question with the two benchmarks exchanged.
         encoder: one of them; else all.
     """
     rows = table[(table["quantity"] == DIFFERENCE) & (table["test"] == test) & (table["languages"] == ALL)]
@@ -147,7 +148,7 @@ def verdict(rows: pd.DataFrame) -> str:
     ``yes``: more robust than all baselines that are asked for. ``mixed``: than some. Else ``inconclusive`` if one is
     open, and ``no`` if none is.
     """
-    words = rows.loc[rows["baseline"].isin(ASKED), "verdict"]
+    words = rows.loc[rows["baseline"].isin(JUDGED), "verdict"]
     if not len(words):
         return "not run"
     more = words == ROBUST[stats.BETTER]
@@ -188,7 +189,7 @@ def _rows(run: Run, task: Task, parts: Parts) -> Iterator[dict]:
 
 
 def _against(
-    same: dict, quantity: str, main: str, seeds: dict[str, tuple[int, ...]], of: Measure, lower: bool = False
+    same: dict, quantity: str, main: str, seeds: dict[str, tuple[int, ...]], of: EstimateOf, lower: bool = False
 ) -> Iterator[dict]:
     """Hybrid minus each baseline; ``lower``: less is better, as of costs.
 
@@ -205,16 +206,16 @@ def _against(
 
 
 def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, str]:
-    """The word on hybrid against each of several, with Holm's correction over all but x-x, which stands apart.
+    """The verdict on hybrid against each baseline: Holm's correction over all but x-x, which is compared by itself.
 
     Args:
         found: intervals of hybrid minus each.
         lower: less is better, as of costs; the words are ``more robust`` and ``less robust`` then.
     """
     signed = {label: -one if lower else one for label, one in found.items()}
-    asked = {label: one for label, one in signed.items() if label != APART}
+    asked = {label: one for label, one in signed.items() if label != SHOWN_ONLY}
     said = dict(zip(asked, stats.family(list(asked.values()), effects.MARGIN), strict=True))
-    said |= {label: stats.compared(one, effects.MARGIN) for label, one in signed.items() if label == APART}
+    said |= {label: stats.compared(one, effects.MARGIN) for label, one in signed.items() if label == SHOWN_ONLY}
     return {label: ROBUST.get(word, word) if lower else word for label, word in said.items()}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats as distributions
+from scipy import special
 
 LEVEL = 0.95
 BETTER, WORSE, EQUIVALENT, OPEN = WORDS = ("better", "worse", "equivalent", "open")
@@ -117,8 +117,10 @@ class Estimate:
         error = np.sqrt(variance)
         if error <= 1e-12 * max(1.0, abs(value)):  # no variation but rounding
             return Interval(value, value, value, float(abs(value) < 1e-12))
-        reach = distributions.t.ppf((1 + level) / 2, freedom) * error
-        return Interval(value, value - reach, value + reach, float(2 * distributions.t.sf(abs(value) / error, freedom)))
+        # Student's t as `scipy.stats.t` has it, without the checks that take a millisecond each time.
+        reach = special.stdtrit(freedom, (1 + level) / 2) * error
+        p = 2 * special.stdtr(freedom, -abs(value) / error)
+        return Interval(value, value - reach, value + reach, float(p))
 
     def _variance(self) -> tuple[float, float]:
         """The variance of the number, and its degrees of freedom."""

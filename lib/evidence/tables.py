@@ -54,15 +54,16 @@ def write(run: Run, also: Callable[[str, pd.DataFrame], Any] | None = None) -> l
     repeated = {name: _repeated(run, name) for name in sets}
     for cell, dataset, (means, distinct, beside, *rest) in by_set(run, partial(_measured, repeated, also)):
         identity = {**cell.columns(), "dataset": dataset, "pool": data.outline(dataset, run.config.candidates).pool}
-        languages.append(means.assign(**identity))
-        macro.append(metrics.macro(means).assign(**identity))
-        others.append(variants(records[cell], dataset, means, distinct).assign(**identity))
+        over = metrics.macro(means)
+        languages.append((identity, means))
+        macro.append((identity, over))
+        others.append((identity, variants(records[cell], dataset, over, metrics.macro(distinct))))
         biased.append((cell, dataset, rest))
         more.append((cell, dataset, beside))
-    save(run, "metrics.csv", pd.concat(macro)[[*KEYS, *VALUES]])
+    save(run, "metrics.csv", _together(macro)[[*KEYS, *VALUES]])
     pairs = ["query_language", "passage_language"]
-    save(run, "metrics_by_language.csv.gz", pd.concat(languages)[[*KEYS, *pairs, *VALUES]])
-    save(run, "metrics_variants.csv.gz", pd.concat(others)[["variant", *KEYS, *VALUES]])
+    save(run, "metrics_by_language.csv.gz", _together(languages)[[*KEYS, *pairs, *VALUES]])
+    save(run, "metrics_variants.csv.gz", _together(others)[["variant", *KEYS, *VALUES]])
     top = top_languages(run, records)
     save(run, "top10_languages.csv.gz", top)
     save(run, "bias.csv.gz", bias_measures(biased, top))
@@ -77,9 +78,9 @@ def write_training_log(run: Run) -> None:
     """Write ``training_log.csv.gz``: one row a training step, with the loss, and the batch's kind and languages."""
     found = []
     for cell in grid.trainings(cells.of(run)):
-        found.append(pd.DataFrame(cells.training_log(run, cell)["steps"]).assign(**cell.columns()))
+        found.append((cell.columns(), pd.DataFrame(cells.training_log(run, cell)["steps"])))
     columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
-    table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    table = _together(found)[columns] if found else pd.DataFrame(columns=columns)
     save(run, "training_log.csv.gz", table)
 
 
@@ -119,17 +120,16 @@ def _measured(
     units = metrics.units(ranks)
     beside = also(dataset, units) if also else None
     again = pd.MultiIndex.from_frame(units[["question", "query_language"]]).isin(repeated[dataset])
-    return metrics.by_language(units), metrics.by_language(units[~again]), beside, *bias_of(dataset, ranks)
+    return metrics.by_language(units), metrics.by_language(units[~again]), beside, *bias_of(dataset, ranks, units)
 
 
-def variants(record: Record, dataset: str, languages: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
-    """Macro means under other rules, of the means by language over all queries and over ``distinct`` ones.
+def variants(record: Record, dataset: str, whole: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
+    """Macro means under other rules, of those over all queries (``whole``) and over ``distinct`` ones.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
     language's mean vector subtracted (see `evaluation.probe`).
     """
-    chosen = {"all queries": languages, "distinct queries": distinct}
-    parts = [metrics.macro(means).assign(variant=name) for name, means in chosen.items()]
+    parts = [whole.assign(variant="all queries"), distinct.assign(variant="distinct queries")]
     if read := record["vectors"].get(dataset):
         parts.append(pd.DataFrame(read["centred"]).assign(variant="centred"))
     return pd.concat(parts)
@@ -155,16 +155,18 @@ def top_languages(run: Run, records: dict[grid.Cell, Record]) -> pd.DataFrame:
         for dataset, top in record["top"].items():
             chosen = data.outline(dataset, run.config.candidates)
             table = bias.top_shares(np.array(top["counts"]), top["languages"], chosen.passages["language"])
-            found.append(table.assign(**cell.columns(), dataset=dataset, pool=chosen.pool))
+            found.append(({**cell.columns(), "dataset": dataset, "pool": chosen.pool}, table))
     columns = [*KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
-    return pd.concat(found, ignore_index=True)[columns]
+    return _together(found)[columns]
 
 
-def bias_of(dataset: str, ranks: pd.DataFrame) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+def bias_of(
+    dataset: str, ranks: pd.DataFrame, units: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Every measure of bias, and the median rank of each language pair; None of a set that is not parallel."""
     if not metrics.is_parallel(ranks):
         return None, None
-    return bias.measures(ranks), bias.who_is_hurt(ranks).stack().rename("rank").reset_index()
+    return bias.measures(ranks, units), bias.who_is_hurt(ranks).stack().rename("rank").reset_index()
 
 
 Biased = Iterable[tuple[grid.Cell, str, Sequence[pd.DataFrame | None]]]  # cell, data set, its `bias_of`
@@ -191,9 +193,18 @@ def who_is_hurt(biased: Biased) -> pd.DataFrame:
 
 
 def _stacked(biased: Biased, which: int, columns: list[str]) -> pd.DataFrame:
-    parts = [(cell, dataset, found[which]) for cell, dataset, found in biased]
-    tables = [part.assign(**cell.columns(), dataset=dataset) for cell, dataset, part in parts if part is not None]
-    return pd.concat(tables, ignore_index=True)[columns].astype(NUMBERS) if tables else pd.DataFrame(columns=columns)
+    parts = [({**cell.columns(), "dataset": dataset}, found[which]) for cell, dataset, found in biased]
+    parts = [(identity, table) for identity, table in parts if table is not None]
+    return _together(parts)[columns].astype(NUMBERS) if parts else pd.DataFrame(columns=columns)
+
+
+def _together(parts: Sequence[tuple[dict[str, Any], pd.DataFrame]]) -> pd.DataFrame:
+    """Tables below each other, each row with what its table is of in columns of their own."""
+    rows = [len(table) for _, table in parts]
+    columns = {name: [of[name] for of, _ in parts] for name in parts[0][0]}
+    types = {name: object if None in values else None for name, values in columns.items()}  # 0 stays 0 beside None
+    identity = {name: pd.Series(values, dtype=types[name]).repeat(rows).array for name, values in columns.items()}
+    return pd.concat([table for _, table in parts], ignore_index=True).assign(**identity)
 
 
 def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from ..base.config import Run
 from ..data import catalog as data
 from ..evaluation.metrics import SETTINGS
-from . import effects, findings, shift, stats, tables, wording
+from . import effects, selection, shift, stats, tables, wording
 
 REPRODUCED, PARTLY, NOT, NOT_RUN = wording.VERDICTS
 BENCHMARKS = ("xquad-r", "mlqa-r")
@@ -81,7 +81,7 @@ def batches(evidence: Evidence) -> Verdict:
     log = evidence.log[evidence.log["strategy"] == "hybrid"]
     if not len(log):
         return NOT_RUN, "no hybrid training in this run", ""
-    kinds_hold = not findings.broken(log)
+    kinds_hold = not selection.broken(log)
     parts, fits = [], True
     for alpha, steps in log.groupby("alpha"):
         mono = int((steps["kind"] == "mono").sum())
@@ -111,7 +111,7 @@ def parallel_data(evidence: Evidence) -> Verdict:
         if name not in set(evidence.metrics["dataset"]):
             return NOT_RUN, f"{name} is not in this run", ""
         chosen = data.outline(name, evidence.run.config.candidates)
-        counts[name] = (len(chosen.languages), findings.languages_of_questions(chosen))
+        counts[name] = (len(chosen.languages), selection.languages_of_questions(chosen))
     numbers = "; ".join(
         f"{name}: {languages} languages, questions in " + ", ".join(f"{n}: {count}" for n, count in asked.items())
         for name, (languages, asked) in counts.items()
@@ -231,8 +231,8 @@ def no_worse_than_the_specialist(evidence: Evidence) -> Verdict:
 
 
 def more_robust(evidence: Evidence) -> Verdict:
-    """The research question, judged by `lib.shift`: D, what the farther training set costs hybrid on MLQA-R less what
-    it costs the baseline, is more robust, less robust, equivalent or open, Holm over x-x-mono, x-y and en-en. Yes: more
+    """The research question, judged by D: what the farther training set costs hybrid on MLQA-R less what it costs
+    the baseline, is more robust, less robust, equivalent or open, Holm over x-x-mono, x-y and en-en. Yes: more
     robust than all. Mixed: than some. Else inconclusive if one is open, and no if none is."""
     rows = shift.answer(evidence.shift)
     verdict = shift.verdict(rows)
@@ -243,7 +243,7 @@ def more_robust(evidence: Evidence) -> Verdict:
         f"[{r.low:+.3f}, {r.high:+.3f}], {wording.seeds(r.seeds)}"
         for r in rows.itertuples()
     )
-    asked = rows[rows["baseline"].isin(shift.ASKED)]
+    asked = rows[rows["baseline"].isin(shift.JUDGED)]
     return verdict, "; ".join(f"{r.baseline}: {r.verdict}" for r in asked.itertuples()), numbers
 
 

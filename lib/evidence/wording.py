@@ -1,4 +1,4 @@
-"""How numbers are put into words: where one strategy stands to another, how many seeds, how many verdicts."""
+"""How numbers are put into words: differences, how many seeds, how many verdicts."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,6 @@ import pandas as pd
 
 from ..base import paths
 from ..evaluation.measures import number
-from . import effects, stats
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
 
@@ -14,18 +13,6 @@ VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
 def difference(value: float) -> str:
     """A difference, with its sign unless it is 0 to three decimals; the ends of intervals keep theirs, which counts."""
     return number(value, sign=True) if abs(value) >= 0.0005 else number(0)
-
-
-def standing(low: float, high: float) -> str:
-    """Where the first of two stands, by the interval of its difference from the second.
-
-    ``just``: it differs from 0, and by less than the .01 mAP that count as equal.
-    """
-    found = stats.Interval((low + high) / 2, low, high)
-    words = {stats.BETTER: "ahead of", stats.WORSE: "behind", stats.EQUIVALENT: "level with"}
-    word = stats.compared(found, effects.MARGIN)
-    just = "just " * (word in (stats.BETTER, stats.WORSE) and found.inside(effects.MARGIN))
-    return just + words.get(word, "undecided against")
 
 
 def counted_seeds(counts: pd.Series) -> str:

@@ -5,17 +5,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..base.config import Run
-from ..evidence import findings, tables
-from ..evidence.findings import Task
+from ..evidence import selection, tables
 from . import panels, style
 
 
 @style.house()
 def who_is_hurt(run: Run) -> Figure:
     """The median rank at which queries of a language (rows) find the right answer in another (columns)."""
-    table = findings.chosen(tables.read(run, "who_is_hurt.csv.gz"))
-    names = [name for name in findings.COMPARED if name in set(table["strategy"])]
-    found = findings.by_task(table)
+    table = selection.chosen(tables.read(run, "who_is_hurt.csv.gz"))
+    names = [name for name in selection.COMPARED if name in set(table["strategy"])]
+    found = selection.by_task(table)
     most = max(rows["query_language"].nunique() for rows in found.values())
     heights = [1.0 + 0.17 * min(panels.MOST, rows["query_language"].nunique()) for rows in found.values()]
     figure = style.new(run, 0.9 + sum(heights))
@@ -39,42 +38,14 @@ def who_is_hurt(run: Run) -> Figure:
         "down. The answer in the query's own language is on the diagonal. A column dark throughout: a passage "
         "language that nobody sees; a row: queries that see little but their own language."
     )
-    style.frame(figure, run, tables.source(run), hardest(found), note)
+    title = "Median rank of the right answer, by language of query and passage"
+    style.frame(figure, run, tables.source(run), title, note)
     return figure
-
-
-def hardest(found: dict[Task, pd.DataFrame]) -> str:
-    """The finding on who is hurt: the language pair with the worst median rank, before and after fine-tuning."""
-    worst = {task: _worst(rows) for task, rows in found.items()}
-    if len(found) > findings.FEW:
-        ranks = pd.DataFrame([{how: rank for how, (rank, _) in each.items()} for each in worst.values()])
-        ends = {how: dict.fromkeys((f"{each.min():,.0f}", f"{each.max():,.0f}")) for how, each in ranks.items()}
-        said = ", ".join(f"{' to '.join(both)} {how}" for how, both in ends.items())
-    else:
-        each = {
-            task: ", ".join(f"{rank:,.0f} {how} ({who})" for how, (rank, who) in by_how.items())
-            for task, by_how in worst.items()
-        }
-        said = "; ".join(f"on {findings.place(task, found)} {text}" for task, text in each.items())
-    return f"Worst median rank of a passage language: {said}"
-
-
-def _worst(rows: pd.DataFrame) -> dict[str, tuple[float, str]]:
-    """The worst median rank without fine-tuning and with the strategy that follows it here, each with its languages."""
-    present = set(rows["strategy"])
-    after = next((name for name in ("hybrid", "x-y", "x-x-mono", "x-x", "en-en") if name in present), None)
-    found = {}
-    for name in [name for name in ("none", after) if name in present]:
-        ranks = _matrix(rows[rows["strategy"] == name]).stack()
-        query, passage = ranks.idxmax()
-        how = "without fine-tuning" if name == "none" else f"with {name} batches"
-        found[how] = (ranks.max(), f"{passage} for {query} queries")
-    return found
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
     """Median rank by query language (rows) and passage language (columns), mean over seeds."""
-    languages = findings.ordered({*rows["query_language"], *rows["passage_language"]})
+    languages = selection.ordered({*rows["query_language"], *rows["passage_language"]})
     matrix = rows.pivot_table(index="query_language", columns="passage_language", values="rank")
     return matrix.reindex(index=languages, columns=languages)
 

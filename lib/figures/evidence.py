@@ -1,6 +1,4 @@
-"""The figures that argue: the price of alpha, paired differences, verdicts, the paper beside ours."""
-
-from collections import Counter
+"""The figures that argue: the price of alpha, paired differences, the paper beside ours."""
 
 import numpy as np
 import pandas as pd
@@ -8,25 +6,16 @@ from matplotlib.figure import Figure
 
 from ..base.config import Run
 from ..evaluation.metrics import SETTINGS
-from ..evidence import effects, findings, ledger, tables, verdicts, wording
-from ..evidence.findings import Task
+from ..evidence import effects, ledger, selection, tables, wording
 from . import panels, style
-
-VERDICTS = {
-    verdicts.REPRODUCED: ("#0072B2", "●"), "yes": ("#0072B2", "●"),
-    verdicts.PARTLY: ("#E69F00", "◐"), "mixed": ("#E69F00", "◐"), "inconclusive": ("#E69F00", "◐"),
-    verdicts.NOT: ("#B00000", "○"), "no": ("#B00000", "○"),
-    verdicts.NOT_RUN: (style.GREY, "–"),
-}  # fmt: skip
 
 
 @style.house()
 def alpha_curve(run: Run) -> Figure:
     """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
     table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
-    found = findings.tasks(table[table["setting"] == "multilingual"])
+    found = selection.tasks(table[table["setting"] == "multilingual"])
     figure, grid = panels.tiles(run, len(found), 2, 1.1, 3.1)
-    best: dict[str, dict[Task, list[str]]] = {"monolingual": {}, "multilingual": {}}
     for axes, task in zip(grid.flat, found, strict=False):
         part = table[(table["train"] == task[0]) & (table["dataset"] == task[1])]
         wide = part.pivot_table(index=["alpha", "seed"], columns="setting", values="value")
@@ -41,11 +30,7 @@ def alpha_curve(run: Run) -> Figure:
             rises = y.iloc[number] < y.iloc[min(number + 1, len(y) - 1)]  # the label goes to the other side of the line
             place = {"xytext": (6, -11 if rises else 5), "textcoords": "offset points"}
             axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
-        for setting in best:
-            best[setting][task] = findings.leaders({f"{alpha:g}": value for alpha, value in means[setting].items()})
-        where = f"{style.name(task[1])}, trained on {style.name(task[0])}"
-        axes.set(title=f"{where}\nhighest multilingual mAP: α = {', '.join(best['multilingual'][task])}")
-        axes.set_xlabel("monolingual mAP")
+        axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
         axes.margins(0.15)
         axes.grid()
     drawn = list(grid.flat)[: len(found)]
@@ -56,11 +41,10 @@ def alpha_curve(run: Run) -> Figure:
             getattr(axes, f"set_{direction}lim")(np.mean(pair) - reach, np.mean(pair) + reach)
     for axes in grid[:, 0]:
         axes.set_ylabel("multilingual mAP")
-    said = f"monolingual mAP is highest at {_at(best['monolingual'])}; multilingual mAP at {_at(best['multilingual'])}"
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
     note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
     note += " As much mAP to the inch in all panels." if len(found) > 1 else ""
-    style.frame(figure, run, tables.source(run), f"The price of α: {said}", note)
+    style.frame(figure, run, tables.source(run), "The price of α: monolingual against multilingual mAP", note)
     return figure
 
 
@@ -71,7 +55,7 @@ def forest(run: Run) -> Figure:
     table = table[
         (table["strategy"] == effects.hybrid(run)) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
     ]
-    table = table[~table["dataset"].str.endswith(findings.PARTS) & (table["baseline"] != "none")]
+    table = table[~table["dataset"].str.endswith(selection.PARTS) & (table["baseline"] != "none")]
     found = list(dict.fromkeys(zip(table["train"], table["dataset"], strict=True)))
     baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
     if not found:
@@ -102,7 +86,7 @@ def forest(run: Run) -> Figure:
     )
     if table["low"].min() < reach[0] or table["high"].max() > reach[1]:
         note += " Arrow: beyond the axis."
-    style.frame(figure, run, tables.source(run), _forest_finding(table), note)
+    style.frame(figure, run, tables.source(run), "mAP of hybrid less that of each other strategy", note)
     return figure
 
 
@@ -139,16 +123,13 @@ def paper_and_ours(run: Run) -> Figure:
         grid[0].set_title(f"{kinds[0][0]}, {kinds[0][1]}", fontsize=9, pad=20)
     total, chance = ledger.summary(table).sum(), ledger.by_chance(table)
     directions, orders = total["directions that agree"], total["orders that agree"]
-    title = (
-        f"In {directions:.0f} of {total['of']:.0f} comparisons hybrid stands to the other strategy as in the paper "
-        f"(by chance in {chance[0]:.0f}); the order of all three agrees in {orders:.0f} of {total['of groups']:.0f} "
-        f"({chance[1]:.0f})"
-    )
     note = (
-        "Small: a query language. Large: the mean. Equal values (the line) are not expected of another encoder. Ours "
-        "count twice, beside XLM-R and beside LaBSE. Chance: our three values shuffled."
+        f"Hybrid stands to the other strategy as in the paper in {directions:.0f} of {total['of']:.0f} comparisons "
+        f"({chance[0]:.0f} if our three values are shuffled); all three in its order in {orders:.0f} of "
+        f"{total['of groups']:.0f} ({chance[1]:.0f}). Small: a query language. Large: the mean. Equal values (the "
+        "line) are not expected of another encoder. Ours count twice, beside XLM-R and beside LaBSE."
     )
-    style.frame(figure, run, tables.source(run), title, note)
+    style.frame(figure, run, tables.source(run), "The paper's numbers and ours", note)
     return figure
 
 
@@ -166,41 +147,6 @@ def _drawn(table: pd.DataFrame) -> str:
     if not single.any():
         return "questions and seeds"
     return "questions alone" if single.all() else "questions and seeds (of 1 seed: questions alone)"
-
-
-def _at(highest: dict[Task, list[str]]) -> str:
-    """``α = 1 everywhere``, or each alpha with the tests where it is the best; of many tests with their number."""
-    places: dict[str, list[str]] = {}
-    for task, best in highest.items():
-        equal = " (about equal)" if len(best) > 1 else ""
-        places.setdefault(f"α = {wording.joined(best)}{equal}", []).append(findings.place(task, highest))
-    if len(places) == 1:
-        return f"{next(iter(places))} everywhere"
-    if len(highest) <= findings.FEW:
-        return ", ".join(f"{alphas} on {wording.joined(those)}" for alphas, those in places.items())
-    times = sorted(Counter(alpha for best in highest.values() for alpha in best).items())
-    counted = wording.joined(f"{alpha} in {count}" for alpha, count in times)
-    return f"α = {counted} of {findings.counted(highest)}, ties included"
-
-
-def _forest_finding(table: pd.DataFrame) -> str:
-    """How hybrid stands to the two strategies that it is made of, in the multilingual setting."""
-    table, said = table[table["setting"] == "multilingual"], []
-    for baseline in ("x-x-mono", "x-y"):
-        rows = table[table["baseline"] == baseline].sort_values("difference")
-        times = Counter(wording.standing(row.low, row.high) for row in rows[::-1].itertuples())
-        if len(times) == 1:
-            said.append(f"{next(iter(times))} {baseline}{f' in all {len(rows)}' * (len(rows) > 1)}")
-        elif times:
-            first, *others = (f"{how} {{}} in {count}" for how, count in times.items())
-            said.append(wording.joined([first.format(baseline), *(part.format("it") for part in others)]))
-        if times:
-            ends = dict.fromkeys(wording.difference(value) for value in rows["difference"].iloc[[0, -1]])
-            said[-1] += f" ({' to '.join(ends)})"
-    if not said:
-        return "Hybrid was not compared in the pool of all languages with the two strategies that it is made of"
-    pairs = len(table.groupby(["train", "dataset"]))
-    return f"Multilingual mAP{f', {pairs} pairs of sets' * (pairs > 1)}: hybrid is {'; '.join(said)}"
 
 
 def drawable(run: Run) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from ..base import paths, workers
 from ..base import store as artifacts
 from ..base.config import Run
 from ..base.errors import UserError
-from ..evidence import findings, tables
 from ..evidence import judge as evidence
+from ..evidence import selection, tables
 from . import answer as figures_answer
 from . import bias as figures_bias
 from . import evidence as figures_evidence
@@ -45,13 +45,14 @@ OF_ONE = {*figures.FIGURES, *figures_bias.FIGURES, "forest", "alpha", "ledger"} 
 APPENDIX = ("loss", "batches", "data", "ledger")  # what the gallery shows last
 SEAL = "figures.json"
 RUNS = ("full",)  # in the order of the gallery
+INTRODUCTION = "Numbers in the text are those of multilingual-e5-small, filled in from the tables of this run.\n"
 
 
 def available(run: Run) -> list[str]:
     """The figures that a run has numbers for, the answer first."""
     languages = tables.read(run, "metrics_by_language.csv.gz")
     absent = set() if len(tables.read(run, "training_log.csv.gz")) else {"kinds", "batches", "loss"}
-    absent |= set() if findings.language_matrices(languages) else {"languages"}
+    absent |= set() if selection.language_matrices(languages) else {"languages"}
     parallel = "rank_distance" in set(languages["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
     absent |= set() if len(tables.read(run, "bias.csv.gz")) else set(figures_bias.FIGURES)
@@ -128,24 +129,29 @@ def saved(run: Run) -> list[Path]:
     return [path for path in files if path.exists()]
 
 
-def page(run: Run) -> str:
-    """A run's gallery as Markdown: each figure with its finding; at the end where the numbers come from."""
+def page(run: Run, read: Mapping[str, str]) -> str:
+    """A run's gallery as Markdown: each figure with what it shows; at the end where the numbers come from.
+
+    Args:
+        read: what a reader should see in a figure, by its name, for those of which somebody wrote it.
+    """
     pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
-    tasks = findings.tasks(tables.read(run, "metrics.csv"))
+    tasks = selection.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
     made = f"{style.small_print(run, tables.source(run))} · trained → scored: {pairs}"
     partly = " --finished" if run.finished else ""
     command = f"`{run.command}{partly} --publish`"
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
-    parts = [f"# Figures of the run {run.name}\n\n{warning}Each sentence is computed from the numbers of its figure.\n"]
+    parts = [f"# Figures of the run {run.name}\n\n{warning}" + INTRODUCTION * bool(read)]
     shown = available(run)
     for name in [*(n for n in shown if n not in APPENDIX), *(n for n in shown if n in APPENDIX)]:
         if name in APPENDIX and "# Appendix\n" not in parts:
             parts.append("# Appendix\n")
         heading, _ = ALL[name]
-        finding = style.capital(style.finding(pictures[name]))
+        shows = f"{style.capital(style.caption(pictures[name]))}."
+        text = f"**{shows}** {read[name]}" if name in read else shows
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}{style.DARK_SUFFIX}.png">'
-        parts.append(f'## {heading}\n\n<picture>{dark}<img alt="{heading}" src="{name}.png"></picture>\n\n{finding}.\n')
+        parts.append(f'## {heading}\n\n<picture>{dark}<img alt="{heading}" src="{name}.png"></picture>\n\n{text}\n')
     parts.append(f"<sub>{made} · made by {command}</sub>\n")
     return "\n".join(parts)
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..base.config import Run
 from ..data.sets import ParallelSet
-from ..evidence import effects, findings, wording
-from ..evidence.findings import Task
+from ..evidence import effects, selection, wording
+from ..evidence.selection import Task
 from . import style
 
 DARK, LIGHT = "#4D4D4D", "#C4C4C4"
@@ -25,7 +25,7 @@ MOST = 20  # languages that a figure shows: of more, those at both ends
 def ends(by_language: pd.Series) -> list[str]:
     """The languages that a figure shows: all in their order, or of too many the lowest and the highest, by value."""
     if len(by_language) <= MOST:
-        return findings.ordered(by_language.index)
+        return selection.ordered(by_language.index)
     ranked = by_language.sort_index().sort_values(kind="stable").index
     return [*ranked[: MOST // 2], *ranked[-(MOST // 2) :]]
 
@@ -98,9 +98,9 @@ def shades(colour: str) -> Colormap:
 
 def shares(top: pd.DataFrame) -> pd.DataFrame:
     """Share of the top 10 by query language (rows) and passage language, over seeds; last row the pool's."""
-    languages = findings.ordered(set(top["passage_language"]))
+    languages = selection.ordered(set(top["passage_language"]))
     found = top.pivot_table(index="query_language", columns="passage_language", values="share")
-    found = found.reindex(findings.ordered(found.index), columns=languages)
+    found = found.reindex(selection.ordered(found.index), columns=languages)
     if len(languages) > MOST:
         shown = ends(pd.Series(np.diag(found.reindex(columns=found.index)), found.index))
         found = found.reindex(shown, columns=shown)
@@ -135,8 +135,8 @@ def comparison(
     place = list(positions(rows))
     for source, strategies in by_source(rows).items():
         table = own if source == "run" else paper[paper["encoder"] == source]
-        values = findings.by_strategy(table)
-        best = findings.leaders(values) if values else []
+        values = selection.by_strategy(table)
+        best = selection.leaders(values) if values else []
         zero = values.get(baseline, values.get("x-x-mono", 0.0))
         for name in strategies:
             if name not in values:

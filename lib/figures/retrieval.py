@@ -1,6 +1,6 @@
 """The figures of a run, made from its tables and the paper's published numbers.
 
-Each function draws one figure, titled with what the numbers say (`evidence.findings`).
+Each function draws one figure, titled with what it shows.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ..base import paths
 from ..base.config import Run
 from ..data import catalog as data
 from ..evaluation import bias, metrics
-from ..evidence import effects, findings, tables, wording
+from ..evidence import effects, selection, tables, wording
 from ..runs import cells
 from ..runs.plan import evaluated
 from . import panels, style
@@ -31,7 +31,7 @@ def data_at_a_glance(run: Run) -> Figure:
     """Questions and passages by language, and in how many languages questions are asked, for each evaluated set."""
     scored = {name for cell in cells.of(run) for name in evaluated(cell, run.config)} or set(run.config.eval)
     scored = [name for name in run.config.eval if name in scored]
-    names = [name for name in scored if not name.endswith(findings.PARTS) and name != data.BY_SHARD] or scored
+    names = [name for name in scored if not name.endswith(selection.PARTS) and name != data.BY_SHARD] or scored
     sets = {name: data.outline(name, run.config.candidates) for name in names}
     most = max(len(chosen.languages) for chosen in sets.values())
     figure = style.new(run, 2.7 + 0.33 * min(panels.MOST, most))
@@ -43,7 +43,7 @@ def data_at_a_glance(run: Run) -> Figure:
         if columns == 1:
             upper.xaxis.set_major_locator(MaxNLocator(3))
             lower.xaxis.set_major_locator(MaxNLocator(3))
-        counts = findings.languages_of_questions(chosen)
+        counts = selection.languages_of_questions(chosen)
         bars = lower.barh([str(n) for n in counts.index], counts, color=panels.DARK, height=0.6)
         lower.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
         lower.xaxis.set_major_formatter("{x:,.0f}")
@@ -52,15 +52,15 @@ def data_at_a_glance(run: Run) -> Figure:
     grid[1, 0].set_ylabel("asked in how\nmany languages")
     note = panels.ends_note(most, "number of passages")
     note += "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
-    style.frame(figure, run, tables.source(run), findings.coverage(sets), note)
+    style.frame(figure, run, tables.source(run), "Questions and passages in each language", note)
     return figure
 
 
 @style.house()
 def batch_composition(run: Run) -> Figure:
     """Languages of the first batches of each strategy, and all its pairs of query and passage language."""
-    whole = findings.chosen(tables.read(run, "training_log.csv.gz"))
-    counts = findings.pairs_of_steps(whole[whole["seed"] == run.config.seeds[0]])
+    whole = selection.chosen(tables.read(run, "training_log.csv.gz"))
+    counts = selection.pairs_of_steps(whole[whole["seed"] == run.config.seeds[0]])
     train = counts.groupby("train", sort=False)["query"].nunique().idxmax()
     counts = counts[counts["train"] == train]
     names = [name for name in style.STRATEGIES if name in set(counts["strategy"])]
@@ -82,14 +82,14 @@ def batch_composition(run: Run) -> Figure:
     grid[-1, 1].set_xlabel("passage language")
     note = panels.ends_note(pairs.index.nunique(), "number of pairs")
     note += f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
-    style.frame(figure, run, tables.source(run), findings.compositions(whole), note)
+    style.frame(figure, run, tables.source(run), "Which languages meet in a batch", note)
     return figure
 
 
 @style.house()
 def loss_curves(run: Run) -> Figure:
     """Loss by step, one panel a training set: each seed faint, their smoothed mean strong."""
-    log = findings.chosen(tables.read(run, "training_log.csv.gz"))
+    log = selection.chosen(tables.read(run, "training_log.csv.gz"))
     sets = list(dict.fromkeys(log["train"]))
     figure = style.new(run, 3.9)
     for axes, train in zip(figure.subplots(1, len(sets), squeeze=False, sharey=True)[0], sets, strict=True):
@@ -99,7 +99,7 @@ def loss_curves(run: Run) -> Figure:
                 axes.plot(raw["step"], raw["loss"], color=style.COLOURS[name], alpha=0.3, linewidth=0.7)
             mean = part.groupby("step")["loss"].mean()
             if len(mean):
-                mean = mean.rolling(findings.few(len(mean)), min_periods=1).mean()
+                mean = mean.rolling(selection.few(len(mean)), min_periods=1).mean()
                 axes.plot(mean, color=style.COLOURS[name], linestyle=style.LINES[name], linewidth=2)
         axes.set(title=f"Training on {style.name(train)}", xlabel="training step")
         axes.grid(axis="y")
@@ -109,12 +109,12 @@ def loss_curves(run: Run) -> Figure:
     names = [name for name in style.STRATEGIES if name in set(log["strategy"])]
     lines = [Line2D([], [], color=style.COLOURS[n], linestyle=style.LINES[n], linewidth=2, label=n) for n in names]
     figure.axes[-1].legend(handles=lines, handlelength=3)
-    window = findings.few(int(log["step"].max()))
+    window = selection.few(int(log["step"].max()))
     note = (
         f"Strong lines: mean of the last {window} steps, over seeds. To tell passages of one language apart is "
         "another task than across languages: compare a curve with its own start, not with the others."
     )
-    style.frame(figure, run, tables.source(run), findings.losses(log), note)
+    style.frame(figure, run, tables.source(run), "Training loss by step", note)
     return figure
 
 
@@ -122,9 +122,9 @@ def loss_curves(run: Run) -> Figure:
 def map_by_setting(run: Run) -> Figure:
     """The main figure: mAP of each strategy in each setting, beside no fine-tuning and the paper's numbers."""
     table = tables.read(run, "metrics.csv")
-    shown = findings.chosen(table[table["metric"] == "map"])
+    shown = selection.chosen(table[table["metric"] == "map"])
     settings = [name for name in metrics.SETTINGS if name in set(shown["setting"])]
-    groups = {task: (own, _paper("map", task[1])) for task, own in findings.by_task(shown).items()}
+    groups = {task: (own, _paper("map", task[1])) for task, own in selection.by_task(shown).items()}
     rows = {task: panels.marks(own, paper) for task, (own, paper) in groups.items()}
     heights = [0.9 + 0.185 * len(r) for r in rows.values()]
     figure = style.new(run, 0.9 + sum(heights))
@@ -140,9 +140,9 @@ def map_by_setting(run: Run) -> Figure:
             axes.set(xlim=(-1.15 * REACH, 1.6 * REACH), xticks=(-0.05, 0, 0.05), xticklabels=("−.05", "0", "+.05"))
     axis = f"The axis is mAP less that of {style.name(baseline)}, of the paper's encoders that of their own. "
     note = f"Numbers: mAP. {axis}{_means(shown)}Grey band: within {wording.number(effects.MARGIN)} of it. "
-    note += f"Bold: the highest, and what is within {wording.number(findings.EQUAL)} of it."
+    note += f"Bold: the highest, and what is within {wording.number(effects.MARGIN)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
-    style.frame(figure, run, tables.source(run), findings.effectiveness(table), note)
+    style.frame(figure, run, tables.source(run), f"mAP in each setting, less that of {style.name(baseline)}", note)
     return figure
 
 
@@ -150,7 +150,7 @@ def map_by_setting(run: Run) -> Figure:
 def language_heat_maps(run: Run) -> Figure:
     """mAP of hybrid less that of x-x-mono, by language of query and passage."""
     table = tables.read(run, "metrics_by_language.csv.gz")
-    maps = findings.language_matrices(table)
+    maps = selection.language_matrices(table)
     if not maps:
         return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
     most = max(len(mono) for mono, _ in maps.values())
@@ -169,41 +169,42 @@ def language_heat_maps(run: Run) -> Figure:
         "Each query language on the corpus of each passage language; the diagonal is the monolingual setting. Violet "
         "where hybrid is higher, orange where x-x-mono is. One scale for all panels."
     )
-    style.frame(figure, run, tables.source(run), findings.language_pairs(table), note)
+    title = "mAP of hybrid less that of x-x-mono, by language of query and passage"
+    style.frame(figure, run, tables.source(run), title, note)
     return figure
 
 
 @style.house()
 def rank_distances(run: Run) -> Figure:
     """Rank distance of each query language and strategy, with the means of the paper."""
-    table = findings.chosen(tables.read(run, "metrics_by_language.csv.gz"))
+    table = selection.chosen(tables.read(run, "metrics_by_language.csv.gz"))
     table = table[table["metric"] == "rank_distance"]
-    found = findings.tasks(table)
-    most = max(rows["query_language"].nunique() for rows in (findings.of_task(table, task) for task in found))
+    found = selection.tasks(table)
+    most = max(rows["query_language"].nunique() for rows in (selection.of_task(table, task) for task in found))
     height = 0.4 + 0.24 * (min(panels.MOST, most) + 3)
     figure, tiled = panels.tiles(run, len(found), 2, 1.2, height, sharex=True)
     grid = tiled.ravel()
     notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
     for axes, task in zip(grid, found, strict=False):
         paper = _paper("rank_distance", task[1])
-        panels.distances(axes, findings.of_task(table, task), paper)
+        panels.distances(axes, selection.of_task(table, task), paper)
         axes.set_title(panels.test(task), pad=20)
         notes += [ELSEWHERE] if len(paper) and ELSEWHERE not in notes else []
     panels.rank_axis(grid[0])
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
-    macro = tables.read(run, "metrics.csv")
     note = panels.ends_note(most, "rank distance") + _means(table) + " ".join(notes)
-    style.frame(figure, run, tables.source(run), findings.rank_distance(macro), note)
+    title = "Rank distance by query language: how far apart the right answers stand"
+    style.frame(figure, run, tables.source(run), title, note)
     return figure
 
 
 @style.house()
 def top10_languages(run: Run) -> Figure:
     """Which languages fill the top 10 of each query language; the last row is the pool's own share."""
-    table = findings.chosen(tables.read(run, "top10_languages.csv.gz"))
+    table = selection.chosen(tables.read(run, "top10_languages.csv.gz"))
     present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
-    names = [name for name in present if name in findings.COMPARED] or present[: len(findings.COMPARED)]
-    parts = findings.by_task(table)
+    names = [name for name in present if name in selection.COMPARED] or present[: len(selection.COMPARED)]
+    parts = selection.by_task(table)
     most = max(part["query_language"].nunique() for part in parts.values())
     heights = [0.85 + 0.17 * (min(panels.MOST, part["query_language"].nunique()) + 1) for part in parts.values()]
     figure = style.new(run, 1.0 + sum(heights))
@@ -228,7 +229,7 @@ def top10_languages(run: Run) -> Figure:
     note = note.replace("100%.", "100% over all languages.") if most > panels.MOST else note
     if any(data.is_scored_alone(test) for _, test in parts):
         note += " MIRACL answers a query in its own language alone: less of it is not better there."
-    style.frame(figure, run, tables.source(run), findings.top_languages(table), note)
+    style.frame(figure, run, tables.source(run), "Languages of the first ten answers, by query language", note)
     return figure
 
 
@@ -246,7 +247,7 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
 
 def _means(table: pd.DataFrame) -> str:
     """What marks stand for where there are several seeds."""
-    foreign = table[~table["dataset"].str.endswith(findings.PARTS)].dropna(subset=["seed"])
+    foreign = table[~table["dataset"].str.endswith(selection.PARTS)].dropna(subset=["seed"])
     by_task = foreign.groupby(["train", "dataset"])["seed"].nunique()
     if not (by_task > 1).any():
         return ""

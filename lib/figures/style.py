@@ -1,4 +1,4 @@
-"""How figures look, and how they are saved: one colour a strategy, findings as titles, provenance in every file."""
+"""How figures look, and how they are saved: one colour a strategy, a plain title, provenance in every file."""
 
 import io
 import json
@@ -66,7 +66,7 @@ def new(run: Run, height: float) -> Figure:
 
 
 def frame(figure: Figure, run: Run, source: str, title: str, note: str = "") -> None:
-    """Put the finding above a figure and where it comes from below; on the facts corpus, the warning on top."""
+    """Put what a figure shows above it and where it comes from below; on the facts corpus, the warning on top."""
     warned = on_facts(run)
     figure.suptitle("\n" * warned + _balanced(title, 88), x=0.008, ha="left", fontsize=11, fontweight="bold")
     if warned:
@@ -105,7 +105,7 @@ def name(key: str) -> str:
 
 
 def title(figure: Figure) -> str:
-    """The finding that a figure is titled with, in one line."""
+    """What a figure is titled with, in one line."""
     return " ".join(figure.get_suptitle().split())
 
 
@@ -125,7 +125,7 @@ def provenance(run: Run, digest: str) -> dict[str, str]:
 def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
     """Write ``path.svg`` and ``path.png``, and both again for dark pages as ``path-dark``.
 
-    Each is written whole or not at all, and equal figures give equal bytes. All carry the finding as Title and
+    Each is written whole or not at all, and equal figures give equal bytes. All carry what they show as Title and
     ``origin``, as JSON, as Description. The figure itself is dark afterwards.
     """
     inside = {"Title": title(figure), "Description": json.dumps(origin)}
@@ -201,8 +201,8 @@ def wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-def finding(picture: Path) -> str:
-    """The finding that a saved PNG carries as its title."""
+def caption(picture: Path) -> str:
+    """What a saved PNG shows, as its own title says."""
     from PIL import Image
 
     with Image.open(picture) as image:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..base.config import Run
 from ..data import catalog as data
 from ..data.sets import ParallelSet
-from ..evidence import tables, wording
+from ..evidence import tables
 from ..runs import open as runs
 from ..training.sampling import Pairs, Strategy
 from . import style
@@ -39,7 +39,7 @@ def batch_kinds(run: Run) -> Figure:
         "others: dark where they are in the query's language, light where they are not. A hybrid batch is either "
         f"x-x-mono or x-y. Shares are of the first {COUNTED} batches, at their full size of {run.config.batch_size}."
     )
-    style.frame(figure, run, tables.source(run), finding(counted), note)
+    style.frame(figure, run, tables.source(run), "Right and wrong passages in a batch of each kind", note)
     return figure
 
 
@@ -58,13 +58,6 @@ def shares(batches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
     right = np.concatenate([np.diag(matrix) for matrix in same])
     wrong = np.concatenate([matrix[~np.eye(len(matrix), dtype=bool)] for matrix in same])
     return float(right.mean()), float(wrong.mean())
-
-
-def finding(counted: dict[str, tuple[float, float]]) -> str:
-    """What language gives away in each kind: how often right and wrong passages are in the query's language."""
-    right = wording.joined([f"{share:.0%} in {name}" for name, (share, _) in counted.items()])
-    wrong = wording.joined([f"{share:.0%}" for _, share in counted.values()])
-    return f"How often the right passage is in the query's language: {right}; and a wrong one: {wrong}"
 
 
 def _square(axes: Axes, queries: np.ndarray, passages: np.ndarray, colour: str) -> None:

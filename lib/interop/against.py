@@ -31,7 +31,7 @@ def compare(encoder: str, other: str, dataset: str, overrides: Sequence[str] = (
     Returns:
         One row a measure: ``encoder, against, dataset, setting, measure, value, other, difference, low, high,
         verdict``. ``low`` and ``high`` end the 95% interval of the difference, over questions. For mAP the verdict is
-        ``better``, ``worse``, ``equivalent`` (the interval lies within .01, `lib.effects.MARGIN`) or ``open``; for
+        ``better``, ``worse``, ``equivalent`` (the interval lies within .01, `evidence.effects.MARGIN`) or ``open``; for
         measures of bias ``higher``, ``lower`` or ``open``.
 
     Raises:
@@ -74,11 +74,10 @@ def _row(setting: str, measure: str, one: np.ndarray, two: np.ndarray) -> dict[s
 
 
 def _verdict(measure: str, sure: stats.Interval) -> str:
-    """In mAP, what is surely within the margin is equivalent, though it may surely differ."""
-    if measure == "map" and sure.inside(effects.MARGIN):
-        return "equivalent"
-    above, below = ("better", "worse") if measure == "map" else ("higher", "lower")
-    return above if sure.low > 0 else below if sure.high < 0 else "open"
+    """In mAP the word of the one rule of comparison; of other measures, which way the interval lies from 0."""
+    if measure == "map":
+        return stats.compared(sure, effects.MARGIN)
+    return "higher" if sure.low > 0 else "lower" if sure.high < 0 else "open"
 
 
 def _number(row: Any, name: str, sign: str = "") -> str:

@@ -27,6 +27,13 @@ from ..show import bias_views
 COLUMNS = ["encoder", "dataset", "setting", "language", "measure", "value", "low", "high"]
 ALL, POOL = metrics.POOL, "multilingual"
 GAP, PREFERENCE = "monolingual - cross-lingual", "own_first - chance"
+# How answers in other languages are found, by the word on the gap: mAP in the own language less that in others.
+FOUND = {
+    stats.BETTER: "less well than",
+    stats.WORSE: "better than",
+    stats.EQUIVALENT: "as well as",
+    stats.OPEN: "not surely better or worse than",
+}
 VECTORS = {"before": "vectors", "after": "centred vectors", "chance": "by chance"}
 PROBES = {
     "language_accuracy": "language told by a linear probe",
@@ -41,7 +48,7 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
     Args:
         encoder: a name, a hub id or a folder, as in a profile.
         dataset: a set of `lib.data.evaluation_set`, or a parallel JSONL file.
-        overrides: ``key=value`` for keys of `lib.config.Config` that an evaluation depends on, such as ``max_tokens``.
+        overrides: ``key=value`` for keys of `base.config.Config` that an evaluation depends on, such as ``max_tokens``.
 
     Returns:
         One row a number: ``encoder, dataset, setting, language, measure, value, low, high``. ``language`` is that of
@@ -70,7 +77,7 @@ def verdict(found: pd.DataFrame) -> str:
     """What an audit says, in two sentences, each by the interval that it names.
 
     The first compares how often the answer comes first in the question's own language with chance; the second mAP in
-    one's own language with that in others, as equal if the interval lies within .01 (`lib.effects.MARGIN`).
+    one's own language with that in others, by the one rule of comparison (`evidence.stats.compared`).
     """
     preference, gap = _interval(found, PREFERENCE), _interval(found, GAP)
     if preference.low > 0:
@@ -79,14 +86,7 @@ def verdict(found: pd.DataFrame) -> str:
         does = "prefers passages in other languages than that of the question"
     else:
         does = "shows no clear preference for the language of the question"
-    if gap.inside(effects.MARGIN):
-        found_so = "as well as"
-    elif gap.low > 0:
-        found_so = "less well than"
-    elif gap.high < 0:
-        found_so = "better than"
-    else:
-        found_so = "not surely better or worse than"
+    found_so = FOUND[stats.compared(gap, effects.MARGIN)]
     pooled = _by_language(found, "map")[POOL].rename(_in_english)
     name = names.name(found["encoder"].iloc[0])
     share, first = _value(found, "own_share"), _value(found, "own_first")
@@ -144,7 +144,7 @@ def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
 
 
 def precisions(units: pd.DataFrame, chosen: ParallelSet) -> dict[str, np.ndarray]:
-    """Average precision in each setting, as `lib.stats` takes it: float [questions, languages or pairs, 1]."""
+    """Average precision in each setting, as `evidence.stats` takes it: float [questions, languages or pairs, 1]."""
     values = {}
     for setting in metrics.SETTINGS:
         part = units[units["setting"] == setting]
@@ -154,13 +154,13 @@ def precisions(units: pd.DataFrame, chosen: ParallelSet) -> dict[str, np.ndarray
 
 
 def preferences(ranking: Ranking, chosen: ParallelSet) -> dict[str, np.ndarray]:
-    """The measures of `lib.bias` of each question, as `precisions` gives its own."""
+    """The measures of `evaluation.bias` of each question, as `precisions` gives its own."""
     by_query = bias.per_query(ranking.ranks).drop(columns="map")
     return {name: _per_question(by_query[name].unstack(), chosen) for name in by_query.dropna(axis=1, how="all")}
 
 
 def _bias(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
-    """The measures of `lib.bias` in the pool of all languages; what they would be by chance, where that is known."""
+    """The measures of `evaluation.bias` in the pool of all languages, and what chance would give, where it is known."""
     ranks = ranking.ranks
     by_query = bias.per_query(ranks).drop(columns="map")
     own = (ranks["passage_language"] == ranks["query_language"]).groupby([ranks[name] for name in bias.QUERY]).mean()
@@ -186,7 +186,7 @@ def _vectors(read: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _per_question(wide: pd.DataFrame, chosen: ParallelSet) -> np.ndarray:
-    """float [questions, languages or pairs, 1], as `lib.stats` takes it; NaN where a question has no value."""
+    """float [questions, languages or pairs, 1], as `evidence.stats` takes it; NaN where a question has no value."""
     return wide.dropna(axis=1, how="all").reindex(range(len(chosen.questions))).to_numpy(float)[:, :, None]
 
 

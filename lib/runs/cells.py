@@ -231,8 +231,8 @@ def evaluate(
 
 
 def ranks(run: Run, cell: Cell) -> pd.DataFrame:
-    """The ranks of a finished cell: ``dataset, question, query_language, passage_language, rank, pool_rank``."""
-    table = pd.read_parquet(records.beside(run.folder / "cells" / cell.id, RANKS))
+    """The ranks of a finished cell: ``question, rank, pool_rank``, and ``dataset`` and languages as categories."""
+    table = pd.read_parquet(records.beside(run.folder / "cells" / cell.id, RANKS), read_dictionary=records.NAMES)
     return table[table["dataset"].isin(evaluated(cell, run.config))]
 
 

@@ -1,6 +1,9 @@
-"""What a run will cost, before it starts: its seconds on two cores, as measured, and what it takes of a GPU.
+"""What a run will cost, before it starts: its seconds on this machine, and what it takes of a GPU.
 
-The latter are upper estimates from simple formulas, each stated where it is used.
+Seconds follow from what each encoder takes (`lib.encoders.catalog.Effort`) and from how fast this machine is, which is
+measured for a second or two when it is first asked for.
+
+What it takes of a GPU are upper estimates from simple formulas, each stated where it is used.
 
 Training takes 6 floating-point operations a parameter and token (2 forward, 4 backward), encoding takes 2. Rows of word
 vectors are looked up, not multiplied, and do not count. A GPU does 312e12 a second (A100, bf16), 40% of them usefully.
@@ -20,10 +23,8 @@ OPERATIONS_PER_SECOND = 312e12 * 0.40
 QUERY_TOKENS = 32  # the longest query of a batch, to which the others are padded
 TRIPLE = 7_500  # bytes of a query and two passages in seven languages
 IN_MEMORY = 7  # times the file's bytes while a training set is read: 6.8 measured on 12,000 made-up rows
-
-
-SLOWER = 1.8  # times, of a transformer in float32
-START, POOL = 15, 5  # seconds before the first step, and of a pool beside its texts
+START = 5  # seconds before the first step
+RANKED = 0.05  # billions of operations that a text takes after it is encoded: ranks, and what is read off the vectors
 
 
 class Work(NamedTuple):
@@ -90,15 +91,15 @@ def gpu(run: Run) -> Cost:
 
 
 def seconds(run: Run, cells: Iterable[grid.Cell]) -> float:
-    """Seconds that cells will about take on two cores."""
+    """Seconds that cells will about take on this machine."""
     total = 0.0
     for cell in cells:
-        speed, config = _known(cell.encoder).speed, run.config.of(cell.encoder)
-        slower = 1.0 if device.precision(config.precision) == "bfloat16" or speed != OTHERS else SLOWER
-        found = work(cell, run.config)
+        effort, config = _known(cell.encoder).effort, run.config.of(cell.encoder)
+        precision = device.precision(config.precision) if effort == OTHERS else "float32"
+        found, second = work(cell, run.config), device.operations_per_second(precision) / 1e9
         if found.steps:
-            total += START + found.steps * speed.step * config.batch_size / 32 * slower
-        total += sum(POOL + texts * speed.text * slower for texts in found.texts.values())
+            total += START + found.steps * effort.step * config.batch_size / 32 / second
+        total += sum(found.texts.values()) * (effort.text + RANKED) / second
     return total
 
 

@@ -17,5 +17,5 @@ def name(key: str) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital first letter; strategies such as x-y keep their own spelling."""
-    return text if text.startswith("x-") else text[0].upper() + text[1:]
+    """Return the text with a capital first letter; x-y and mAP keep their own spelling."""
+    return text if text.startswith(("x-", "mAP")) else text[0].upper() + text[1:]

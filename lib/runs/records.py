@@ -1,5 +1,7 @@
 """The two files of a finished cell: the table of its ranks, or of its scores, and the record of how it was made."""
 
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from ..data.catalog import is_scored_alone
 from ..evaluation import metrics
 
 RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")
+NAMES = ["dataset", "query_language", "passage_language"]  # columns of ranks that are written as categories
+SETTLED = 2_000_000_000  # nanoseconds
 UNIT = 10_000  # of the scores that a cell of a sweep keeps
 
 
@@ -20,11 +24,30 @@ def beside(path: Path, suffix: str) -> Path:
 
 
 def read(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    """Read a cell's record; None unless both files are there and undamaged, and were made from what is wanted."""
-    value, table = artifacts.read_sealed(beside(path, RECORD)), beside(path, RANKS)
-    if value is None or not table.exists() or not _serves(value, wanted):
+    """Read a cell's record; None unless both files are there and undamaged, and were made from what is wanted.
+
+    Files that stayed as they were since they were last read here are not read again.
+    """
+    states = [_state(beside(path, suffix)) for suffix in SUFFIXES]
+    value = _undamaged(path, *states) if all(states) else _undamaged.__wrapped__(path)
+    return value if value is not None and _serves(value, wanted) else None
+
+
+@lru_cache(512)
+def _undamaged(path: Path, *states: tuple[int, ...]) -> dict[str, Any] | None:
+    value = artifacts.read_sealed(beside(path, RECORD))
+    whole = value is not None and artifacts.is_as(beside(path, RANKS), value.get("sha256"))
+    return value if whole else None
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes with a file; None while it is so new that a further change could bear the same time."""
+    try:
+        found = path.stat()
+    except OSError:
         return None
-    return value if artifacts.file_digest(table) == value["sha256"] else None
+    changed = found.st_mtime_ns, found.st_ctime_ns
+    return (found.st_ino, found.st_size, *changed) if time.time_ns() - max(changed) > SETTLED else None
 
 
 def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -44,11 +67,10 @@ def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
     """As small as it gets, within a quarter of the ranks' entropy; the same bytes each time."""
-    names = ["dataset", "query_language", "passage_language"]
     packing = {"question": "DELTA_BINARY_PACKED", "rank": "BYTE_STREAM_SPLIT", "pool_rank": "BYTE_STREAM_SPLIT"}
-    ordered = ranks[["dataset", "question", "query_language", "passage_language", "rank", "pool_rank"]]
+    ordered = ranks[["dataset", "question", *NAMES[1:], "rank", "pool_rank"]]
     ordered.to_parquet(
-        path, index=False, compression="brotli", compression_level=11, use_dictionary=names, column_encoding=packing
+        path, index=False, compression="brotli", compression_level=11, use_dictionary=NAMES, column_encoding=packing
     )
 
 

@@ -7,11 +7,11 @@ from jinja2.exceptions import UndefinedError
 
 from ..base.config import Run
 from ..evidence import judge as evidence
-from ..evidence import shift, tables
+from ..evidence import shift, tables, wording
 from ..figures import style
-from ..figures.evidence import VERDICTS
 from . import readme, sheets, texts
 
+MARKS = dict(zip(wording.VERDICTS, "●◐○–", strict=True))
 QUESTION = "Do hybrid batches make a multilingual retriever more robust to another kind of texts?"
 AS_PUBLISHED = (
     "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "
@@ -53,5 +53,5 @@ def claims(claims: pd.DataFrame) -> list[dict[str, Any]]:
     for _, same in claims.groupby("id", sort=False):
         first, *rest = same.to_dict("records")
         elsewhere = "; ".join(f"{row['encoder']}: {row['verdict']}" for row in rest)
-        found.append(first | {"mark": VERDICTS[first["verdict"]][1], "elsewhere": elsewhere})
+        found.append(first | {"mark": MARKS[first["verdict"]], "elsewhere": elsewhere})
     return found

@@ -11,7 +11,7 @@ from ..evidence import judge as evidence
 from ..evidence import tables
 from ..figures import gallery
 from ..runs import cells
-from . import readme
+from . import readme, texts
 
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 
@@ -50,7 +50,8 @@ def publish(run: Run) -> list[Path]:
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
     gallery.seal(run, pictures, sorted(pictures.glob("*.png")))
-    artifacts.write_text(pictures / "README.md", gallery.page(run))
+    read = texts.gallery(readme.numbers(run)) if run.name == readme.QUOTED else {}
+    artifacts.write_text(pictures / "README.md", gallery.page(run, read))
     written = [*copies.values(), pictures / gallery.SEAL, pictures / "README.md", gallery.write_index()]
     if readme.update(run):
         written.append(paths.ROOT / "README.md")

@@ -36,12 +36,12 @@ PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page: what it shows, its finding, and its pictures as ``data:`` addresses."""
+    """A figure on the page: what it shows, its title, and its pictures as ``data:`` addresses."""
 
     name: str
     heading: str
     shows: str
-    finding: str
+    caption: str
     light: str
     dark: str
     size: tuple[int, int]
@@ -49,8 +49,8 @@ class Picture:
 
     @property
     def alt(self) -> str:
-        """What is shown, and what it says."""
-        return f"{self.shows} {self.finding}"
+        """What is shown, in the words of the code and of the title."""
+        return f"{self.shows} {self.caption}"
 
 
 def write(run: Run) -> Path:
@@ -117,7 +117,7 @@ def _picture(run: Run, name: str, colours: int, both: bool) -> Picture:
         name=name,
         heading=heading,
         shows=" ".join((draw.__doc__ or heading).split()),
-        finding=f"{style.capital(style.finding(light)).rstrip('.')}.",
+        caption=f"{style.capital(style.caption(light)).rstrip('.')}.",
         light=content,
         dark=_small(dark, colours)[0] if both and dark.exists() else "",
         size=size,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..base.config import Run
 from ..data import download
-from ..evidence import findings, tables
+from ..evidence import selection, tables
 from ..figures import style
 
 MINUS = "\N{MINUS SIGN}"
@@ -120,7 +120,7 @@ def by_language(run: Run) -> Sheet:
     table = table.assign(strategy=tables.labels(table))
     index = [*tables.several(table), *KEYS]
     wide = table.pivot_table(index=index, columns="query_language", values="value", sort=False)
-    wide = wide[findings.ordered(wide.columns)].map(number)
+    wide = wide[selection.ordered(wide.columns)].map(number)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)
     note = "One pool of all languages; means over seeds. An empty field: the set has no questions in that language."
     return Sheet("Multilingual mAP by the language of the question", note, rows, "metrics_by_language.csv.gz")

@@ -36,6 +36,12 @@ def short(numbers: dict[str, Any]) -> str:
     return _render("short.txt.j2", numbers)
 
 
+def gallery(numbers: dict[str, Any]) -> dict[str, str]:
+    """What a reader should see in each figure of the published run, by the figure's name; raises as `answer`."""
+    parts = _render("gallery.md.j2", numbers).split("## ")[1:]
+    return {name: " ".join(text.split()) for name, text in (part.split("\n", 1) for part in parts)}
+
+
 def _render(name: str, numbers: dict[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -62,7 +68,7 @@ def _render(name: str, numbers: dict[str, Any]) -> str:
         return " / ".join(map(number, means))
 
     jinja.globals.update(check=check, pair=pair, pair_centred=pair_centred, named=style.name)
-    jinja.filters.update(says=says, interval=interval, signed=signed, size=size)
+    jinja.filters.update(says=says, interval=interval, signed=signed, size=size, percent=percent, places=places)
     return jinja.get_template(name).render(**numbers)
 
 
@@ -79,3 +85,13 @@ def signed(value: float) -> str:
 def size(value: float | dict[str, float]) -> str:
     """A number without a sign, or the value of a row."""
     return number(value["value"] if isinstance(value, dict) else value)
+
+
+def percent(row: dict[str, float]) -> str:
+    """The value of a row that is a share."""
+    return f"{row['value']:.0%}"
+
+
+def places(row: dict[str, float]) -> str:
+    """The value of a row that is a number of places in a ranking."""
+    return f"{row['value']:,.0f}"

@@ -1,4 +1,4 @@
-"""Columns of a data set of one's own: as people have them, and as `lib.sampling` takes them."""
+"""Columns of a data set of one's own: as people have them, and as `training.sampling` takes them."""
 
 from collections.abc import Sequence
 from typing import Any

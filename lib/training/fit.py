@@ -1,9 +1,9 @@
-"""Fine-tuning with sentence-transformers' own trainer: resumable, logged, one card a model.
+"""Fine-tuning with sentence-transformers' own trainer: resumable, logged, one card per model.
 
 Loss (paper, eq. 1): InfoNCE with in-batch negatives, here MultipleNegativesRankingLoss, whose ``scale`` stands for
 the temperature that the paper does not give.
 
-Under several processes (`lib.processes`) each embeds its share of the global batch, of ``batch_size`` rows, and its
+Under several processes (`base.processes`) each embeds its share of the ``batch_size`` rows of a global batch, and its
 questions meet the passages of all: losses and updates are those of one process, up to rounding. Only dropout differs.
 """
 
@@ -66,7 +66,7 @@ class Recipe:
 def settings(config: Config) -> dict[str, Any]:
     """What a training depends on, of a configuration."""
     chosen = {name: getattr(config, name) for name in SETTINGS}
-    others = {"checkpoint": "last", "sampler": 1, "cross": "row"}  # named where they are not what they were at first
+    others = {"checkpoint": "last", "sampler": 1, "cross": "row"}  # these alone keep the digests of older models
     return chosen | {name: now for name, first in others.items() if (now := getattr(config, name)) != first}
 
 

@@ -2,7 +2,7 @@
 
 Usable by itself in any sentence-transformers script (docs/guides/sampler.md)::
 
-    pairs = Pairs.listed(questions, query_languages, passage_languages, passages)  # one of each a training row
+    pairs = Pairs.listed(questions, query_languages, passage_languages, passages)  # one of each per training row
     args = SentenceTransformerTrainingArguments(..., batch_sampler=Strategy("hybrid", alpha=0.5).sampler(pairs))
 
 A batch kind is a mask over (query language, passage language): what the kind allows. The order of the batches
@@ -42,11 +42,12 @@ class Pairs:
             question; None where the set has none.
         answers: int64 [questions, languages], equal where two questions have the same relevant text, -1 where
             there is none. Two questions that agree in any language must not share a batch: each one's positive
-            would be the other's false negative. Where questions are asked in the same words, as many columns more
-            say so.
+            would be the other's false negative. If some questions share their wording, further columns mark
+            those in the same way, one per language.
         wrong: int64 [questions, languages], as ``answers``, of the explicit negatives (without them, no columns). One
             question's must not share a batch with another's answer that is the same text.
-        texts: uint64 [pairs], hashes of the passages of one's own rows, by which their data set is known; else None.
+        texts: uint64 [pairs], hash of each row's passage, by which the data set that the pairs were made from is known
+            again; None of a `ParallelSet`.
     """
 
     languages: list[str]
@@ -131,7 +132,7 @@ class Batch:
 class Strategy:
     """A way to make batches.
 
-    ``x-x-mono``: each batch in one language, drawn uniformly. ``x-y``: query and passage of each pair in
+    ``x-x-mono``: each batch in one language, each language equally often. ``x-y``: query and passage of each pair in
     different languages. ``hybrid``: the first with probability ``alpha``, else the second. Baselines: ``x-x``
     (same-language pairs, languages mixed in the batch) and ``en-en`` (English only).
 
@@ -181,7 +182,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _trainers_side() -> Any:
-    """`lib.training.trainer_sampler`, which is built on this module, and is read when a trainer asks for batches."""
+    """`lib.training.trainer_sampler`, which is built on this module; it is imported when a trainer asks for batches."""
     return import_module(".trainer_sampler", __package__)
 
 
@@ -229,7 +230,7 @@ class BatchOrder:
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the start of each epoch.
 
-        Its call is lost where several processes resume within an epoch: `lib.training` makes up for it.
+        The call is lost where several processes resume within an epoch: `training.trainer.reporter` makes up for it.
         """
         self.epoch = epoch
 
@@ -256,7 +257,7 @@ class BatchOrder:
             yield Batch(kind, rows, avoided)
 
     def _next(self, masks: int, left: list[int], draw: np.random.Generator) -> int:
-        """The number of the next mask: of a shuffled round of all, whose rest is ``left``."""
+        """The number of the next mask. Masks come in shuffled rounds; ``left`` holds those not yet used in this one."""
         if self.version == 1:
             return int(draw.integers(masks))
         if not left:
@@ -268,14 +269,14 @@ class BatchOrder:
         return islice(((epoch, batch) for epoch in count() for batch in self.batches(epoch)), steps)
 
     def log(self, steps: int) -> pd.DataFrame:
-        """One row a step, for ``steps`` steps: epoch, kind, languages with counts, false negatives avoided."""
-        code = np.asarray(self.pairs.languages)
+        """One row per step, for ``steps`` steps: epoch, kind, languages with counts, false negatives avoided."""
+        names = np.asarray(self.pairs.languages)
         _, query_language, passage_language = np.nonzero(self.pairs.row >= 0)
         order = np.argsort(self.pairs.row[self.pairs.row >= 0])  # of pairs, which `Pairs.listed` numbers by its rows
         query_language, passage_language = query_language[order], passage_language[order]
         found: list[dict[str, Any]] = []
         for epoch, batch in self.first(steps):
-            pair = pd.Series(code[query_language[batch.rows]] + ">" + code[passage_language[batch.rows]])
+            pair = pd.Series(names[query_language[batch.rows]] + ">" + names[passage_language[batch.rows]])
             counts = " ".join(f"{p}:{n}" for p, n in pair.value_counts().sort_index().items())
             found.append({"epoch": epoch, "kind": batch.kind, "avoided": batch.avoided, "languages": counts})
         table = pd.DataFrame(found)
@@ -336,15 +337,15 @@ class BatchOrder:
                 options = self.pairs.row[question][mask]
                 options = options[options >= 0]
                 own = set(self.pairs.answers[question].tolist()) - {-1}
-                others = set(self.pairs.wrong[question].tolist()) - {-1}
-                if len(options) == 0 or own & answers or own & wrong or others & answers:
+                own_wrong = set(self.pairs.wrong[question].tolist()) - {-1}
+                if len(options) == 0 or own & answers or own & wrong or own_wrong & answers:
                     avoided += len(options) > 0
                     left.append(question)
                     continue
                 rows.append(int(options[draw.integers(len(options))]))
                 questions.add(question)
                 answers |= own
-                wrong |= others
+                wrong |= own_wrong
             if len(rows) == size:
                 return rows, avoided, left
             if shuffled and len(rows) == before:

@@ -1,4 +1,4 @@
-"""The batches of `lib.sampling` as sentence-transformers' trainer takes them: a sampler of its own kind."""
+"""The batches of `training.sampling` as sentence-transformers' trainer takes them: a sampler of its own kind."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from .sampling import VERSION, BatchOrder, Pairs, Strategy
 
 
 class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):
-    """`lib.sampling.BatchOrder` as a batch sampler of sentence-transformers."""
+    """`training.sampling.BatchOrder` as a batch sampler of sentence-transformers."""
 
     def __init__(
         self,

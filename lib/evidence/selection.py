@@ -1,0 +1,110 @@
+"""Which rows of the tables figures and verdicts compare, and in which order: strategies, pairs of sets, languages."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from ..data.sets import LANGUAGES, ParallelSet
+from ..training.strategies import STRATEGIES
+from . import effects, tables
+
+COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # strategies of the paper, and no fine-tuning
+PARTS = ("-heldout", "-new")
+Task = tuple[str, str]  # trained on, scored on
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5.
+
+    Of seeds those that all strategies have (see `evidence.tables.paired`).
+    """
+    hybrid = table["strategy"] == "hybrid"
+    alphas = sorted(table.loc[hybrid, "alpha"].unique(), key=lambda alpha: (abs(alpha - 0.5), alpha))
+    return tables.paired(table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table)
+
+
+def tasks(table: pd.DataFrame) -> list[Task]:
+    """Each (trained on, scored on) of a table, parts of a set left out that only serve the domain shift.
+
+    Where nothing but such parts was scored, as in a run on a file of one's own alone, they are what is shown.
+    """
+    is_part = table["dataset"].str.endswith(PARTS)
+    foreign = table if is_part.all() else table[~is_part]
+    trained = foreign[foreign["train"] != "none"]
+    pairs = (trained if len(trained) else foreign)[["train", "dataset"]].drop_duplicates()
+    return sorted(pairs.itertuples(index=False, name=None), key=lambda pair: list(foreign["dataset"]).index(pair[1]))
+
+
+def of_task(table: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The rows of a task, and those of no fine-tuning on the same test."""
+    return table[(table["dataset"] == task[1]) & table["train"].isin([task[0], "none"])]
+
+
+def by_task(table: pd.DataFrame) -> dict[Task, pd.DataFrame]:
+    """The rows of each task (see `of_task`)."""
+    return {task: of_task(table, task) for task in tasks(table)}
+
+
+def by_strategy(table: pd.DataFrame, value: str = "value") -> dict[str, float]:
+    """Mean of ``value`` for each strategy (over seeds, and whatever else the table holds), in the house's order."""
+    means = table.groupby("strategy")[value].mean()
+    return {name: float(means[name]) for name in STRATEGIES if name in means}
+
+
+def leaders(values: Mapping[str, float]) -> list[str]:
+    """The names of the highest value, and of those within the .01 mAP that count as equal."""
+    best = max(values.values())
+    return [name for name, value in values.items() if best - value <= effects.MARGIN + 1e-12]
+
+
+def language_matrices(table: pd.DataFrame) -> dict[Task, tuple[pd.DataFrame, pd.DataFrame]]:
+    """mAP in single-language pools of x-x-mono and of hybrid, for the tasks that have both and several languages.
+
+    Rows are query languages, columns passage languages.
+    """
+    rows = chosen(table[(table["metric"] == "map") & (table["setting"] != "multilingual")])
+    found = {}
+    for task in tasks(rows[rows["setting"] == "cross-lingual"]):
+        part = of_task(rows, task)
+        languages = ordered({*part["query_language"], *part["passage_language"]})
+        if {"x-x-mono", "hybrid"} <= set(part["strategy"]):
+            means = part.groupby(["strategy", "query_language", "passage_language"])["value"].mean()
+            mono, hybrid = means["x-x-mono"].unstack(), means["hybrid"].unstack()
+            found[task] = (mono.reindex(languages, columns=languages), hybrid.reindex(languages, columns=languages))
+    return found
+
+
+def ordered(languages: Iterable[str]) -> list[str]:
+    """Languages in the order of every table and figure: the 11 of XQuAD-R, then others."""
+    return sorted(languages, key=lambda x: (LANGUAGES.index(x) if x in LANGUAGES else len(LANGUAGES), x))
+
+
+def few(steps: int) -> int:
+    """How many steps a loss is averaged over, at the start and at the end: 10, of short trainings up to half."""
+    return max(1, min(10, steps // 2))
+
+
+def broken(log: pd.DataFrame) -> int:
+    """How many batches of a log of hybrid trainings do not hold what their kind promises."""
+    table = log[["kind", "languages"]].reset_index(names="batch")
+    pairs = table.assign(languages=table["languages"].str.split()).explode("languages")
+    parts = pairs["languages"].str.extract(r"(?P<query>.+)>(?P<passage>.+):\d+")
+    pairs = pairs.assign(same=parts["query"] == parts["passage"], query=parts["query"])
+    each = pairs.groupby("batch").agg(kind=("kind", "first"), same=("same", "sum"), n=("same", "size"))
+    right = ((each["kind"] == "mono") & (each["same"] == 1) & (each["n"] == 1)) | (
+        (each["kind"] == "cross") & (each["same"] == 0)
+    )
+    return int((~right).sum())
+
+
+def pairs_of_steps(log: pd.DataFrame) -> pd.DataFrame:
+    """The batches of a log, ``ar>en:2 de>de:1``, as rows ``train, strategy, seed, step, query, passage, pairs``."""
+    table = chosen(log)[["train", "strategy", "seed", "step", "languages"]]
+    table = table.assign(languages=table["languages"].str.split()).explode("languages", ignore_index=True)
+    parts = table["languages"].str.extract(r"(?P<query>.+)>(?P<passage>.+):(?P<pairs>\d+)")
+    return table.drop(columns="languages").join(parts.astype({"pairs": int}))
+
+
+def languages_of_questions(data: ParallelSet) -> pd.Series:
+    """How many questions are asked in 1, 2, ... languages: index languages, value questions."""
+    return pd.Series((data.query_rows >= 0).sum(axis=1)).value_counts().sort_index()
