@@ -46,7 +46,7 @@ def plane(run: Run) -> Figure:
         row[0].set_ylabel("multilingual mAP, change")
     note = (
         "α: share of monolingual batches, 0, .25, .5, .75 and 1 along the curve. Crosses: 95% intervals. Means "
-        f"subtracted, without any training: each language's mean vector, of {_sources(table)}."
+        f"subtracted, without any training: each language's mean vector, of {_sources(table)}. Each row has its scale."
     )
     title = "What fine-tuning changes: monolingual and multilingual mAP of each kind of batches"
     style.frame(figure, run, tables.source(run), title, note)
@@ -71,11 +71,11 @@ def _legend() -> list[Line2D]:
         Line2D([], [], marker="s", label=ORIGIN, **grey),
         Line2D([], [], marker="X", label="means subtracted", **grey),
     ]
-    ink = {"color": style.COLOURS["hybrid"], "marker": "D"}
+    ink = {"color": style.GREY, "marker": "o"}
     return [
         *marks,
-        Line2D([], [], label="trained on the other benchmark", **ink | NEAR),
-        Line2D([], [], label="trained on documentation", **ink | FAR),
+        Line2D([], [], label="after the other test", **ink | NEAR),
+        Line2D([], [], label="after documentation", **ink | FAR),
         Line2D([], [], label="straight line", **STRAIGHT),
     ]
 
@@ -99,10 +99,12 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
             if name in points.index and look is NEAR:
                 label(axes, name, *points.loc[name, ["x", "y"]], (7, 4))
     untrained = part[(part["strategy"] == "none") & (part["means_of"] != centred.NOTHING)]
-    for _, each in untrained.groupby("means_of", sort=False):
+    for source, each in untrained.groupby("means_of", sort=False):
         points = _points(each)
         if len(points):
             _cross(axes, points.iloc[0], "none", {"marker": "X", "markersize": 7})
+            name, aside = ("own texts", (-6, 6)) if source == centring.OWN else (style.name(source), (6, -11))
+            label(axes, name, *points.iloc[0][["x", "y"]], aside)
     axes.margins(0.12)
     axes.grid()
 
@@ -138,18 +140,20 @@ def fixed_test(run: Run) -> Figure:
         part = table[(table[list(task._fields)] == list(task)).all(axis=1)]
         costs = part[part["quantity"] == shift.COST].set_index("strategy")
         differences = part[part["quantity"] == shift.DIFFERENCE].set_index("baseline")
+        judged = differences.index != shift.SHOWN_ONLY
+        differences = differences.assign(verdict=differences["verdict"].where(judged, "(not judged)"))
         rows(row[0], costs, [name for name in STRATEGIES if name in costs.index])
         rows(row[1], differences, [name for name in STRATEGIES if name in differences.index], words=True)
         where = f"{style.name(task.nearer)} or {style.name(task.farther)}"
         kind = shift.kind(task.test, task.nearer, task.farther)
         row[0].set_title(f"{style.name(task.test)} after {where} ({kind}), {style.name(task.encoder)}")
-        row[1].set_title("D: hybrid's cost less that of")
+        row[1].set_title(f"D: cost of hybrid minus cost of each, {int(part['seeds'].max())} seeds")
     for axes, label in zip(grid[-1], ("multilingual mAP lost by training on the farther set", "D, mAP"), strict=True):
         axes.set_xlabel(label)
         axes.locator_params(axis="x", nbins=6)
     note = (
         "95% intervals over articles and seeds; filled where they exclude 0; grey band: within .01. Beside D its word, "
-        "corrected for several comparisons. One scale for all panels."
+        "corrected for the baselines that are judged; x-x is below no fine-tuning. One scale for all panels."
     )
     title = "What training farther away costs on one and the same test"
     style.frame(figure, run, tables.source(run), title, note)
@@ -230,7 +234,9 @@ def shown(label: str) -> str:
 
 
 def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> None:
-    axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points")
+    """Write a text beside a point, so many points of type away; to the left of it if that is negative."""
+    side = "right" if aside[0] < 0 else "left"
+    axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points", ha=side)
 
 
 def drawable(run: Run) -> list[str]:

@@ -28,7 +28,8 @@ def alpha_curve(run: Run) -> Figure:
             bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
             axes.errorbar(x[alpha], y[alpha], **bars, fmt=marker, color=colour, elinewidth=1, markersize=6)
             rises = y.iloc[number] < y.iloc[min(number + 1, len(y) - 1)]  # the label goes to the other side of the line
-            place = {"xytext": (6, -11 if rises else 5), "textcoords": "offset points"}
+            side = {"ha": "right"} if alpha == 0 else {}  # away from its neighbours, which can lie close
+            place = {"xytext": (-6 if side else 6, -11 if rises else 5), "textcoords": "offset points"} | side
             axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
         axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
         axes.margins(0.15)
@@ -145,8 +146,8 @@ def _drawn(table: pd.DataFrame) -> str:
     """What the intervals of a table are drawn over: one seed says nothing of other seeds."""
     single = table["seeds"] == 1
     if not single.any():
-        return "questions and seeds"
-    return "questions alone" if single.all() else "questions and seeds (of 1 seed: questions alone)"
+        return "articles and seeds"
+    return "articles alone" if single.all() else "articles and seeds (of 1 seed: articles alone)"
 
 
 def drawable(run: Run) -> list[str]:

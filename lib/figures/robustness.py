@@ -11,7 +11,7 @@ from ..evidence import robustness, shift, tables
 from . import style
 from .answer import CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
-ASIDE = {"hybrid-0.5": (-66, 12), "hybrid-0.25": (-14, -26), "x-y": (8, 8)}  # where labels of neighbours do not meet
+ASIDE = {"hybrid-0.5": (-6, 10), "hybrid-0.25": (4, -26), "x-y": (9, -14)}  # where labels of neighbours do not meet
 
 
 @style.house()
@@ -31,13 +31,13 @@ def confound(run: Run) -> Figure:
         for axes, names in zip(row, (STRATEGIES, CURVE), strict=True):
             slope = _confound(axes, apart, [n for n in names if n in apart[TESTS[0]] and n != "x-x-mono"])
             axes.set_xlabel("minus x-x-mono on XQuAD-R, mAP")
-            whole = "all strategies" if axes is row[0] else "mixtures of batches alone"
-            axes.set_title(f"{style.name(encoder)}: {whole}, slope {slope:.2f}")
+            whole = "all batches" if axes is row[0] else "mixtures alone"
+            axes.set_title(f"{style.name(encoder)} ({len(apart)} seeds), {whole}: slope {slope:.2f}")
         row[0].set_ylabel(f"minus x-x-mono on MLQA-R, mAP\n(trained on {style.name(train)})")
     note = (
         "Each model is a point, its training set equally foreign to both tests; XQuAD-R has 11 right passages a "
-        "question, MLQA-R 2 to 4. Small: a seed; large: the mean, with 95% intervals over seeds. Grey line: equal "
-        "differences. Black line: least squares through 0."
+        "question, MLQA-R 2 to 4. Small: a seed; large: the mean, with 95% intervals over seeds. Thin line: equal "
+        "differences. Thick line: least squares through 0; of few seeds it says little."
     )
     title = "The same models on two tests: each strategy minus x-x-mono, multilingual mAP"
     style.frame(figure, run, tables.source(run), title, note)
@@ -61,7 +61,7 @@ def _confound(axes: Axes, apart: pd.DataFrame, names: list[str]) -> float:
     low, high = min(x.min().min(), 0), max(x.max().max(), 0)
     ends = np.array([low - 0.08 * (high - low), high + 0.08 * (high - low)])
     axes.plot(ends, ends, color=style.GREY, linewidth=0.7)
-    axes.plot(ends, slope * ends, color="black", linewidth=1)
+    axes.plot(ends, slope * ends, color="black", linewidth=1.6)
     reach = distributions.t.ppf(0.975, len(apart) - 1) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
     for name in names:
         look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
@@ -92,7 +92,7 @@ def effective(run: Run) -> Figure:
         names = [name for name in STRATEGIES if name in part.index]
         ends = np.array([part["near"].min() - 0.02, part["near"].max() + 0.02])
         row[0].plot(ends, ends, color=style.GREY, linewidth=0.7)
-        row[0].plot(ends, part["intercept"].iloc[0] + part["slope"].iloc[0] * ends, color="black", linewidth=1)
+        row[0].plot(ends, part["intercept"].iloc[0] + part["slope"].iloc[0] * ends, color="black", linewidth=1.6)
         for name in names:
             look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
             row[0].scatter(part.loc[name, "near"], part.loc[name, "far"], s=26, zorder=3, **look)
@@ -107,8 +107,8 @@ def effective(run: Run) -> Figure:
     for axes in grid[:, 1]:
         axes.set_xlim(reach)
     note = (
-        "Black: least squares over every model (all α and seeds); grey: no loss. Right: 95% intervals over seeds, the "
-        "line taken as it is; filled where they exclude 0."
+        "Thick line: least squares over every model (all α and seeds); thin line: no loss. Right: 95% intervals over "
+        "seeds, the line taken as it is; filled where they exclude 0. Colours and marks as there."
     )
     title = "Effective robustness: what is kept far away, given the level near home"
     style.frame(figure, run, tables.source(run), title, note)

@@ -47,7 +47,7 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
 
     Args:
         encoder: a name, a hub id or a folder, as in a profile.
-        dataset: a set of `lib.data.evaluation_set`, or a parallel JSONL file.
+        dataset: a set of `data.catalog.evaluation_set`, or a parallel JSONL file.
         overrides: ``key=value`` for keys of `base.config.Config` that an evaluation depends on, such as ``max_tokens``.
 
     Returns:

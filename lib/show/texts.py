@@ -8,11 +8,13 @@ from typing import Any
 
 from ..base import paths
 from ..evaluation.measures import number
+from ..evidence import wording
 from ..figures import style
 
 TEMPLATES = paths.LIB / "show" / "templates"
 TESTS = ("mlqa-r", "xquad-r")
 FOREIGN = "parallel-docs"  # the training set that is foreign to both tests
+CHANCE = "14% / 9%"  # the mean share of a query language in the pools of ``TESTS``
 
 
 class UntrueTextError(Exception):
@@ -67,8 +69,13 @@ def _render(name: str, numbers: dict[str, Any]) -> str:
         means = [centring[test]["none"]["-"]["own"][setting]["mAP"]["none"]["-"]["value"] for test in TESTS]
         return " / ".join(map(number, means))
 
+    def is_(verdict: str, word: str) -> str:
+        return says({"verdict": verdict}, word)
+
     jinja.globals.update(check=check, pair=pair, pair_centred=pair_centred, named=style.name)
-    jinja.filters.update(says=says, interval=interval, signed=signed, size=size, percent=percent, places=places)
+    jinja.globals.update(counted=counted, chance=CHANCE)
+    jinja.filters.update({"is": is_}, says=says, interval=interval, signed=signed, size=size)
+    jinja.filters.update(percent=percent, places=places)
     return jinja.get_template(name).render(**numbers)
 
 
@@ -85,6 +92,12 @@ def signed(value: float) -> str:
 def size(value: float | dict[str, float]) -> str:
     """A number without a sign, or the value of a row."""
     return number(value["value"] if isinstance(value, dict) else value)
+
+
+def counted(claims: dict[str, str]) -> str:
+    """How many of the paper's own claims came out how: ``5 reproduced, 4 partly``."""
+    own = [verdict for id_, verdict in claims.items() if id_.isdigit()]
+    return ", ".join(f"{own.count(verdict)} {verdict}" for verdict in wording.VERDICTS if verdict in own)
 
 
 def percent(row: dict[str, float]) -> str:

@@ -187,7 +187,7 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
 def verdicts(table: pd.DataFrame) -> Styled:
     """Claims with their verdicts, reasons, numbers and rules, to be read."""
     shown = table.drop(columns="caveat").assign(reason=table["reason"] + ". " + table["caveat"].fillna(""))
-    style = Styled(shown).format(escape="html").hide(axis="index")
+    style = Styled(shown).format(escape="html", na_rep="").hide(axis="index")
     style = style.set_properties(**{"text-align": "left", "vertical-align": "top"})
     return style.set_properties(subset=["numbers", "rule"], **{"font-size": "85%"}).set_uuid("claims")
 
