@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,11 +183,16 @@ def check_together(asked: argparse.Namespace) -> None:
 
 
 def execute(run: "Run", chosen: list[Path], todo: list[Path]) -> None:
-    """Execute the notebooks that are to do, and say of each how long it took."""
+    """Execute the notebooks that are to do, and say of each how long it took.
+
+    The first two need no tables: meanwhile these are written, if nothing is to be made before.
+    """
     from .base import progress
+    from .evidence import judge as evidence
     from .show import notebooks as suite
 
-    with suite.kernels(run, len(todo)) as ready:
+    written = evidence.beside(run) if len(todo) > 2 else nullcontext()
+    with written, suite.kernels(run, len(todo)) as ready:
         for path in chosen:
             begun = time.monotonic()
             if path not in todo:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -12,7 +13,7 @@ import synthetic
 from lib.base import config
 from lib.base import store as artifacts
 from lib.evaluation import metrics
-from lib.evidence import tables
+from lib.evidence import judge, tables
 from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
@@ -353,3 +354,32 @@ def test_a_cell_of_a_sweep_says_what_it_scored(own_folders, capsys):
     cells.finish(run, cell)
     [line] = printed.scores(run, cell)
     assert line.startswith("    facts-heldout: mAP .") and line.endswith(" multilingual")
+
+
+# --- tables beside other work ---
+
+
+def test_tables_are_written_beside_what_is_done_meanwhile_and_are_the_same(run):
+    for cell in grid.plan(run.config):
+        cells.finish(run, cell)
+    judge.judge(run)
+    first = {name: (run.folder / name).read_bytes() for name in (*tables.TABLES, *judge.FILES)}
+    for name in (*first, tables.PROVENANCE, judge.SEAL):
+        (run.folder / name).unlink()
+    with judge.beside(run):
+        until = time.monotonic() + 120
+        while not judge.current(run) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert judge.current(run)
+    assert {name: (run.folder / name).read_bytes() for name in first} == first
+
+
+def test_nothing_is_started_where_tables_are_there_or_cells_are_to_be_made(run, monkeypatch):
+    monkeypatch.setattr(judge.subprocess, "Popen", lambda *_, **__: pytest.fail("started"))
+    with judge.beside(run):
+        pass
+    for cell in grid.plan(run.config):
+        cells.finish(run, cell)
+    judge.judge(run)
+    with judge.beside(run):
+        pass

@@ -57,7 +57,8 @@ def test_language_offset(numbers):
     assert interval(left) in text
     untrained = found["none"]["-"]["own"]["multilingual"]["mAP"]["none"]["-"]["value"]
     hybrid = found["xquad-r"]["-"]["nothing"]["multilingual"]["mAP"]["hybrid-0.5"]["-"]["value"]
-    assert f"scores {untrained:.3f} on".replace("0.", ".") in text and f"has {hybrid:.3f} and".replace("0.", ".") in text
+    for said in (f"scores {untrained:.3f} on", f"has {hybrid:.3f} and"):
+        assert said.replace("0.", ".") in text
 
 
 def test_the_mixture(numbers):

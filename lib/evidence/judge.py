@@ -1,7 +1,11 @@
 """The tables that judge: paired effects, domain shift, overlap, the paper beside ours, and a verdict on each claim."""
 
 import json
-from collections.abc import Iterable
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -28,6 +32,7 @@ ANSWER = "answer.json"
 FILES = (*TABLES, ANSWER)
 RULES = ("data", "evaluation", "evidence")
 SEAL = "evidence.json"
+ALONE = "import sys, json, lib; lib.judge(lib.open(*json.loads(sys.argv[1])))"  # by a process of its own
 
 
 def train(run: Run) -> pd.DataFrame:
@@ -67,6 +72,26 @@ def judge(run: Run) -> pd.DataFrame:
     with artifacts.alone(run.folder / "evidence"):
         write(run, parts)
     return tables.read(run, "claims.csv")
+
+
+@contextmanager
+def beside(run: Run) -> Iterator[None]:
+    """Write the tables of a run whose cells are all finished in a process of its own, beside what is done meanwhile.
+
+    Whoever needs them waits for the locks under which they are written. If the process fails, they are left to those.
+    """
+    if cells.missing(run) or current(run):
+        yield
+        return
+    asked = json.dumps([run.profile, run.overrides, run.finished, run.fallback])
+    silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    known = {**os.environ, paths.FROM: os.environ.get(paths.FROM) or os.getcwd()}
+    process = subprocess.Popen([sys.executable, "-c", ALONE, asked], cwd=paths.ROOT, env=known, **silent)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def write(run: Run, parts: Iterable[tables.Scored] = ()) -> None:
