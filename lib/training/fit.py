@@ -90,8 +90,8 @@ def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
         texts = [*data.queries["text"], *data.passages["text"].iloc[_used(data)]]
         if recipe.config.checkpoint == "validation":
             texts += [text for pair in validation.pairs() for text in pair]
-        # Of word vectors that are frozen nothing is computed, and trimming would only cost its pass over the texts; a
-        # transformer's fill most of each checkpoint.
+        # Trimming pays where word vectors are trained, or would fill most of a transformer's checkpoints; where they
+        # are frozen and nothing but vectors, it costs its pass over the texts and saves nothing.
         is_worth_it = recipe.config.train_word_vectors or hasattr(model[0], "auto_model")
         cut = vocabulary.trim(model, texts) if is_worth_it else None
         log = fit(model, data, recipe.strategy, recipe.seed, recipe.config, halfway, recipe.train)
@@ -128,45 +128,58 @@ def fit(
     """Fine-tune ``model`` in place for ``config.steps`` steps, or, by ``checkpoint``, as long as validation improves.
 
     Returns:
-        ``batches``: how they were made; ``steps``: a list of one row a step, with loss, kind, languages, and
+        ``batches``: how they were made; ``steps``: a list of one row per step, with loss, kind, languages, and
         candidates passed over because they would have been false negatives; ``validation``: loss by step, and
         ``kept``, the step whose weights the model has.
-    """
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
+    Raises:
+        UserError: a batch cannot be filled, or the training diverged.
+    """
     trainer.prepare(model, config)
     pairs = Pairs.of(data)
-    sampler = strategy.sampler(pairs, processes.count(), config.sampler)
+    make_sampler = strategy.sampler(pairs, processes.count(), config.sampler)
     dataset = as_dataset(data, pairs)
-    last = checkpoints.last(folder, config.steps)
-    run = trainer.make(
+    name = f"{Path(title).name}_{strategy.label}_seed{seed}"
+    hf_trainer = trainer.make(
         model=model,
-        args=trainer.arguments(model, config, seed, sampler, folder, f"{Path(title).name}_{strategy.label}_seed{seed}"),
+        args=trainer.arguments(model, config, seed, make_sampler, folder, name),
         train_dataset=dataset,
         eval_dataset=_validation_set() if config.checkpoint == "validation" else None,
-        loss=MultipleNegativesRankingLoss(
-            trainer.in_groups(model, trainer.in_bf16(model, config)),
-            config.scale,
-            similarity_fct=trainer.similarity(model),
-            gather_across_devices=processes.count() > 1,
-        ),
+        loss=_loss(model, config),
     )
+    last = checkpoints.last(folder, config.steps)
     with progress.task(f"training on {title}, {strategy.label}, step", config.steps) as task, hub.quiet():
-        run.add_callback(trainer.reporter(task))
-        run.train(resume_from_checkpoint=last)
+        hf_trainer.add_callback(trainer.reporter(task))
+        hf_trainer.train(resume_from_checkpoint=last)
+        state = hf_trainer.state
         if broken := encoders.not_finite(model):
-            raise trainer.diverged(task, run.state.global_step, f"the weights {broken} are not finite", run.args)
+            raise trainer.diverged(task, state.global_step, f"the weights {broken} are not finite", hf_trainer.args)
     processes.wait()  # from here on the checkpoints may go
-    made = sampler(dataset, batch_size=processes.share(config.batch_size), seed=seed)
-    history = run.state.log_history
-    losses = {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
-    steps = made.log(run.state.global_step)
-    steps.insert(1, "loss", steps["step"].map(losses).astype(float).round(5))
     model.eval()
-    log = {"batches": made.describe(), "steps": json.loads(steps.to_json(orient="records"))}
+    return _log(state, make_sampler(dataset, batch_size=processes.share(config.batch_size), seed=seed), config)
+
+
+def _loss(model: "SentenceTransformer", config: Config) -> Any:
+    """InfoNCE over the passages of the global batch, by the encoder's own similarity times ``scale``."""
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    return MultipleNegativesRankingLoss(
+        trainer.in_groups(model, trainer.in_bf16(model, config)),
+        config.scale,
+        similarity_fct=trainer.similarity(model),
+        gather_across_devices=processes.count() > 1,
+    )
+
+
+def _log(state: Any, batches: Any, config: Config) -> dict[str, Any]:
+    """What `fit` returns, of the trainer's state at the end and of the batches that it saw."""
+    losses = {entry["step"]: entry["loss"] for entry in state.log_history if "loss" in entry}
+    steps = batches.log(state.global_step)
+    steps.insert(1, "loss", steps["step"].map(losses).astype(float).round(5))
+    log = {"batches": batches.describe(), "steps": json.loads(steps.to_json(orient="records"))}
     if config.checkpoint == "validation":
-        validated = {entry["step"]: round(entry["eval_loss"], 5) for entry in history if "eval_loss" in entry}
-        log |= {"validation": validated, "kept": min(validated, key=lambda step: (validated[step], step))}
+        found = {entry["step"]: round(entry["eval_loss"], 5) for entry in state.log_history if "eval_loss" in entry}
+        log |= {"validation": found, "kept": min(found, key=lambda step: (found[step], step))}
     return log
 
 
