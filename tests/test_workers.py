@@ -85,3 +85,12 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert len({started.stdout.readline() for _ in range(2)}) == 2
     started.kill()
     assert started.communicate(timeout=60)[0] == b""  # the output ends when no process holds it any more
+
+
+def remark(thing: int) -> None:
+    print("a remark on rows that were read before", file=sys.stderr, flush=True)
+
+
+def test_remarks_are_not_made_again_by_each_process(capfd):
+    workers.each(remark, range(4))
+    assert "remark" not in capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +31,10 @@ def each(work: Callable[[Any], Any], things: Sequence[Any], worth: int = 2) -> l
 
 
 def _ready() -> None:
-    """What a process does first: it leaves Ctrl-C to the one that started it, and ends when that one has."""
+    """What a process does first: it leaves Ctrl-C to the one that started it, and ends when that one has.
+
+    Remarks on what it reads were made by that one, which read it before.
+    """
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
