@@ -181,7 +181,8 @@ def test_the_sampler_guide_trains_on_batches_of_both_kinds(here, monkeypatch):
 def test_the_guide_of_training_data_says_how_many_rows_were_enough():
     rows = json.loads((paths.ROOT / "benchmarks" / "results" / "rows_static.json").read_text(encoding="utf-8"))["rows"]
     text = " ".join((paths.ROOT / "docs" / "guides" / "training_data.md").read_text(encoding="utf-8").split())
-    for setting, said in (("multilingual", "from {} untrained to {}, {} and {}"), ("monolingual", "from {} to {}, {} and {}")):
+    sides = {"multilingual": "from {} untrained to {}, {} and {}", "monolingual": "from {} to {}, {} and {}"}
+    for setting, said in sides.items():
         assert said.format(*(f"{row[setting]:.3f}"[1:] for row in rows)) in text
     most = max(value for row in rows for name, value in row.items() if name.endswith("range"))
     assert f"differ by {most:.3f}".replace("0.", ".") + " at most" in text
