@@ -189,3 +189,24 @@ def test_what_readme_says_that_chance_would_give():
     top = pd.read_csv(PUBLISHED / "top10_languages.csv.gz")
     own = top[top["query_language"] == top["passage_language"]].groupby("dataset")["pool_share"].mean()
     assert " / ".join(f"{own[test]:.0%}" for test in texts.TESTS) == texts.CHANCE
+
+
+def test_a_sure_difference_inside_the_margin():
+    numbers = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]
+    row = far(numbers, "mlqa-r")["en-en"]
+    assert interval(row) in line("Is a sure difference") and row["verdict"] == "more robust"
+    assert -numbers_margin() < row["low"] and row["high"] < 0
+
+
+def test_one_language_carries_what_use_m_shows():
+    rows = pd.read_csv(PUBLISHED / "domain_shift.csv").query(
+        "encoder == 'use-m' and test == 'mlqa-r' and nearer == 'xquad-r' and farther == 'parallel-docs' and "
+        "setting == 'multilingual' and baseline == 'x-x-mono' and quantity == 'difference of costs'"
+    )
+    each = rows[rows["languages"].str.len() == 2].set_index("languages")["value"]
+    assert "nearly all is Vietnamese" in line("One encoder") and len(each) == 7
+    assert each.drop("vi").abs().max() < 0.01 < -each["vi"]
+
+
+def numbers_margin() -> float:
+    return json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["margin"]
