@@ -94,3 +94,9 @@ def test_centred_by_hand():
 def test_a_language_without_a_mean_is_named():
     with pytest.raises(ValueError, match="no mean vector of: en, zh"):
         centring.centred(np.ones((3, 2), np.float32), pd.Series(["zh", "de", "en"]), {"de": np.zeros(2)})
+
+
+def test_the_mean_of_many_vectors_is_summed_in_double_precision():
+    vectors = np.tile(np.array([0.9, 0.1], np.float32), (400_000, 1))
+    mean = centring.of(vectors, pd.Series(["de"] * len(vectors)))["de"]
+    np.testing.assert_allclose(mean, vectors[0], rtol=1e-6)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lib.base import config
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import own_rows
+from lib.data import jsonl, own_rows
 from lib.data import sets as parallel
 from lib.evaluation import metrics, search
 from lib.runs import open as runs
@@ -278,3 +278,13 @@ def test_a_file_without_held_out_rows_cannot_be_scored_on_them(tmp_path):
     path = write(tmp_path, split_rows(["train"] * 20))
     with pytest.raises(UserError, match="mine.jsonl-heldout: none of its questions is in the split test"):
         runs.open_run("smoke", [f"train={path}", f"eval={path}-heldout"])
+
+
+@pytest.mark.parametrize(
+    ("code", "is_one"),
+    [("de", True), ("pt-BR", True), ("zh-Hant", True), ("es-419", True), ("ca-valencia", True), ("de-1996", True),
+     ("yue", True), ("is-correct", False), ("de-source", False), ("as-Html", False), ("id-english", False),
+     ("all", False)],
+)  # fmt: skip
+def test_a_language_has_scripts_territories_and_variants_that_there_are(code, is_one):
+    assert jsonl.is_language(code) is is_one

@@ -195,3 +195,20 @@ def test_a_file_that_is_no_text_ends_in_one_line(tmp_path, content, what):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="no.csv: no such file"):
         data.evaluation_set(str(tmp_path / "no.csv"))
+
+
+def test_a_column_n_that_counts_is_no_passage(tmp_path):
+    header, rows = long(synthetic.rows(6, LANGUAGES))
+    path = write(tmp_path / "counted.csv", [*header, "n"], [[*row, number % 5] for number, row in enumerate(rows)])
+    with pytest.raises(UserError, match="'n'.*holds numbers alone; n is a passage that does not answer the question"):
+        spreadsheet.read(path)
+
+
+@pytest.mark.parametrize("name", ["answer_is_correct", "answer_de_source", "answer_en_old", "answer_in_english"])
+def test_a_column_that_is_named_like_a_text_but_for_its_language_is_not_read(tmp_path, name):
+    header, rows = wide(synthetic.rows(6, LANGUAGES))
+    path = write(tmp_path / "wide.csv", [*header, name], [[*row, ("yes", "no")[n % 2]] for n, row in enumerate(rows)])
+    found, said = spreadsheet.read(path)
+    assert {code for row in found for code in row.content["q"]} == set(LANGUAGES)
+    assert {code for row in found for code in row.content["p"]} == set(LANGUAGES)
+    assert f"nobody reads '{name}'" in said

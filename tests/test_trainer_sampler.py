@@ -145,3 +145,43 @@ def test_a_data_set_that_was_shuffled_since_is_refused(trainer):
     run = trainer(Strategy("x-y").sampler(pairs_of(columns)), dataset_of(columns).shuffle(seed=1))
     with pytest.raises(UserError, match="has other passages than the pairs: make it from them, in their order"):
         run.train()
+
+
+def test_a_data_set_with_the_passages_of_several_pairs_is_refused():
+    """Here those of one ask in the passage's language, those of the other in another."""
+    following = {"de": "en", "en": "tr", "tr": "de"}
+    own = [(str(n), x, f"q{n}{x}", x, f"p{n}{x}") for n in range(20) for x in LANGUAGES]
+    cross = [(str(n), following[x], f"q{n}{following[x]}", x, f"p{n}{x}") for n in range(20) for x in LANGUAGES]
+    orders = [[list(column) for column in zip(*rows, strict=True)] for rows in (cross + own, own + cross)]
+    sampler = Strategy("x-x-mono").sampler([pairs_of(columns) for columns in orders])
+    with pytest.raises(UserError, match="several pairs have the passages of this data set of 120 rows"):
+        sampler(dataset_of(orders[1]), batch_size=6)
+    alone = Strategy("x-x-mono").sampler([pairs_of(orders[1])] * 2)(dataset_of(orders[1]), batch_size=6)
+    assert alone.log(1)["languages"][0].count(">") == 1
+
+
+def test_a_data_set_to_evaluate_that_is_the_one_to_train_on_gets_the_trainer_s_own_batches(trainer):
+    columns = listed()
+    train = dataset_of(columns)
+    run = trainer(Strategy("hybrid", 0.5).sampler(pairs_of(columns)), train, train, per_device_eval_batch_size=8)
+    evaluated = run.get_eval_dataloader()
+    assert len(evaluated) == len(train) // 8 and not isinstance(evaluated.batch_sampler, sampling.LanguageBatchSampler)
+
+
+def test_several_data_sets_are_refused_where_nobody_tells_them_the_epoch(trainer, monkeypatch):
+    from lib.training import trainer_sampler
+
+    monkeypatch.delattr(trainer_sampler.MultiDatasetDefaultBatchSampler, "set_epoch")
+    one, two = listed(), listed(start=1)
+    run = trainer(
+        Strategy("hybrid", 0.5).sampler([pairs_of(one), pairs_of(two)]), {"a": dataset_of(one), "b": dataset_of(two)}
+    )
+    with pytest.raises(UserError, match="several data sets: this version of sentence-transformers does not tell them"):
+        run.train()
+
+
+def test_ids_that_are_numbers_here_and_texts_there_are_refused():
+    columns = listed()
+    columns[0] = [*range(len(columns[0]) - 1), "7"]
+    with pytest.raises(UserError, match="questions are texts here .'7'. and numbers elsewhere"):
+        pairs_of(columns)

@@ -159,11 +159,15 @@ def _subtag(part: str) -> str:
 
 @cache
 def is_language(code: str) -> bool:
-    """Whether a code is well formed, and, of two letters, stands for a language; three have thousands."""
+    """Whether a code is well formed and names what there is: a language (of three letters there are thousands), with a
+    script, a territory or a variant. ``all`` is none: it stands for all languages in every table."""
     from babel import Locale
 
-    found = LANGUAGE.fullmatch(code)
-    return bool(found) and (len(found[1]) == 3 or found[1] in Locale("en").languages)
+    found, known = LANGUAGE.fullmatch(code), Locale("en")
+    if not found or code == "all" or (len(found[1]) == 2 and found[1] not in known.languages):
+        return False
+    further = (part.upper() for part in code.split("-")[1:])
+    return all(p.title() in known.scripts or p in known.territories or p in known.variants for p in further)
 
 
 def _negative_problem(row: dict, seen: dict[str, dict]) -> str | None:

@@ -210,6 +210,10 @@ def _check_texts(sheet: Sheet) -> None:
 
     In a language with questions, answers may be numbers or single words: what is asked may be a year, or a name.
     """
+    for column, (key, _) in sheet.columns.items():
+        if key == "n" and (found := _no_texts(sheet, column)):
+            what = f"holds {found} alone; n is a passage that does not answer the question"
+            raise sheet.wrong(f"{what}, to be told from the right one: give the column another name", column=column)
     wrong = {column: what for column in sheet.columns if (what := _no_texts(sheet, column))}
     asked = {code for column, (key, code) in sheet.columns.items() if key == "q" and column not in wrong}
     for column, found in wrong.items():
@@ -224,10 +228,10 @@ def _no_texts(sheet: Sheet, column: int) -> str | None:
     code = sheet.columns[column][1]
     cells = (row[column].strip() for _, row in sheet.body if column < len(row))
     values = [cell for cell in cells if cell not in ABSENT]
-    if not code or not values:
+    if not (code or sheet.columns[column][0] == "n") or not values:
         return None
     found = (name for name, form in NO_TEXTS.items() if all(map(form.fullmatch, values)))
-    is_word = WORDS.fullmatch(code) and not any(re.search(r"\s", value) for value in values)
+    is_word = code and WORDS.fullmatch(code) and not any(re.search(r"\s", value) for value in values)
     return next(found, "ids or words without a space" if is_word else None)
 
 

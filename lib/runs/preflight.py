@@ -105,6 +105,13 @@ def scorable(name: str, chosen: ParallelSet) -> None:
             f"{name}: no question has a passage in {lacks}; to be scored, a set needs translations of both: "
             'rows such as {"id": "1", "q": {"de": "...", "en": "..."}, "p": {"de": "...", "en": "..."}}'
         )
+    answered = chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
+    question = chosen.queries["question"].to_numpy()[chosen.qrels["query"]]
+    if len(set(zip(question.tolist(), answered.tolist(), strict=True))) == len(set(question.tolist())):
+        raise UserError(
+            f"{name}: no question is answered in two languages, so that languages of one answer cannot be compared; "
+            'rows such as {"id": "1", "q": {"de": "..."}, "p": {"de": "...", "en": "..."}} are needed'
+        )
     passages = chosen.passages["language"].value_counts()
     if few := [f"{language} ({count})" for language, count in passages.items() if count < FEWEST]:
         raise UserError(

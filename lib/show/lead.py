@@ -11,7 +11,7 @@ from ..evidence import shift, tables, wording
 from ..figures import style
 from . import readme, sheets, texts
 
-MARKS = dict(zip(wording.VERDICTS, "●◐○–", strict=True))
+MARKS = dict(zip(wording.VERDICTS, "●◐○–", strict=True)) | {"yes": "●", "mixed": "◐", "inconclusive": "◐", "no": "○"}
 QUESTION = "Do hybrid batches make a multilingual retriever more robust to another kind of texts?"
 AS_PUBLISHED = (
     "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "

@@ -25,6 +25,10 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
         if not right.all():
             row = int(right.argmin())
             raise UserError(f"row {row + 1}: {name} has no text ({column[row]!r}); leave such rows out")
+    if len({isinstance(value, str) for value in found["questions"]}) > 1:
+        row = next(n for n, value in enumerate(found["questions"]) if isinstance(value, str))
+        raise UserError(f"row {row + 1}: questions are texts here ({found['questions'][row]!r}) and numbers elsewhere; "
+                        "ids of both kinds never match: write them in one way")  # fmt: skip
     spelling: dict[str, str] = {}
     for code in sorted({*found["query_languages"], *found["passage_languages"]}):
         if (other := spelling.setdefault(code.replace("_", "-").casefold(), code)) != code:

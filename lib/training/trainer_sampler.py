@@ -4,12 +4,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch.utils.data import RandomSampler
 
 try:
-    from sentence_transformers.base.sampler import DefaultBatchSampler
+    from sentence_transformers.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
 except ImportError:  # before version 6
-    from sentence_transformers.sampler import DefaultBatchSampler
+    from sentence_transformers.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
 
 from ..base.errors import UserError
 from . import columns
@@ -49,12 +50,23 @@ def make(
     A data set that has none gets the trainer's own batches if it is evaluated, or is one of several, which is said.
 
     Raises:
-        UserError: it is the one to train on.
+        UserError: it is the one to train on; or several pairs are as good as its own; or several data sets would see
+            the same batches in each epoch.
     """
-    for found in pairs:
-        if _fit(found, dataset):
-            return LanguageBatchSampler(strategy, found, batch_size, seed, processes, version)
     kind, several = _asked_by_trainer()
+    if several and "set_epoch" not in vars(MultiDatasetDefaultBatchSampler):
+        raise UserError(
+            "several data sets: this version of sentence-transformers does not tell them the epoch, so that each epoch "
+            "would have the same batches; install version 6, or make one data set of them"
+        )
+    found = [one for one in pairs if _fit(one, dataset)] if kind != "evaluated" else []
+    if any(not np.array_equal(one.row, found[0].row) for one in found[1:]):
+        raise UserError(
+            f"several pairs have the passages of this data set of {len(dataset)} rows, its own cannot be told: "
+            "train on it alone, or let the sets differ in their passages"
+        )
+    if found:
+        return LanguageBatchSampler(strategy, found[0], batch_size, seed, processes, version)
     if kind != "evaluated":
         if not several:
             sizes = [len(one.anchor) for one in pairs]
