@@ -32,7 +32,8 @@ ANSWER = "answer.json"
 FILES = (*TABLES, ANSWER)
 RULES = ("data", "evaluation", "evidence")
 SEAL = "evidence.json"
-ALONE = "import sys, json, lib; lib.judge(lib.open(*json.loads(sys.argv[1])))"  # by a process of its own
+# By a process of its own, which takes what others leave of the machine.
+ALONE = "import json, os, sys; getattr(os, 'nice', id)(19); import lib; lib.judge(lib.open(*json.loads(sys.argv[1])))"
 
 
 def train(run: Run) -> pd.DataFrame:
