@@ -332,6 +332,14 @@ def test_figures_stand_in_the_order_of_the_gallery_with_title_and_description(ru
         assert style.capital(caption) in alt and len(alt) > len(caption) + 20
 
 
+@pytest.mark.real_data
+def test_figures_of_the_published_evidence_say_what_to_see_in_them_and_those_of_other_runs_do_not(full, tiny):
+    said = {figure.get("id"): words(figure.find("figcaption")) for figure in parsed(full).iter("figure")}
+    read = texts.gallery(readme.published())
+    assert all(read[name].replace("`", "") in said[f"figure-{name}"] for name in ("shift", "alpha", "top10"))
+    assert lead.readings(tiny) == {}
+
+
 def test_dark_pages_have_dark_figures_where_there_are_some(tiny):
     document = parsed(tiny)
     assert len(list(document.iter("source"))) == len(FIGURES)

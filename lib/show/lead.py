@@ -35,6 +35,14 @@ def of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     return {"question": QUESTION, "said": said, "meaning": readme.MEANING, "answer": sheets.answer(rows)}
 
 
+def readings(run: Run) -> dict[str, str]:
+    """What to see in each figure, in the words written for the published run while they are true of this one."""
+    try:
+        return texts.gallery(readme.numbers(run))
+    except (texts.UntrueTextError, KeyError, UndefinedError, FileNotFoundError):
+        return {}
+
+
 def as_published() -> dict[str, Any]:
     """The published answer: this run does not ask the question, or has not judged yet."""
     return {"question": QUESTION, "said": texts.short(readme.published()), "meaning": AS_PUBLISHED, "answer": None}

@@ -42,6 +42,7 @@ class Picture:
     heading: str
     shows: str
     caption: str
+    read: str  # what a reader should see in it, where somebody wrote that of these numbers
     light: str
     dark: str
     size: tuple[int, int]
@@ -102,14 +103,15 @@ def render(run: Run) -> str:
 def pictures(run: Run) -> list[Picture]:
     """The run's figures, the answer first; for dark pages too, and in as many colours, as leave the page small."""
     names = [name for name in gallery.available(run) if (run.folder / "figures" / f"{name}.png").exists()]
+    read = lead.readings(run)
     for colours, dark in PALETTES:
-        found = [_picture(run, name, colours, dark) for name in names]
+        found = [_picture(run, name, read.get(name, ""), colours, dark) for name in names]
         if sum(len(picture.light) + len(picture.dark) for picture in found) <= PICTURES:
             break
     return found
 
 
-def _picture(run: Run, name: str, colours: int, both: bool) -> Picture:
+def _picture(run: Run, name: str, read: str, colours: int, both: bool) -> Picture:
     light, dark = (run.folder / "figures" / f"{name}{shade}.png" for shade in ("", style.DARK_SUFFIX))
     heading, draw = gallery.ALL[name]
     content, size = _small(light, colours)
@@ -118,6 +120,7 @@ def _picture(run: Run, name: str, colours: int, both: bool) -> Picture:
         heading=heading,
         shows=" ".join((draw.__doc__ or heading).split()),
         caption=f"{style.capital(style.caption(light)).rstrip('.')}.",
+        read=read.replace("`", ""),
         light=content,
         dark=_small(dark, colours)[0] if both and dark.exists() else "",
         size=size,
