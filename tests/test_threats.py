@@ -38,6 +38,15 @@ def far(numbers: dict, test: str, quantity: str = shift.DIFFERENCE) -> dict:
     return numbers["shift"][test]["far"]["multilingual"][quantity]["hybrid-0.5"]
 
 
+def by_language(encoder: str, test: str, nearer: str) -> pd.DataFrame:
+    """D of hybrid against x-x-mono in the far shift, indexed by the languages that it is over."""
+    rows = pd.read_csv(PUBLISHED / "domain_shift.csv").query(
+        f"encoder == '{encoder}' and test == '{test}' and nearer == '{nearer}' and farther == 'parallel-docs' and "
+        "setting == 'multilingual' and baseline == 'x-x-mono' and quantity == 'difference of costs'"
+    )
+    return rows.set_index("languages")
+
+
 def test_the_confound(numbers):
     leads = [signed(far(numbers, test, shift.FARTHER)["x-x-mono"]["value"]) for test in ("xquad-r", "mlqa-r")]
     assert "{} on XQuAD-R and {} on MLQA-R".format(*leads) in line("Is a test with fewer")
@@ -88,11 +97,7 @@ def test_seeds_and_articles(numbers):
 
 
 def test_languages_apart():
-    table = pd.read_csv(PUBLISHED / "domain_shift.csv").query(
-        "encoder == 'e5-small-q4' and test == 'xquad-r' and nearer == 'mlqa-r' and farther == 'parallel-docs' and "
-        "setting == 'multilingual' and baseline == 'x-x-mono' and quantity == 'difference of costs'"
-    )
-    rows = table.set_index("languages").to_dict("index")
+    rows = by_language("e5-small-q4", "xquad-r", "mlqa-r").to_dict("index")
     text = line("Is it the languages")
     assert interval(rows["in training"]) in text and interval(rows["not in training"]) in text
 
@@ -177,11 +182,8 @@ def test_what_stands_apart_from_the_answer(numbers):
 def test_the_pool_of_mlqa_r():
     passages = data.outline("mlqa-r", "sentence").passages["language"]
     assert f"{(passages == 'en').sum():,} of its {len(passages):,} sentences" in line("MLQA-R's pool")
-    rows = pd.read_csv(PUBLISHED / "domain_shift.csv").query(
-        "encoder == 'e5-small-q4' and test == 'mlqa-r' and nearer == 'xquad-r' and farther == 'parallel-docs' and "
-        "setting == 'multilingual' and baseline == 'x-x-mono' and quantity == 'difference of costs'"
-    )
-    each = rows[rows["languages"].isin(passages.unique())]
+    rows = by_language("e5-small-q4", "mlqa-r", "xquad-r")
+    each = rows[rows.index.isin(passages.unique())]
     assert len(each) == 7 and (each["value"] < 0).all()
 
 
@@ -192,21 +194,14 @@ def test_what_readme_says_that_chance_would_give():
 
 
 def test_a_sure_difference_inside_the_margin():
-    numbers = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]
-    row = far(numbers, "mlqa-r")["en-en"]
+    whole = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))
+    row = far(whole["encoders"]["use-m"], "mlqa-r")["en-en"]
     assert interval(row) in line("Is a sure difference") and row["verdict"] == "more robust"
-    assert -numbers_margin() < row["low"] and row["high"] < 0
+    assert -whole["margin"] < row["low"] and row["high"] < 0
 
 
 def test_one_language_carries_what_use_m_shows():
-    rows = pd.read_csv(PUBLISHED / "domain_shift.csv").query(
-        "encoder == 'use-m' and test == 'mlqa-r' and nearer == 'xquad-r' and farther == 'parallel-docs' and "
-        "setting == 'multilingual' and baseline == 'x-x-mono' and quantity == 'difference of costs'"
-    )
-    each = rows[rows["languages"].str.len() == 2].set_index("languages")["value"]
+    rows = by_language("use-m", "mlqa-r", "xquad-r")
+    each = rows.loc[rows.index.str.len() == 2, "value"]
     assert "nearly all is Vietnamese" in line("One encoder") and len(each) == 7
     assert each.drop("vi").abs().max() < 0.01 < -each["vi"]
-
-
-def numbers_margin() -> float:
-    return json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["margin"]

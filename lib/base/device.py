@@ -6,6 +6,7 @@ from functools import cache
 
 CALIBRATION = 1.0  # seconds
 
+
 def device() -> str:
     """``cuda`` if there is such a device, else ``cpu``."""
     import torch

@@ -51,9 +51,10 @@ def _render(name: str, numbers: dict[str, Any]) -> str:
     levels = numbers["encoders"]["e5-small-q4"]["levels"]
     centring = numbers["encoders"]["e5-small-q4"]["centring"]
 
-    def says(row: dict[str, Any], word: str) -> str:
-        if row["verdict"] != word:
-            raise UntrueTextError(f"{name} says '{word}' where the tables say '{row['verdict']}': rewrite the sentence")
+    def says(row: dict[str, Any] | str, word: str) -> str:
+        verdict = row if isinstance(row, str) else row["verdict"]
+        if verdict != word:
+            raise UntrueTextError(f"{name} says '{word}' where the tables say '{verdict}': rewrite the sentence")
         return "undecided" if word == "open" else word
 
     def check(holds: bool, said: str) -> str:
@@ -69,12 +70,9 @@ def _render(name: str, numbers: dict[str, Any]) -> str:
         means = [centring[test]["none"]["-"]["own"][setting]["mAP"]["none"]["-"]["value"] for test in TESTS]
         return " / ".join(map(number, means))
 
-    def is_(verdict: str, word: str) -> str:
-        return says({"verdict": verdict}, word)
-
     jinja.globals.update(check=check, pair=pair, pair_centred=pair_centred, named=style.name)
     jinja.globals.update(counted=counted, chance=CHANCE)
-    jinja.filters.update({"is": is_}, says=says, interval=interval, signed=signed, size=size)
+    jinja.filters.update(says=says, interval=interval, signed=signed, size=size)
     jinja.filters.update(percent=percent, places=places)
     return jinja.get_template(name).render(**numbers)
 
