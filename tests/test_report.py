@@ -393,7 +393,7 @@ def test_a_run_of_the_suite_that_does_not_ask_the_question_begins_with_the_publi
 def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):
     run = replace(tiny, fallback=True)
     shutil.copytree(tiny.folder, run.folder)
-    for name in (*tables.TABLES, *evidence.FILES):
+    for name in (*tables.TABLES, *evidence.TABLES):
         tables.save(run, name, tables.read(tiny, name))
     report.write(run)
     body = words(parsed(run).find("body"))
