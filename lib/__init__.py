@@ -26,7 +26,7 @@ _PUBLIC = {
     "train": ("evidence.judge", "train"),
     "evaluate": ("evidence.judge", "evaluate"),
     "judge": ("evidence.judge", "judge"),
-    "table": ("evidence.tables", "read"),
+    "table": ("evidence.tables", "table"),
     "main_table": ("evidence.tables", "main_table"),
     "draw": ("show.views", "draw"),
     "explore": ("show.widgets", "show"),

@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,23 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("HYBRID_STORE", str(tmp_path / "store"))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory) -> Path:
+    """A store that all tests of a session share, in whichever process: what several of them make is made once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept"
+    for kind in ("encoders", "models"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def smoke_folders(own_folders, kept, monkeypatch):
+    """Results of a test, and the shared store, in which the encoder of `smoke` and its trainings are made once."""
+    monkeypatch.setenv("HYBRID_STORE", str(kept))
+    return own_folders
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def test_a_sweep_lists_further_trainings_each_scored_on_one_set():
     assert grid.evaluated(found[4], settings) == ["mlqa-r-fold0"]
 
 
-def test_a_cell_of_a_sweep_keeps_the_scores_that_all_its_ranks_would_give(own_folders):
+def test_a_cell_of_a_sweep_keeps_the_scores_that_all_its_ranks_would_give(smoke_folders):
     swept = "sweep=[{encoder: static, train: [facts], test: facts-heldout, strategies: [x-y], changes: [steps=3]}]"
     run = config.load("smoke", [swept])
     (part,) = grid.parts(run.config)
@@ -347,7 +347,7 @@ def test_what_is_forgotten_is_trained_again_and_gives_the_same_bytes(run):
     assert artifacts.intact(model)
 
 
-def test_a_cell_of_a_sweep_says_what_it_scored(own_folders, capsys):
+def test_a_cell_of_a_sweep_says_what_it_scored(smoke_folders, capsys):
     part = "{encoder: static, train: [facts], test: facts-heldout, strategies: [x-y]}"
     run = config.load("smoke", ["steps=2", f"sweep=[{part}]"])
     [cell] = grid.parts(run.config)

@@ -140,7 +140,7 @@ def test_rank_distance_is_compared_as_a_share(run):
     assert (row["difference"], row["relative"], row["relative_low"]) == pytest.approx((-100, 0.25, 0.25))
 
 
-def test_scores_hold_every_question_and_language_of_the_cells(own_folders):
+def test_scores_hold_every_question_and_language_of_the_cells(smoke_folders):
     """A tiny run: the macro mean of its scores is what its table of metrics says."""
     from lib.evidence import tables
 

@@ -381,3 +381,15 @@ def test_the_trial_stands_before_any_work_and_is_spared_for_our_own_builds(tmp_p
         run = config.load("smoke", [f"encoder={encoder}"])
         checks.work(run, grid.plan(run.config))
     assert tried == [folder]
+
+
+def test_an_encoder_that_gives_all_passages_one_vector_is_refused(tmp_path):
+    words = [text for row in synthetic.rows(12) for text in row["q"].values()]  # and of the answers none
+    passages = {"de": "kein", "en": "none", "zh": "没有"}
+    rows = [row | {"p": {x: f"{passages.get(x, x)} {n}" for x in row["p"]}} for n, row in enumerate(synthetic.rows(12))]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    synthetic.encoder(words).save(str(tmp_path / "deaf"), create_model_card=False)
+    model = encoders.load(tmp_path / "deaf", "cpu")
+    settings = config.load("smoke", [f"eval={tmp_path / 'mine.jsonl'}"]).config
+    with pytest.raises(UserError, match="passages: the encoder gives all 36 texts one vector; does it know"):
+        list(embedding.encode_sets(model, settings.eval, settings))

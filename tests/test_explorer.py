@@ -68,7 +68,7 @@ def test_ranks_are_those_of_the_cells_for_every_question_and_language(run):
 
 
 @pytest.mark.slow
-def test_ranks_on_smoke_are_those_of_its_cells_in_every_language(own_folders):
+def test_ranks_on_smoke_are_those_of_its_cells_in_every_language(smoke_folders):
     smoke = config.load("smoke")
     none = grid.plan(smoke.config)[0]
     cells.finish(smoke, none)

@@ -73,18 +73,13 @@ def run(line: str, here: Path, monkeypatch) -> None:
         subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=here, check=True, timeout=60)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    """Where encoders are kept that several tests build."""
-    return tmp_path_factory.mktemp("encoders")
-
-
 @pytest.fixture
-def here(own_folders, built, monkeypatch) -> Path:
-    """An empty folder in the place of the project's, with results and a store that hold nothing but encoders."""
+def here(own_folders, kept, monkeypatch) -> Path:
+    """An empty folder in the place of the project's; its store holds what other tests have made, and no results."""
     store = own_folders / "store"
     store.mkdir()
-    (store / "encoders").symlink_to(built)
+    for kind in kept.iterdir():
+        (store / kind.name).symlink_to(kind)
     place = own_folders / "here"
     place.mkdir()
     monkeypatch.chdir(place)

@@ -223,13 +223,13 @@ def test_a_mistake_is_one_line(made, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_static_encoder_trained_on_facts_encodes_the_same_outside(own_folders):
+def test_the_static_encoder_trained_on_facts_encodes_the_same_outside(smoke_folders):
     run = config.load("smoke", ["steps=2", "warmup_steps=1", "strategies=[hybrid]", "eval=[facts]"])
     (cell,) = grid.plan(run.config)
     cells.finish(run, cell)
-    folder = model_card.export(run, cell, own_folders / "out")
+    folder = model_card.export(run, cell, smoke_folders / "out")
     texts = ["Wo liegt Athen?", "ประเทศไทย", "Quito is the capital of Ecuador.", "🜨"]
-    plainly(own_folders, PLAIN, json.dumps([str(folder)]), json.dumps(texts))
+    plainly(smoke_folders, PLAIN, json.dumps([str(folder)]), json.dumps(texts))
     stored = encoders.load(cells.model(run, cell), "cpu")
     found = np.load(f"{folder}.npy", allow_pickle=False)
     for vectors, kind in zip(found, ("query", "document"), strict=True):

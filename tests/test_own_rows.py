@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 import pytest
 import synthetic
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lib.base import config
@@ -18,7 +18,7 @@ from lib.data import sets as parallel
 from lib.evaluation import metrics, search
 from lib.runs import open as runs
 from lib.runs import plan as grid
-from lib.training.sampling import Pairs, Strategy
+from lib.training.sampling import BatchOrder, Pairs, Strategy
 
 ACCENTED = "Le café est fermé à Noël, et le thé aussi"
 
@@ -139,10 +139,7 @@ def test_rows_with_one_question_are_one_query_and_all_its_answers_are_right():
     single = parallel.from_rows("mine", twice())
     for query, line in made.queries.iterrows():
         wanted = {
-            (x, text)
-            for row in twice()
-            if row["q"][line["language"]] == line["text"]
-            for x, text in row["p"].items()
+            (x, text) for row in twice() if row["q"][line["language"]] == line["text"] for x, text in row["p"].items()
         }
         found = made.passages.loc[made.qrels.loc[made.qrels["query"] == query, "passage"]]
         assert set(zip(found["language"], found["text"], strict=True)) == wanted
@@ -150,6 +147,15 @@ def test_rows_with_one_question_are_one_query_and_all_its_answers_are_right():
     units = metrics.units(search.rank(vectors[: len(made.queries)], vectors, made).ranks)
     assert units.groupby("setting").size().to_dict() == {"monolingual": 36, "cross-lingual": 72, "multilingual": 36}
     assert single.pool == made.pool and single.passages.equals(made.passages)
+
+
+def test_a_row_that_asks_nothing_but_what_another_one_asks_is_no_question_of_its_own():
+    rows = plain(12, ("de", "en"))
+    rows.append({"id": "again", "q": {"en": rows[0]["q"]["en"]}, "p": {"en": "also right"}})
+    made = own_rows.evaluation("mine", rows)
+    assert len(made.questions) == 12 and "also right" in set(made.passages["text"])
+    right = made.queries.assign(right=made.qrels.groupby("query").size())
+    assert right[right["question"] == 0].set_index("language")["right"].to_dict() == {"de": 2, "en": 3}
 
 
 def test_two_questions_of_the_same_words_in_one_language_share_their_answers_in_that_language_alone():
@@ -173,6 +179,27 @@ def test_rows_with_one_question_never_share_a_batch(strategy):
         asked = [question[row] // 2 for row in batch.rows]
         assert len(set(asked)) == len(batch.rows)
     assert question.max() == 23
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=14, max_size=14), st.integers(0, 3))
+def test_what_answers_a_question_in_one_row_is_no_wrong_passage_of_another_row_of_its_words(drawn, seed):
+    """Rows that draw from ten questions and ten answers: within a batch each question has one right passage."""
+    sides = [{"q": f"question {q}", "p": f"answer {p}"} for q, p in dict.fromkeys(drawn)]
+    rows = [
+        {"id": f"{n}"} | {k: {x: f"{t} {x}" for x in ("de", "en")} for k, t in of.items()} for n, of in enumerate(sides)
+    ]
+    right = {(row["q"][x], row["p"][y]) for row in rows for x in ("de", "en") for y in ("de", "en")}
+    made = own_rows.training("mine", rows)
+    pairs = Pairs.of(made)
+    question, passage = made.queries["text"].to_numpy()[pairs.anchor], made.passages["text"].to_numpy()[pairs.positive]
+    try:
+        batches = list(BatchOrder(Strategy("hybrid", 0.5), pairs, 3, seed).first(12))
+    except UserError:  # so few rows that no three of them go together
+        assume(False)
+    for _, batch in batches:
+        for row in batch.rows:
+            assert sum((question[row], passage[other]) in right for other in batch.rows) == 1
 
 
 def test_rows_with_one_question_are_in_one_split():
@@ -245,6 +272,24 @@ def test_rows_of_one_group_alone_are_named(tmp_path):
     rows = [row | {"id": f"faq#{row['id']}"} for row in plain()]
     assert "all rows are of one group, 'faq', and so in one split" in own_rows.read(write(tmp_path, rows))[1]
     assert "group" not in own_rows.read(write(tmp_path, [row | {"split": "train"} for row in rows]))[1]
+
+
+def test_an_answer_that_is_the_same_in_all_languages_is_named(tmp_path):
+    rows = plain()
+    assert "letter by letter" not in own_rows.read(write(tmp_path, rows))[1]
+    rows[3]["p"] = dict.fromkeys(rows[3]["p"], "1874")
+    said = own_rows.read(write(tmp_path, rows))[1]
+    assert "1 questions have the same answer, letter by letter, in all its languages, the first " in said
+
+
+def test_what_is_written_into_a_set_stays_with_whoever_does_it(tmp_path):
+    path = str(write(tmp_path, plain(60)))
+    for get in (data.evaluation_set, lambda name: data.training_set(name, [])):
+        before, mine = get(path).digest, get(path)
+        mine.queries.loc[0, "text"], mine.passages.loc[:, "text"] = "changed", "gone"
+        again = get(path)
+        assert "changed" not in set(again.queries["text"]) and "gone" not in set(again.passages["text"])
+        assert data.evaluation_set(path) is not again and get(path).digest == before
 
 
 # --- held-out rows of one's own ---

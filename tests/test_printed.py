@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lib
 from lib import __main__ as command
+from lib.base import config
 from lib.base import store as artifacts
 from lib.evidence import tables
 from lib.runs.plan import Cell
@@ -67,6 +69,11 @@ def test_a_table_of_other_cells_than_those_of_now_says_so_and_a_damaged_one_is_n
     assert command.main(["--profile", "smoke", "--table"]) == 0
     printed_, said = capsys.readouterr()
     assert printed_ and "these numbers are not those of what is here now" in said and said.count("\n") == 1
+    run = config.load("smoke")
+    for name in ("main_table", "table"):  # so too in a notebook
+        getattr(lib, name)(run, *(["metrics.csv"] if name == "table" else []))
+        said = capsys.readouterr().err
+        assert "not those of what is here now (rows, encoder or code); make them again: lib.judge(run)" in said
     content = (folder / "metrics.csv").read_text()
     (folder / "metrics.csv").write_text(content.replace("0.51239", "0.91239"))
     assert command.main(["--profile", "smoke", "--table"]) == 2

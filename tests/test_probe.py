@@ -51,6 +51,18 @@ def test_neighbours_by_hand():
     assert probe.own_language_neighbours(vectors, np.array([0, 0, 1])) == pytest.approx((0.5 + 0.0) / 2)
 
 
+def test_chance_of_neighbours_is_what_vectors_without_language_show():
+    """Of 3 and 5 texts all others are looked at: 2 of 7, and 4 of 7, are of the text's language."""
+    rows = [{"id": f"{n}", "q": {"de": f"q{n}"}, "p": {x: f"{x}{n}" for x in (("de", "en") if n < 3 else ("de",))}}
+            for n in range(5)]  # fmt: skip
+    made = parallel.from_rows("mine", rows)
+    blind = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    blind /= np.linalg.norm(blind, axis=1, keepdims=True)
+    read = probe.read_off(blind[:5], blind, made)
+    for when in ("chance", "before"):
+        assert read[when]["own_language_neighbours"] == pytest.approx((2 / 7 + 4 / 7) / 2, abs=1e-6)
+
+
 def test_a_biased_pool_is_mended_by_centring():
     data = parallel.from_rows("tiny", synthetic.rows(60))
     language = data.passages["language"].map(data.languages.index).to_numpy()

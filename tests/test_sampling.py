@@ -140,6 +140,11 @@ def test_a_list_with_two_answers_in_a_language_is_refused(rows, words):
         Pairs.listed(*zip(*rows, strict=True))
 
 
+def test_an_id_that_is_a_list_is_refused_with_its_row():
+    with pytest.raises(UserError, match=r"row 2: questions holds \[1, 2\]; an id is a text or a number"):
+        Pairs.listed(["a", [1, 2]], ["de", "en"], ["en", "en"], ["x", "y"])
+
+
 def test_columns_of_different_lengths_are_refused():
     with pytest.raises(UserError, match="one value a row each"):
         Pairs.listed(["a"], ["de", "en"], ["en"], ["x"])
@@ -356,7 +361,7 @@ def test_an_unknown_strategy_is_answered_with_those_there_are():
         Strategy("hybird")
 
 
-@pytest.mark.parametrize("alpha", [None, -0.1, 1.1, math.nan])
+@pytest.mark.parametrize("alpha", [None, -0.1, 1.1, math.nan, "0.5"])
 def test_an_alpha_that_is_no_share_is_refused(alpha):
     with pytest.raises(UserError, match="strategy hybrid: alpha must be a number from 0 to 1, not"):
         Strategy("hybrid", alpha)
@@ -365,6 +370,22 @@ def test_an_alpha_that_is_no_share_is_refused(alpha):
 def test_english_batches_need_english():
     with pytest.raises(UserError, match="en-en needs English"):
         LanguageBatchSampler(Strategy("en-en"), pairs_of(synthetic.rows(20, ["de", "zh"])), 4)
+
+
+@pytest.mark.parametrize("code", ["en", "EN", "eng"])
+def test_english_is_english_however_its_code_is_written(code):
+    numbers = [str(n) for n in range(12)]
+    languages = ["de"] * 12 + [code] * 12
+    pairs = Pairs.listed(numbers * 2, languages, languages, [f"p{n}" for n in range(24)])
+    for _, batch in LanguageBatchSampler(Strategy("en-en"), pairs, 4).first(6):
+        assert min(batch.rows) >= 12
+
+
+@pytest.mark.parametrize(("name", "size"), [("batch_size", 0), ("batch_size", 2.5), ("processes", -1)])
+def test_a_size_that_is_no_whole_number_above_0_is_refused(name, size):
+    sizes = {"batch_size": 4, "processes": 1} | {name: size}
+    with pytest.raises(UserError, match=f"sampler: {name} must be a whole number above 0, not {size}"):
+        LanguageBatchSampler(Strategy("x-y"), pairs_of(synthetic.rows(20)), **sizes)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: s.label)

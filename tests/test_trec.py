@@ -219,6 +219,11 @@ def test_ids_have_no_white_space_and_stay_different(texts):
     assert len(set(found)) == len(texts)
 
 
+def test_the_same_id_in_a_language_and_in_a_kind_of_it_are_two_qids():
+    rows = [{"id": "BR-1", "q": {"pt": "a"}, "p": {"pt": "b"}}, {"id": "1", "q": {"pt-BR": "c"}, "p": {"pt-BR": "d"}}]
+    assert sorted(trec.ids(parallel.from_rows("two", rows))[0]) == ["pt-BR-1", "pt_BR-1"]
+
+
 # --- the command ---
 
 

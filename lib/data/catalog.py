@@ -123,6 +123,10 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
             passage), or the path of a file of one's own: parallel JSONL, CSV or TSV.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
+    return _evaluated(name, candidates).handed_out()
+
+
+def _evaluated(name: str, candidates: str) -> ParallelSet:
     if (fold := FOLD.fullmatch(name)) and not fold["without"]:
         full = lareqa.read(fold["base"], candidates)
         return full.only(parallel.folds_of(full.questions) == int(fold["number"]), name)
@@ -131,9 +135,7 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
         return full if name == base(name) else full.heldout
     if base(name) == "facts":
         return _facts_test(name)
-    readers = {
-        "parallel-docs-heldout": parallel_docs.heldout, "miracl-mini": miracl.mini, miracl.NAME: miracl.full
-    }  # fmt: skip
+    readers = {"parallel-docs-heldout": parallel_docs.heldout, "miracl-mini": miracl.mini, miracl.NAME: miracl.full}
     if name in readers:
         return readers[name]()
     own = _own(name.removesuffix("-heldout"), EVALUATED)
@@ -177,7 +179,7 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     has the languages of MLQA-R alone: they tell size and languages of a training set from its distance to a test.
     """
     made = _trainable.__wrapped__ if is_own(name) else _trainable  # a file of one's own may have changed since
-    return made(name, frozenset(evaluated) & set(LAREQA), candidates)
+    return made(name, frozenset(evaluated) & set(LAREQA), candidates).handed_out()
 
 
 def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:

@@ -104,8 +104,25 @@ def evaluation(name: str, rows: list[dict]) -> ParallelSet:
     qrels = query[["query", "code"]].merge(right, on="code")[["query", "passage"]]
     qrels = qrels.sort_values(["query", "passage"], ignore_index=True).astype(np.int32)
     asked = np.where(made.query_rows >= 0, code[made.query_rows], -1)
-    _, first = np.unique(asked, axis=0, return_index=True)
-    return replace(made, qrels=qrels).only(np.isin(np.arange(len(asked)), first))
+    return replace(made, qrels=qrels).only(~_within_another(asked))
+
+
+def _within_another(asked: np.ndarray) -> np.ndarray:
+    """Which questions another one asks too, in all their languages and perhaps more; of equal ones, all but the first.
+
+    Args:
+        asked: int [questions, languages], equal where the words are, -1 where there are none.
+    """
+    whole = [frozenset(row[row >= 0].tolist()) for row in asked]
+    having: dict[int, set[int]] = {}
+    for number, codes in enumerate(whole):
+        for code in codes:
+            having.setdefault(code, set()).add(number)
+    found = np.zeros(len(whole), bool)
+    for number, codes in enumerate(whole):
+        others = set.intersection(*(having[code] for code in codes)) - {number}
+        found[number] = any(len(whole[n]) > len(codes) or n < number for n in others)
+    return found
 
 
 def _plain(row: dict, number: int, remarks: Remarks, first: dict[tuple[str, str, str], str]) -> dict:
@@ -231,6 +248,10 @@ def _doubts(rows: list[dict]) -> Iterable[str]:
     groups = {parallel.group_of(row) for row in rows}
     if len(groups) == 1 < len(rows) and not any(row.get("split") for row in rows):
         yield f"all rows are of one group, '{groups.pop()}', and so in one split"
+    if alike_everywhere := [row for row in rows if len(row["p"]) > 1 and len(set(row["p"].values())) == 1]:
+        yield (f"{len(alike_everywhere)} questions have the same answer, letter by letter, in all its languages, the "
+               f"first '{alike_everywhere[0]['id']}': of equal passages the last by docid comes first, whatever the "
+               "language")  # fmt: skip
 
 
 def _keys(queries: pd.DataFrame) -> pd.Series:

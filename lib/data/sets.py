@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -45,6 +46,13 @@ class ParallelSet:
     qrels: pd.DataFrame
     negatives: np.ndarray | None = None
     asked: np.ndarray | None = None
+
+    def handed_out(self) -> "ParallelSet":
+        """The same set, of which the tables may be written into: that stays with whoever does it."""
+        made = copy(self)
+        tables = {name: value.copy(deep=False) for name, value in vars(self).items() if isinstance(value, pd.DataFrame)}
+        vars(made).update(tables)  # pandas copies what is written into, no more
+        return made
 
     @cached_property
     def languages(self) -> list[str]:

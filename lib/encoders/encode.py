@@ -34,7 +34,7 @@ def encode_sets(
         The set; float32 [queries, dimensions]; float32 [passages, dimensions].
 
     Raises:
-        UserError: as `check`.
+        UserError: as `check` and `check_apart`.
     """
     takes = load.longest(model) if hasattr(model[0], "auto_model") else None
     cut(model, config.max_tokens)
@@ -51,6 +51,7 @@ def encode_sets(
             if passages:  # held-out questions share the pool of all questions
                 pools[chosen.pool] = encode(model, passages, "document", precision, task.advance, longer.append)
                 check(pools[chosen.pool], passages, f"{name}, passage")
+                check_apart(pools[chosen.pool], passages, f"{name}, passages")
         if data.is_own(name) and sum(longer):
             _say_cut(model, name, f"{sum(longer):,} of {len(queries) + len(passages):,}", config.max_tokens, takes)
         yield chosen, query_vectors, pools[chosen.pool]
@@ -137,6 +138,17 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
             f"{what} {broken[0] + 1} of {len(texts)} ('{text}'): the encoder gives {gives} for it and "
             f"{len(broken) - 1} more; {right}"
         )
+
+
+def check_apart(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
+    """Refuse vectors that are one and the same: the order of the file would decide every rank.
+
+    Raises:
+        UserError: ``what`` the texts are, and what to look at.
+    """
+    if len(set(texts)) > 1 and (vectors == vectors[0]).all():
+        right = "does it know this language, and are its weights its own?"
+        raise UserError(f"{what}: the encoder gives all {len(texts)} texts one vector; {right}")
 
 
 def _batches(

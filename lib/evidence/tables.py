@@ -3,6 +3,7 @@
 They are a pure function of the finished cells: the same cells give the same bytes.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 from ..base import store as artifacts
 from ..base import workers
 from ..base.config import FACTS_ONLY, Run, as_dict
+from ..base.errors import UserError
 from ..data import catalog as data
 from ..evaluation import bias, metrics
 from ..runs import cells
@@ -232,6 +234,22 @@ def write_provenance(run: Run) -> None:
     artifacts.write_seal(run.folder / PROVENANCE, _made_from(run), [run.folder / name for name in TABLES], **value)
 
 
+def table(run: Run, name: str) -> pd.DataFrame:
+    """A table of a run, as somebody asks for it: as `read`; says on stderr if it is of other rows, encoder or code."""
+    warn(run, f"make them again: lib.judge(run), or {run.command}")
+    return read(run, name)
+
+
+def warn(run: Run, right: str) -> None:
+    """Say on stderr if a run's tables are not of the cells that today's data and code would give, and what to do."""
+    try:
+        if current(run):
+            return
+    except (UserError, OSError):  # the rows are not here any more, so that nobody can tell
+        return
+    print(f"these numbers are not those of what is here now (rows, encoder or code); {right}", file=sys.stderr)
+
+
 def read(run: Run, name: str) -> pd.DataFrame:
     """A table of a run, of its encoders; columns that are empty for some rows (alpha, seed) keep their numbers."""
     table = pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], skiprows=int(run.fallback))
@@ -255,9 +273,9 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
 def main_table(run: Run) -> pd.DataFrame:
     """Return the main table of a run: mAP in the three settings and rank distance, by test set, training and strategy.
 
-    Values are means over seeds; a run of one test set that is not parallel has fewer columns.
+    Values are means over seeds; a run of one test set that is not parallel has fewer columns. Says what `table` does.
     """
-    return headline(read(run, "metrics.csv"))
+    return headline(table(run, "metrics.csv"))
 
 
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from ..data import catalog as data
 from ..data.sets import ParallelSet
 from ..evidence import tables
 from ..runs import open as runs
-from ..training.sampling import Pairs, Strategy
+from ..training.sampling import BatchOrder, Pairs, Strategy
 from . import style
 
 KINDS = ("x-x", "x-x-mono", "x-y")
@@ -46,9 +46,9 @@ def batch_kinds(run: Run) -> Figure:
 def languages_of_batches(chosen: ParallelSet, name: str, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The first batches of a strategy: the languages of the queries, and of the passages, of each pair."""
     pairs = Pairs.of(chosen)
-    sampler = Strategy(name).sampler(pairs)(pairs.anchor, batch_size=size)
+    order = BatchOrder(Strategy(name), pairs, size)
     queries, passages = (table["language"].to_numpy() for table in (chosen.queries, chosen.passages))
-    drawn = (batch.rows for _, batch in sampler.first(COUNTED))
+    drawn = (batch.rows for _, batch in order.first(COUNTED))
     return [(queries[pairs.anchor[rows]], passages[pairs.positive[rows]]) for rows in drawn]
 
 

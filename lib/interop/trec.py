@@ -124,7 +124,8 @@ def lines(data: ParallelSet, depth: int | None) -> int:
 def ids(data: ParallelSet) -> tuple[list[str], list[str]]:
     """The qid of each query and the docid of each passage."""
     id_ = data.questions["id"].to_numpy()[data.queries["question"]]
-    qids = [token(f"{language}-{text}") for language, text in zip(data.queries["language"], id_, strict=True)]
+    language = data.queries["language"].str.replace("-", "_")  # else BR-1 in pt is 1 in pt-BR
+    qids = [token(f"{code}-{text}") for code, text in zip(language, id_, strict=True)]
     return qids, [token(docid) for docid in data.passages["docid"]]
 
 

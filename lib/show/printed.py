@@ -1,6 +1,5 @@
 """What the command line prints: the plan of a run, and its tables, tab-separated for a spreadsheet."""
 
-import sys
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -52,18 +51,10 @@ def text(run: Run, name: str) -> str:
     listed = (artifacts.read_sealed(places[0].with_name(seal)) or {}).get("files") or {}
     if not artifacts.is_as(places[0], listed.get(file)):
         raise UserError(f"{paths.shown(places[0])} is damaged, or was changed by hand; make it again: {run.command}")
-    if places[0].parent == run.folder and not _is_current(run):
-        print(f"these numbers are not those of what is here now (rows, encoder or code); {AGAIN}", file=sys.stderr)
+    if places[0].parent == run.folder:
+        tables.warn(run, AGAIN)
     table = pd.read_csv(places[0], skiprows=int(run.fallback))
     return main(table) if name == MAIN else table.to_csv(sep="\t", index=False, lineterminator="\n")
-
-
-def _is_current(run: Run) -> bool:
-    """Whether a run's tables are of the cells that today's data and code would give; so too where none can tell."""
-    try:
-        return tables.current(run)
-    except (UserError, OSError):  # the rows are not here any more
-        return True
 
 
 def scores(run: Run, cell: Cell) -> list[str]:

@@ -1,6 +1,6 @@
 """Columns of a data set of one's own: as people have them, and as `training.sampling` takes them."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,12 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
         if not right.all():
             row = int(right.argmin())
             raise UserError(f"row {row + 1}: {name} has no text ({column[row]!r}); leave such rows out")
+    try:
+        set(found["questions"])
+    except TypeError as error:
+        row = next(n for n, value in enumerate(found["questions"]) if not isinstance(value, Hashable))
+        said = f"questions holds {found['questions'][row]!r}; an id is a text or a number"
+        raise UserError(f"row {row + 1}: {said}") from error
     if len({isinstance(value, str) for value in found["questions"]}) > 1:
         row = next(n for n, value in enumerate(found["questions"]) if isinstance(value, str))
         raise UserError(f"row {row + 1}: questions are texts here ({found['questions'][row]!r}) and numbers elsewhere; "

@@ -44,8 +44,9 @@ class Pairs:
             there is none. Two questions that agree in any language must not share a batch: each one's positive
             would be the other's false negative. If some questions share their wording, further columns mark
             those in the same way, one per language.
-        wrong: int64 [questions, languages], as ``answers``, of the explicit negatives (without them, no columns). One
-            question's must not share a batch with another's answer that is the same text.
+        wrong: int64 [questions, columns], as ``answers``: what must not share a batch with a question as another one's
+            answer. A column a language holds its explicit negatives, if the set has them; further ones mark the
+            wordings that its own answer is right for in another row.
         texts: uint64 [pairs], hash of each row's passage, by which the data set that the pairs were made from is known
             again; None of a `ParallelSet`.
     """
@@ -59,6 +60,12 @@ class Pairs:
     wrong: np.ndarray
     texts: np.ndarray | None = None
 
+    @property
+    def english(self) -> int | None:
+        """Which of the languages is English, in whatever way its code is written; None if none is."""
+        found = [number for number, code in enumerate(self.languages) if code.casefold() in ("en", "eng")]
+        return found[0] if found else None
+
     @staticmethod
     def of(data: ParallelSet) -> "Pairs":
         queries, passages = data.query_rows, data.passage_rows
@@ -68,13 +75,15 @@ class Pairs:
         question, query_language, passage_language = np.nonzero(exists)
         texts = pd.factorize(data.passages["language"] + "\t" + data.passages["text"])[0]
         answers = np.where(passages >= 0, texts[passages], -1)
-        if data.asked is not None:  # who is asked the same must not share a batch either
-            answers = np.hstack([answers, np.where(data.asked >= 0, data.asked + len(texts), -1)])
+        negative, wrong = None, np.empty((len(answers), 0), np.int64)
+        if data.negatives is not None:
+            negative = data.negatives[question, passage_language]
+            wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
+        if data.asked is not None:  # who is asked the same must not share a batch, nor meet what answers the other
+            wordings = np.where(data.asked >= 0, data.asked + len(texts), -1)
+            wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers)])
+            answers = np.hstack([answers, wordings])
         anchor, positive = queries[question, query_language], passages[question, passage_language]
-        if data.negatives is None:
-            return Pairs(data.languages, row, anchor, positive, None, answers, np.empty((len(answers), 0), np.int64))
-        negative = data.negatives[question, passage_language]
-        wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
         return Pairs(data.languages, row, anchor, positive, negative, answers, wrong)
 
     @staticmethod
@@ -119,6 +128,27 @@ class Pairs:
         return Pairs(languages, row, number, number, None, answers, none, pd.util.hash_array(passages))
 
 
+def _answered_elsewhere(asked: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """The wordings that each question's answers are right for in another row: int64 [questions, most such], else -1.
+
+    Args:
+        asked: int64 [questions, languages], numbers of wordings, -1 for none.
+        answers: int64 [questions, languages], numbers of texts, -1 for none.
+    """
+    of, having = np.nonzero(asked >= 0), np.nonzero(answers >= 0)
+    worded = pd.DataFrame({"question": of[0], "wording": asked[of]})
+    texts = pd.DataFrame({"question": having[0], "text": answers[having]})
+    again = worded[worded["wording"].duplicated(keep=False)]
+    right = again.merge(texts, on="question")[["wording", "text"]].drop_duplicates()
+    found = texts.merge(right, on="text")[["question", "wording"]].drop_duplicates()
+    own = pd.MultiIndex.from_frame(found).isin(pd.MultiIndex.from_frame(again))
+    found = found[~own]
+    place = found.groupby("question").cumcount()
+    table = np.full((len(asked), int(place.max()) + 1 if len(place) else 0), -1, np.int64)
+    table[found["question"], place] = found["wording"]
+    return table
+
+
 @dataclass(frozen=True)
 class Batch:
     """One global batch: its kind, its rows, and how many candidates were passed over as false negatives."""
@@ -146,8 +176,8 @@ class Strategy:
     def __post_init__(self) -> None:
         if self.name not in ("x-x-mono", "x-y", "hybrid", "x-x", "en-en"):
             raise UserError(f"strategy '{self.name}' does not exist; choose x-x-mono, x-y, hybrid, x-x or en-en")
-        if self.name == "hybrid" and not (self.alpha is not None and 0 <= self.alpha <= 1):
-            raise UserError(f"strategy hybrid: alpha must be a number from 0 to 1, not {self.alpha}")
+        if self.name == "hybrid" and not (isinstance(self.alpha, float | int | np.number) and 0 <= self.alpha <= 1):
+            raise UserError(f"strategy hybrid: alpha must be a number from 0 to 1, not {self.alpha!r}")
         if self.cross not in ("row", "batch"):
             raise UserError(f"strategy {self.name}: cross must be row or batch, not {self.cross}")
 
@@ -162,9 +192,7 @@ class Strategy:
             return self.name
         return "mono" if draw.random() < ALPHA.get(self.name, self.alpha) else "cross"
 
-    def sampler(
-        self, pairs: Pairs | Sequence[Pairs], processes: int = 1, version: int = VERSION
-    ) -> Callable[..., Any]:
+    def sampler(self, pairs: Pairs | Sequence[Pairs], processes: int = 1, version: int = VERSION) -> Callable[..., Any]:
         """What ``batch_sampler=`` of SentenceTransformerTrainingArguments takes.
 
         Args:
@@ -222,6 +250,9 @@ class BatchOrder:
     ):
         if version not in (1, 2):
             raise UserError(f"sampler: version must be 1 or 2, not {version}")
+        for name, size in (("batch_size", batch_size), ("processes", processes)):
+            if not (isinstance(size, int | np.integer) and size > 0):
+                raise UserError(f"sampler: {name} must be a whole number above 0, not {size!r}")
         self.strategy, self.pairs, self.batch_size = strategy, pairs, batch_size
         self.seed, self.processes, self.epoch, self.version = seed, processes, 0, version
         self.masks: dict[str, list[np.ndarray]] = {}  # by kind; of many languages there are thousands
@@ -317,7 +348,7 @@ class BatchOrder:
         if kind == "x-x":
             return [same]
         each = [same & (np.arange(len(same)) == number) for number in range(len(same))]
-        return each if kind == "mono" else [each[self.pairs.languages.index("en")]]
+        return each if kind == "mono" else [each[self.pairs.english]]
 
     def _fill(
         self, mask: np.ndarray, queue: list[int], draw: np.random.Generator, shuffles: np.random.Generator
@@ -356,7 +387,7 @@ class BatchOrder:
 
     def _check(self) -> None:
         """Refuse what could not fill a batch of each kind, before any training starts."""
-        if self.strategy.name == "en-en" and "en" not in self.pairs.languages:
+        if self.strategy.name == "en-en" and self.pairs.english is None:
             raise UserError("strategy en-en needs English questions and passages; the training data have none")
         off_diagonal = (self.pairs.row >= 0) & ~np.eye(len(self.pairs.languages), dtype=bool)
         if self.strategy.name in ("x-y", "hybrid") and not off_diagonal.any():

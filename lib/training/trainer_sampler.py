@@ -29,8 +29,8 @@ class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):
         processes: int = 1,
         version: int = VERSION,
     ):
-        DefaultBatchSampler.__init__(self, range(len(pairs.anchor)), batch_size=batch_size, drop_last=False, seed=seed)
         BatchOrder.__init__(self, strategy, pairs, batch_size, seed, processes, version)
+        DefaultBatchSampler.__init__(self, range(len(pairs.anchor)), batch_size=batch_size, drop_last=False, seed=seed)
 
 
 def make(
