@@ -392,4 +392,4 @@ def test_an_encoder_that_gives_all_passages_one_vector_is_refused(tmp_path):
     model = encoders.load(tmp_path / "deaf", "cpu")
     settings = config.load("smoke", [f"eval={tmp_path / 'mine.jsonl'}"]).config
     with pytest.raises(UserError, match="passages: the encoder gives all 36 texts one vector; does it know"):
-        list(embedding.encode_sets(model, settings.eval, settings))
+        cells.evaluate(model, settings.eval, settings)

@@ -209,6 +209,9 @@ def evaluate(
         For each set the ranking (of MIRACL's corpora without what fills the first ten); for each whole parallel set
         what `evaluation.probe` reads off the vectors; and what it scores less language means
         (`evaluation.centring.read_off`), to which the facts corpus gives means too.
+
+    Raises:
+        UserError: the vectors of a set are none to rank by (see `encoders.encode`).
     """
     if data.BY_SHARD in names:  # which is scored alone
         embedding.cut(model, config.max_tokens)
@@ -223,6 +226,7 @@ def evaluate(
             encoded[name] = chosen, queries, passages
         if name in means:
             continue
+        embedding.check_apart(passages, chosen.passages["text"], f"{name}, passages")
         found[name] = search.rank(queries, passages, chosen)
         if "vectors" in parts and chosen.pool not in pools and name in parallel:
             vectors[name] = probe.read_off(queries, passages, chosen)
