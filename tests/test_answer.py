@@ -13,6 +13,7 @@ NAMES = (
     "domain_shift.csv",
     "synergy.csv",
     "robustness.csv",
+    "specification.csv",
     "centring.csv",
     "claims.csv",
     "metrics.csv",

@@ -21,7 +21,7 @@ def made(found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
 
     Returns:
         ``{"margin", "encoders": {encoder: {"verdict", "claims", "levels", "shift", "synergy", "robustness",
-        "centring"}}}``; what a topic is nested by stands in ``PATHS``. Numbers of all languages only.
+        "centring", "specification"}}}``; what a topic is nested by stands in ``PATHS``. Numbers of all languages only.
     """
     metrics = found["metrics.csv"]
     encoders = dict.fromkeys(metrics["encoder"])
@@ -37,6 +37,7 @@ PATHS = {
     "synergy": ["test", "train", "farther", "setting", "strategy", "quantity", "against"],
     "robustness": ["line", "test", "kind", "setting", "strategy"],
     "centring": ["test", "train", "farther", "means_of", "setting", "quantity", "strategy", "baseline"],
+    "specification": ["choice", "quantity", "baseline"],
 }
 
 
@@ -49,6 +50,7 @@ def _of(encoder: str, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         "synergy": parts["synergy.csv"],
         "robustness": _with_kind(parts["robustness.csv"]),
         "centring": parts["centring.csv"],
+        "specification": parts["specification.csv"],
     }
     claims = parts["claims.csv"]
     return {

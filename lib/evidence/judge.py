@@ -16,13 +16,27 @@ from ..base.config import Run
 from ..runs import cells
 from ..runs import open as runs
 from ..runs import plan as grid
-from . import answer, centred, claims, effects, leaks, ledger, robustness, shift, synergy, tables, verdicts
+from . import (
+    answer,
+    centred,
+    claims,
+    effects,
+    leaks,
+    ledger,
+    robustness,
+    shift,
+    specification,
+    synergy,
+    tables,
+    verdicts,
+)
 
 TABLES = (
     "effects.csv",
     "domain_shift.csv",
     "synergy.csv",
     "robustness.csv",
+    "specification.csv",
     "centring.csv",
     "overlap.csv",
     "ledger.csv",
@@ -109,6 +123,7 @@ def write(run: Run, parts: Iterable[tables.Scored] = ()) -> None:
         "domain_shift.csv": shift.table(run, found),
         "synergy.csv": synergy.table(found),
         "robustness.csv": robustness.table(found),
+        "specification.csv": specification.table(run, found),
         "centring.csv": centred.table(run, found),
         "overlap.csv": _overlap(run),
         "ledger.csv": ledger.table(run),
@@ -147,7 +162,8 @@ def current(run: Run) -> bool:
 
 def _made_from(run: Run) -> dict[str, Any]:
     paper = {path.name: artifacts.file_digest(path) for path in sorted(paths.PUBLISHED.glob("*.csv"))}
-    return {"digest": tables.digest(run), "rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
+    cells_of = {"digest": tables.digest(run), "swept": specification.made(run)}
+    return cells_of | {"rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
 
 
 def rules() -> dict[str, str]:

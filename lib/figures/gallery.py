@@ -28,6 +28,7 @@ ORDER = (
     "encoders",
     "confound",
     "robustness",
+    "choices",
     "forest",
     "map_by_setting",
     "alpha",

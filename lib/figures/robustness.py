@@ -1,16 +1,25 @@
-"""Two figures behind the answer: why the test is held fixed, and what is kept far away given the level near home."""
+"""Figures behind the answer: why the test is held fixed, what is kept far away, and what other choices would change."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy import stats as distributions
 
 from ..base.config import Run
-from ..evidence import robustness, shift, tables
+from ..evidence import effects, robustness, shift, specification, tables
 from . import style
-from .answer import CURVE, STRATEGIES, TESTS, base, label, rows, shown
+from .answer import BAND, CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
+QUANTITIES = {shift.NEARER: "{}, after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
+CUTS = {
+    specification.PROFILE: "as published",
+    specification.SAME_SEEDS: "as published, fewer seeds",
+    "parallel-docs-900-questions": "documentation: 900 questions",
+    "xquad-r-7-languages": "XQuAD-R: 7 languages",
+    specification.CHANGED_BY_BATCH: "x-y by the batch",
+}
 ASIDE = {"hybrid-0.5": (-6, 10), "hybrid-0.25": (4, -26), "x-y": (9, -14)}  # where labels of neighbours do not meet
 
 
@@ -115,6 +124,64 @@ def effective(run: Run) -> Figure:
     return figure
 
 
+@style.house()
+def choices(run: Run) -> Figure:
+    """Hybrid minus each parent under other choices, one a row: after near and after far training, and D."""
+    table = tables.read(run, "specification.csv")
+    encoders = {name: part for name, part in table.groupby("encoder", sort=False)}
+    if not encoders:
+        return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
+    names = {name: list(dict.fromkeys(part["choice"])) for name, part in encoders.items()}
+    figure = style.new(run, 1.4 + 0.36 * sum(map(len, names.values())) + 0.5 * len(names))
+    heights = [len(found) for found in names.values()]
+    grid = figure.subplots(len(names), 3, squeeze=False, sharex=True, sharey="row", height_ratios=heights)
+    for row, (encoder, part) in zip(grid, encoders.items(), strict=True):
+        for axes, (quantity, said) in zip(row, QUANTITIES.items(), strict=True):
+            _choices(axes, part[part["quantity"] == quantity], names[encoder])
+            axes.set_title(said.format(style.name(encoder)))
+        seeds = part.groupby("choice")["seeds"].max()
+        row[0].set_yticklabels([f"{choice_name(name)} ({seeds[name]})" for name in names[encoder]])
+    for axes in grid[-1]:
+        axes.set_xlabel("multilingual mAP")
+    handles = [
+        Line2D(
+            [], [], label=f"minus {shown(name)}", marker=style.MARKERS[name], color=style.COLOURS[name], linestyle=""
+        )
+        for name in specification.PARENTS
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    note = (
+        "Each row changes one thing; in brackets the number of seeds. 95% intervals over articles and seeds (of one "
+        "seed: for these models); filled where they exclude 0; grey band: within .01. All that were made are shown."
+    )
+    title = "Would other choices change it? Hybrid (α = 0.5) minus each of its parents, on MLQA-R"
+    style.frame(figure, run, tables.source(run), title, note)
+    return figure
+
+
+def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
+    """A row a choice, the two parents above each other."""
+    axes.axvspan(-effects.MARGIN, effects.MARGIN, **BAND)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    for offset, baseline in zip((-0.16, 0.16), specification.PARENTS, strict=True):
+        for row in part[part["baseline"] == baseline].itertuples():
+            y, colour = names.index(row.choice) + offset, style.COLOURS[baseline]
+            face = colour if row.low > 0 or row.high < 0 else "white"
+            axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.4)
+            look = {"marker": style.MARKERS[baseline], "facecolor": face, "edgecolor": colour}
+            axes.scatter(row.value, y, s=26, zorder=3, **look)
+    axes.set(yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelbottom=True)
+    axes.grid(axis="x")
+
+
+def choice_name(choice: str) -> str:
+    """A choice as people read it: ``scale=100`` is scale 100."""
+    cut = choice.removeprefix(f"{specification.CUT}: ")
+    return CUTS.get(cut, cut.replace("_", " ").replace("=", " "))
+
+
 def drawable(run: Run) -> list[str]:
     """Which of these figures a run has numbers for."""
     metrics = tables.read(run, "metrics.csv")
@@ -122,6 +189,7 @@ def drawable(run: Run) -> list[str]:
     there = {
         "confound": foreign["dataset"].nunique() == len(TESTS) and (foreign["strategy"] == "x-x-mono").any(),
         "robustness": len(tables.read(run, "robustness.csv")) > 0,
+        "choices": len(tables.read(run, "specification.csv")) > 0,
     }
     return [name for name, present in there.items() if present]
 
@@ -129,4 +197,5 @@ def drawable(run: Run) -> list[str]:
 FIGURES = {
     "confound": ("Why the test is held fixed", confound),
     "robustness": ("Effective robustness", effective),
+    "choices": ("Other choices", choices),
 }

@@ -207,11 +207,7 @@ def evaluate(
 
     Returns:
         For each set the ranking (of MIRACL's corpora without what fills the first ten); for each whole parallel set
-        what `evaluation.probe` reads off the vectors; and what it scores less language means
-        (`evaluation.centring.read_off`), to which the facts corpus gives means too.
-
-    Raises:
-        UserError: the vectors of a set are none to rank by (see `encoders.encode`).
+        what `evaluation.probe` reads off the vectors, and what `evaluation.centring` does, also with means of facts.
     """
     if data.BY_SHARD in names:  # which is scored alone
         embedding.cut(model, config.max_tokens)

@@ -1,0 +1,139 @@
+"""Would other choices change it? Hybrid against its parents under one other choice at a time: a specification curve.
+
+Each line of a profile's ``sweep`` changes how models are trained in one way (the similarity scale, the learning rate),
+or cuts a training set, so that its size or its languages are not what sets it apart. All that were made are shown,
+beside the trainings of the profile itself, and none was chosen by what it scores.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from ..base.config import Run
+from ..data import catalog as data
+from ..evaluation import metrics
+from ..runs import cells
+from . import effects, shift
+from .effects import Key, Scores, common_seeds
+
+TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
+SETTING = shift.PRIMARY["setting"]
+PARENTS = ("x-x-mono", "x-y")
+PROFILE = "profile"  # the choice that was published first
+SAME_SEEDS = "profile, seeds of the others"
+CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
+COLUMNS = ["encoder", "test", "choice", "nearer", "farther", "strategy", "baseline", "quantity", "value", "low", "high"]
+COLUMNS += ["clusters", "seeds", "verdict"]
+Levels = dict[str, dict[str, Scores]]  # by training set and strategy
+
+
+def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
+    """Hybrid minus x-x-mono and minus x-y under each choice, on MLQA-R, in multilingual mAP.
+
+    ``quantity``: the difference after training on the nearer and on the farther set, and D, the difference of shift
+    costs. With one seed an interval holds for these very models. ``verdict`` as in `shift.table`, its correction for
+    the two baselines of each choice alone.
+    """
+    rows = []
+    for encoder, choices in _swept(run).items():
+        profile = {train: _levels(found, encoder, train) for train in (NEARER, FARTHER)}
+        for choice, levels in with_profile(profile, choices).items():
+            same = {"encoder": encoder, "test": TEST, "choice": choice}
+            rows += [same | row for row in compared(levels, effects.hybrid(run))]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def made(run: Run) -> list[str]:
+    """The digests of the cells that the table is made from, beside those of the run's own tables."""
+    return [cells.record(run, cell)["sha256"] for cell in cells.parts_of(run) if cell.on == TEST]
+
+
+def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Levels]:
+    """Each choice with what it leaves as it is, after the profile itself, with all seeds and with those of the choices.
+
+    A set that is cut stands in the place of the whole one, the other training set stays. Nothing else is taken from
+    the profile, but x-x-mono where the drawing of pairs of languages changes: it draws none.
+    """
+    seeds = set().union(*map(_seeds, choices.values()))
+    found = {PROFILE: profile}
+    if not _seeds(profile) <= seeds:
+        found[SAME_SEEDS] = {
+            train: {label: _only(part, seeds) for label, part in by_label.items()}
+            for train, by_label in profile.items()
+        }
+    for choice, levels in choices.items():
+        cut = next((name for name in levels if name not in profile), None)
+        if cut:
+            rest = {train: part for train, part in profile.items() if train != data.base(cut)}
+            levels = {name: part for name, part in (*levels.items(), *rest.items())}
+        elif choice == CHANGED_BY_BATCH:
+            levels = {
+                train: part | {n: s for n, s in profile[train].items() if n == PARENTS[0]}
+                for train, part in levels.items()
+            }
+        found[choice] = levels
+    return found
+
+
+def compared(levels: Levels, main: str) -> Iterator[dict]:
+    """Rows of hybrid (``main``) against each parent that was trained alike; not of a whole set beside a cut one."""
+    is_cut = any(data.base(name) != name for name in levels)
+    sides = {shift.NEARER: NEARER, shift.FARTHER: FARTHER}
+    trains = {side: next((name for name in levels if data.base(name) == base), "") for side, base in sides.items()}
+    both = {shift.DIFFERENCE: tuple(trains.values())} if all(trains.values()) else {}
+    alone = {side: (name,) for side, name in trains.items() if name and not (is_cut and name in sides.values())}
+    for quantity, names in (alone | both).items():
+        estimates, seeds = {}, {}
+        for baseline in PARENTS:
+            parts = [levels[name].get(label) for name in names for label in (main, baseline)]
+            if any(part is None for part in parts) or not (shared := common_seeds(parts)):
+                continue
+            apart = [levels[name][main].estimate(shared) - levels[name][baseline].estimate(shared) for name in names]
+            estimates[baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
+            seeds[baseline] = len(shared)
+        sure = {label: one.interval() for label, one in estimates.items()}
+        words = shift.words(sure, lower=quantity == shift.DIFFERENCE)
+        for baseline, one in sure.items():
+            row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": main}
+            row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
+            clusters = len(estimates[baseline].parts)
+            yield row | {"clusters": clusters, "seeds": seeds[baseline], "verdict": words[baseline]}
+
+
+def _levels(found: Mapping[Key, Scores], encoder: str, train: str) -> dict[str, Scores]:
+    """The scores of each strategy of the profile after a training, by label."""
+    here = {
+        key.label: part for key, part in found.items() if key == Key(encoder, train, key.label, TEST, SETTING, "map")
+    }
+    return {label: part for label, part in here.items() if part.seeds}
+
+
+def _seeds(levels: Levels) -> set[int]:
+    return {seed for by_label in levels.values() for part in by_label.values() for seed in part.seeds}
+
+
+def _only(part: Scores, seeds: set[int]) -> Scores:
+    kept = tuple(seed for seed in part.seeds if seed in seeds)
+    return part if kept == part.seeds or not kept else Scores(part.at(kept), part.units, kept, part.articles)
+
+
+def _swept(run: Run) -> dict[str, dict[str, Levels]]:
+    """The scores of all finished cells of the sweeps on the test, by encoder and choice."""
+    grouped: dict[tuple[str, str, str, str], dict[int, np.ndarray]] = {}
+    units: dict[str, tuple[tuple[str, str], ...]] = {}
+    questions = data.outline(TEST, run.config.candidates).questions
+    for cell in cells.parts_of(run):
+        if cell.on == TEST and cell.encoder in run.config.encoder:
+            wide = cells.scores(run, cell).pivot(index="question", columns="query_language", values=SETTING)
+            units[cell.encoder] = tuple((language, metrics.POOL) for language in wide)
+            choice = ", ".join(cell.changes) or f"{CUT}: {cell.train}"
+            key = cell.encoder, choice, cell.train, cell.label
+            grouped.setdefault(key, {})[cell.seed] = wide.reindex(range(len(questions))).to_numpy(float)
+    articles = pd.factorize(questions["group"])[0]
+    found: dict[str, dict[str, Levels]] = {}
+    for (encoder, choice, train, label), by_seed in grouped.items():
+        seeds = tuple(sorted(by_seed))
+        part = Scores(np.stack([by_seed[seed] for seed in seeds], axis=2), units[encoder], seeds, articles)
+        found.setdefault(encoder, {}).setdefault(choice, {}).setdefault(train, {})[label] = part
+    return found

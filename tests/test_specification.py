@@ -1,0 +1,125 @@
+"""The specification curve: each choice is compared with itself, and nothing of it with what was made otherwise."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.base import config
+from lib.evaluation import metrics
+from lib.evidence import effects, shift, specification
+from lib.evidence.effects import Key, Scores
+from lib.evidence.specification import PROFILE, SAME_SEEDS, compared, with_profile
+from lib.figures import robustness, style
+from lib.runs import cells
+from lib.runs import plan as grid
+
+MAIN = "hybrid-0.5"
+LEVELS = {"x-x-mono": 0.40, "x-y": 0.46, MAIN: 0.45}
+
+
+def scores(level: float, seeds=(0, 1), questions: int = 30) -> Scores:
+    """Two languages; the articles differ, the seeds a little."""
+    articles = np.arange(questions) // 3
+    values = level + 0.001 * (articles % 5)[:, None, None] + 0.0001 * np.array(seeds)[None, None, :]
+    return Scores(np.repeat(values, 2, axis=1), (("de", "all"), ("en", "all")), tuple(seeds), articles)
+
+
+def trained(shift_of=0.0, seeds=(0, 1), **levels: float) -> dict[str, Scores]:
+    return {label: scores(level + shift_of, seeds) for label, level in (LEVELS | levels).items()}
+
+
+def profile(seeds=(0, 1)) -> specification.Levels:
+    return {"xquad-r": trained(seeds=seeds), "parallel-docs": trained(-0.05, seeds, **{"x-x-mono": 0.38})}
+
+
+def values(levels) -> dict[tuple[str, str], float]:
+    return {(row["quantity"], row["baseline"]): round(row["value"], 6) for row in compared(levels, MAIN)}
+
+
+def test_differences_and_d_of_the_profile_are_those_worked_out_by_hand():
+    found = values(profile())
+    assert found == {
+        (shift.NEARER, "x-x-mono"): 0.05, (shift.NEARER, "x-y"): -0.01,
+        (shift.FARTHER, "x-x-mono"): 0.07, (shift.FARTHER, "x-y"): -0.01,
+        (shift.DIFFERENCE, "x-x-mono"): -0.02, (shift.DIFFERENCE, "x-y"): 0.0,
+    }  # fmt: skip
+    words = {(row["quantity"], row["baseline"]): row["verdict"] for row in compared(profile(), MAIN)}
+    assert words[shift.DIFFERENCE, "x-x-mono"] == "more robust" and words[shift.NEARER, "x-y"] == "worse"
+
+
+def test_a_choice_of_which_a_strategy_is_still_to_be_made_is_not_held_against_the_profile():
+    swept = {"scale=100": {"xquad-r": {name: part for name, part in trained(0.1).items() if name != "x-y"}}}
+    found = values(with_profile(profile(), swept)["scale=100"])
+    assert found == {(shift.NEARER, "x-x-mono"): 0.05}
+
+
+def test_a_cut_set_stands_in_the_place_of_the_whole_one_and_the_whole_other_one_is_not_shown_again():
+    cut = {"cut: parallel-docs-900-questions": {"parallel-docs-900-questions": trained(-0.05)}}
+    found = values(with_profile(profile(), cut)["cut: parallel-docs-900-questions"])
+    assert found == {
+        (shift.FARTHER, "x-x-mono"): 0.05, (shift.FARTHER, "x-y"): -0.01,
+        (shift.DIFFERENCE, "x-x-mono"): 0.0, (shift.DIFFERENCE, "x-y"): 0.0,
+    }  # fmt: skip
+
+
+def test_where_pairs_of_languages_are_drawn_by_the_batch_x_x_mono_stays_as_it_is():
+    other = {"cross=batch": {"xquad-r": {"x-y": scores(0.5), MAIN: scores(0.47)}}}
+    assert values(with_profile(profile(), other)["cross=batch"]) == {
+        (shift.NEARER, "x-x-mono"): 0.07, (shift.NEARER, "x-y"): -0.03,
+    }  # fmt: skip
+
+
+def test_the_profile_is_shown_with_all_its_seeds_and_with_those_of_the_choices():
+    swept = {"scale=100": {"xquad-r": trained(seeds=(0,))}}
+    found = with_profile(profile(seeds=(0, 1, 2)), swept)
+    assert list(found) == [PROFILE, SAME_SEEDS, "scale=100"]
+    assert {row["seeds"] for row in compared(found[PROFILE], MAIN)} == {3}
+    assert {row["seeds"] for row in compared(found[SAME_SEEDS], MAIN)} == {1}
+    assert list(with_profile(profile(seeds=(0,)), swept)) == [PROFILE, "scale=100"]
+
+
+def test_a_run_without_sweeps_on_the_test_has_no_rows(own_folders):
+    assert len(specification.table(config.load("smoke"), {})) == 0
+
+
+@pytest.fixture
+def swept(own_folders, monkeypatch):
+    """A run with three cells of a sweep, their scores as cells keep them, and its own scores."""
+    changes = "[{encoder: use-m, train: [xquad-r], test: mlqa-r, changes: [scale=100]}]"
+    run = config.load("full", ["encoder=[use-m]", f"sweep={changes}"])
+    questions = specification.data.outline("mlqa-r").questions
+    levels = LEVELS | {"x-x-mono": 0.3}
+
+    def kept(run, cell):
+        table = pd.MultiIndex.from_product([range(len(questions)), ["de", "en"]], names=["question", "query_language"])
+        return pd.DataFrame(
+            {"multilingual": levels[cell.label] + 0.001 * (np.arange(len(table)) % 7)}, index=table
+        ).reset_index()
+
+    monkeypatch.setattr(cells, "parts_of", lambda run: grid.parts(run.config))
+    monkeypatch.setattr(cells, "scores", kept)
+    size = len(questions)
+    part = {
+        label: Scores(
+            np.full((size, 2, 2), level), (("de", "all"), ("en", "all")), (0, 1), pd.factorize(questions["group"])[0]
+        )
+        for label, level in LEVELS.items()
+    }
+    return run, {Key("use-m", "xquad-r", label, "mlqa-r", "multilingual", "map"): one for label, one in part.items()}
+
+
+def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeypatch):
+    run, found = swept
+    table = specification.table(run, found)
+    assert list(table.columns) == specification.COLUMNS
+    near = table[table["quantity"] == shift.NEARER].set_index(["choice", "baseline"])["value"].round(6)
+    assert near[PROFILE, "x-x-mono"] == 0.05 and near["scale=100", "x-x-mono"] == 0.15
+    assert set(table["clusters"]) == {effects.data.outline("mlqa-r").questions["group"].nunique()}
+    monkeypatch.setattr(robustness.tables, "read", lambda run, name: table)
+    monkeypatch.setattr(robustness.tables, "source", lambda run: "cells of a test")
+    figure = robustness.choices(run)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == ["as published (2)", "as published, fewer seeds (1)", "scale 100 (1)"]
+    drawn = {round(float(x), 6) for points in figure.axes[0].collections for x, _ in points.get_offsets()}
+    assert {0.05, -0.01, 0.15} <= drawn and "Would other choices change it?" in style.title(figure)
+    assert metrics.POOL == "all"
