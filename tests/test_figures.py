@@ -23,8 +23,9 @@ from PIL import Image
 from lib.base import config, paths, workers
 from lib.data import catalog as data
 from lib.data import sets as parallel
+from lib.evaluation import measures
 from lib.evaluation.metrics import SETTINGS
-from lib.evidence import effects, selection, tables, wording
+from lib.evidence import effects, selection, tables
 from lib.evidence import judge as evidence
 from lib.figures import evidence as figures_evidence
 from lib.figures import gallery, style
@@ -223,10 +224,10 @@ def test_the_forest_names_settings_and_sets_beside_panels_that_are_there(run, fi
 
 
 def test_numbers_are_written_as_in_the_paper():
-    assert [wording.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
-    assert [wording.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
+    assert [measures.number(value) for value in (0.5651, 1.0, 0.0)] == [".565", "1.000", ".000"]
+    assert [measures.number(value, sign=True) for value in (0.012, -0.012)] == ["+.012", "−.012"]
     values = (0.0004, -0.0004, 0.0006, -0.0006, 0.012)
-    assert [wording.difference(value) for value in values] == [".000", ".000", "+.001", "−.001", "+.012"]
+    assert [measures.difference(value) for value in values] == [".000", ".000", "+.001", "−.001", "+.012"]
 
 
 def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
@@ -326,7 +327,7 @@ def test_the_papers_numbers_stand_beside_ours_and_come_from_its_file(run):
     means = means.loc[means["table"].between(3, 6), "value"]
     assert len(means) == 36
     for value in means:
-        assert wording.number(value) in shown
+        assert measures.number(value) in shown
     assert {"paper, XLM-R: hybrid", "paper, LaBSE: x-y", "no fine-tuning", ".530"} <= set(shown.split("\n"))
 
 

@@ -15,7 +15,7 @@ from lib.evidence import tables
 from lib.runs import cells
 from lib.runs import open as runs
 from lib.runs import plan as grid
-from lib.show import readme
+from lib.show import publish, texts
 
 PUBLISHED = paths.ROOT / "results" / "full" / "published"
 
@@ -158,19 +158,19 @@ def test_notebook_06_as_it_is_stored_shows_the_published_answer_with_each_verdic
     again = "store the outputs of notebook 06 again"
     assert cell["outputs"], again
     shown = "".join(cell["outputs"][0]["data"]["text/markdown"])
-    assert shown == readme.quoted(), again
+    assert shown == publish.quoted(), again
 
 
 def test_the_readme_quotes_the_published_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     shutil.copytree(paths.ROOT / "results" / "full" / "published", tmp_path / "full")
-    written, now = readme.quoted().splitlines(), readme.answer(config.load("full")).splitlines()
+    written, now = publish.quoted().splitlines(), texts.answer(texts.numbers(config.load("full"))).splitlines()
     changed = [(before, after) for before, after in zip(written, now, strict=False) if before != after]
     assert written == now, f"these lines of README no longer agree with answer.json; read them, then publish: {changed}"
 
 
 def test_the_written_answer_is_short():
-    first = readme.quoted().split("\n\n")[0]
+    first = publish.quoted().split("\n\n")[0]
     assert len(re.sub(r"\[[^]]*\]", "", first).split()) <= 130
 
 

@@ -18,11 +18,11 @@ import synthetic
 from lib.base import config, paths, workers
 from lib.base import store as artifacts
 from lib.evidence import judge as evidence
-from lib.evidence import shift, tables, verdicts, wording
+from lib.evidence import shift, tables, verdicts
 from lib.figures import gallery, style
 from lib.runs import cells
 from lib.runs import open as runs
-from lib.show import lead, readme, report, sheets, texts
+from lib.show import lead, report, sheets, texts
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 3_000_000  # bytes: tables of two encoders are half of it
@@ -206,7 +206,7 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(full):
         others = everywhere[(everywhere["id"] == claim.id) & (everywhere["encoder"] != claim.encoder)]
         assert all(f"{other.encoder}: {other.verdict}" in text for other in others.itertuples())
     own = judged[~judged["id"].isin(["S", "RQ"])]
-    said = wording.verdicts(judged)
+    said = sheets.claims_in_words(judged)
     assert said in " ".join(words(e) for e in parsed(run).iter("p"))
     results, method = said.split("; of its ")
     for part, found in ((results, own[-4:]), (method, own[:-4])):
@@ -257,23 +257,23 @@ def test_the_answer_stands_with_the_costs_that_it_is_made_of():
     ]
     rows.append(same | {"quantity": shift.DIFFERENCE, "strategy": "hybrid-0.5", "baseline": "x-y", "value": -0.02,
                         "verdict": "more robust"})  # fmt: skip
-    (found,) = readme.compared(pd.DataFrame(rows, columns=shift.COLUMNS)).itertuples()
+    (found,) = shift.compared(pd.DataFrame(rows, columns=shift.COLUMNS)).itertuples()
     assert (found.hybrid, found.cost, found.value, found.verdict) == (0.01, 0.03, -0.02, "more robust")
-    sheet = sheets.answer(readme.compared(pd.DataFrame(rows, columns=shift.COLUMNS)))
+    sheet = sheets.answer(shift.compared(pd.DataFrame(rows, columns=shift.COLUMNS)))
     assert sheet.rows["cost of hybrid"].iloc[0].text == "+0.010" and sheet.rows["that is"].tolist() == ["more robust"]
 
 
 @pytest.mark.real_data
 def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")
-    rows = readme.compared(moved)
+    rows = shift.compared(moved)
     quoted = html.unescape(re.sub("<[^>]+>", "", text_of(full).split('<section id="answer"')[1].split("</section>")[0]))
-    assert style.capital(texts.short(readme.numbers(full))) in quoted and readme.MEANING in quoted
+    assert style.capital(texts.short(texts.numbers(full))) in quoted and lead.MEANING in quoted
     page = table(full, "Hybrid batches against each other strategy")
     assert shown(page, "that is") == list(rows["verdict"])
     assert_exact(page, "D [95% interval]", rows["value"], "+.3f")
     assert rows.groupby("encoder").size().to_dict() == {"e5-small-q4": 8, "use-m": 6}  # of MLQA-R and its mirror
-    lines = [line for line in readme.answer(full).splitlines() if line.startswith("| e5-small-q4 |")]
+    lines = [line for line in texts.answer(texts.numbers(full)).splitlines() if line.startswith("| e5-small-q4 |")]
     asked = rows[(rows["baseline"] != "x-x") & (rows["encoder"] == "e5-small-q4")]
     assert len(lines) == len(asked)
     for row, line in zip(asked.itertuples(), lines, strict=True):
@@ -335,7 +335,7 @@ def test_figures_stand_in_the_order_of_the_gallery_with_title_and_description(ru
 @pytest.mark.real_data
 def test_figures_of_the_published_evidence_say_what_to_see_in_them(full):
     said = {figure.get("id"): words(figure.find("figcaption")) for figure in parsed(full).iter("figure")}
-    read = texts.gallery(readme.published())
+    read = texts.gallery(texts.published())
     assert all(read[name].replace("`", "") in said[f"figure-{name}"] for name in ("shift", "alpha", "top10"))
 
 
@@ -387,7 +387,7 @@ def test_on_data_of_ones_own_the_page_begins_with_what_training_changed_there(ti
 
 def test_a_run_of_the_suite_that_does_not_ask_the_question_begins_with_the_published_answer(tiny):
     first = lead.as_published()
-    assert first["said"] == texts.short(readme.published()) and "As published" in first["meaning"]
+    assert first["said"] == texts.short(texts.published()) and "As published" in first["meaning"]
 
 
 def test_on_the_facts_corpus_the_page_starts_with_the_warning(tiny):

@@ -43,3 +43,8 @@ def number(value: float, sign: bool = False, places: int = 3) -> str:
     """A share of 1 with ``places`` decimals and no leading zero, as the paper writes mAP: .565, +.012, 1.000."""
     text = f"{value:{'+' if sign else ''}.{places}f}"
     return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 0.9995 else text.replace("-", "−")
+
+
+def difference(value: float) -> str:
+    """A difference, with its sign unless it is 0 to three decimals; the ends of intervals keep theirs, which counts."""
+    return number(value, sign=True) if abs(value) >= 0.0005 else number(0)

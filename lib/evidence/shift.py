@@ -142,6 +142,16 @@ def answer(table: pd.DataFrame, test: str = "mlqa-r", encoder: str | None = None
     return rows[rows["farther"] == farther]
 
 
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """D of the far shift on MLQA-R, and of its mirror on XQuAD-R, with the costs of hybrid and of the baseline."""
+    rows = pd.concat([answer(table, test) for test in ("mlqa-r", "xquad-r")])
+    costs = table[(table["quantity"] == COST) & (table["languages"] == ALL)]
+    costs = costs.set_index(["encoder", "test", "nearer", "farther", "setting", "strategy"])["value"]
+    keys = [tuple(row) for row in rows[["encoder", "test", "nearer", "farther", "setting"]].itertuples(index=False)]
+    hybrid = [costs[*key, name] for key, name in zip(keys, rows["strategy"], strict=True)]
+    return rows.assign(hybrid=hybrid, cost=[costs[*key, b] for key, b in zip(keys, rows["baseline"], strict=True)])
+
+
 def verdict(rows: pd.DataFrame) -> str:
     """One word on the rows of `answer` of one encoder: yes, no, mixed or inconclusive; ``not run`` without rows.
 

@@ -13,9 +13,10 @@ from scipy.stats import binomtest
 from ..base.config import Run
 from ..data import catalog as data
 from ..evaluation.metrics import SETTINGS
-from . import effects, selection, shift, stats, tables, wording
+from ..runs import names
+from . import effects, selection, shift, stats, tables
 
-REPRODUCED, PARTLY, NOT, NOT_RUN = wording.VERDICTS
+REPRODUCED, PARTLY, NOT, NOT_RUN = VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
 BENCHMARKS = ("xquad-r", "mlqa-r")
 FOREIGN = ("mmarco", "parallel-docs")  # what can be had of the paper's own training data, and what stands in for it
 SUBSTANTIAL = 0.10  # fixed before the runs: the lower end of the interval of the relative reduction
@@ -240,7 +241,7 @@ def more_robust(evidence: Evidence) -> Verdict:
         return NOT_RUN, "no strategy was trained on two sets at different distances and scored on MLQA-R", ""
     numbers = "; ".join(
         f"{r.nearer} and {r.farther} -> {r.test}, against {r.baseline}: D = {r.value:+.3f} "
-        f"[{r.low:+.3f}, {r.high:+.3f}], {wording.seeds(r.seeds)}"
+        f"[{r.low:+.3f}, {r.high:+.3f}], {names.seeds(r.seeds)}"
         for r in rows.itertuples()
     )
     asked = rows[rows["baseline"].isin(shift.JUDGED)]
@@ -278,7 +279,7 @@ def _numbers(rows: pd.DataFrame) -> str:
     return "; ".join(
         f"{r.train} -> {r.dataset}, {r.setting}"
         + (f", languages {r.languages}" if r.languages != effects.ALL else "")
-        + f", against {r.baseline}: {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}], {wording.seeds(r.seeds)}"
+        + f", against {r.baseline}: {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}], {names.seeds(r.seeds)}"
         for r in rows.itertuples()
     )
 
@@ -289,7 +290,7 @@ def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
         return NOT_RUN, "no overlap table in this run", ""
     large = {name for name in evidence.metrics["dataset"] if name.startswith("miracl")}
     unchecked = sorted(large - set(evidence.overlap["dataset"]))
-    without = f"; {wording.joined(unchecked)} not checked" if unchecked else ""
+    without = f"; {names.joined(unchecked)} not checked" if unchecked else ""
     found = rows[rows["found"] > 0]
     exact = found[found["match"] == "exact"]
     numbers = (
@@ -300,7 +301,7 @@ def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
         return REPRODUCED, f"no overlap found{without}", numbers
     worst = exact if len(exact) else found
     pairs = dict.fromkeys(zip(worst["train"], worst["dataset"], strict=True))
-    between = wording.joined(f"within {t}" if d == f"{t}-heldout" else f"between {t} and {d}" for t, d in pairs)
+    between = names.joined(f"within {t}" if d == f"{t}-heldout" else f"between {t} and {d}" for t, d in pairs)
     if not len(exact):
         return PARTLY, f"no exact copy; near copies {between}{without}", numbers
     return NOT, f"exact copies {between}{without}", numbers

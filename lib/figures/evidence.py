@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from ..base.config import Run
 from ..evaluation.metrics import SETTINGS
-from ..evidence import effects, ledger, selection, tables, wording
+from ..evidence import effects, ledger, selection, tables
+from ..runs import names
 from . import panels, style
 
 
@@ -71,7 +72,7 @@ def forest(run: Run) -> Figure:
             part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
             panels.intervals(axes, part.set_index("baseline"), baselines, "difference", reach)
             axes.set_visible(len(part) > 0)  # sets that are not parallel lack settings
-        seeds = wording.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
+        seeds = names.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
         first = next(axes for axes in row if axes.get_visible())
         first.tick_params(labelleft=True)
         first.set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)

@@ -13,7 +13,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..base.config import Run
 from ..data.sets import ParallelSet
-from ..evidence import effects, selection, wording
+from ..evaluation import measures
+from ..evidence import effects, selection
 from ..evidence.selection import Task
 from . import style
 
@@ -148,7 +149,7 @@ def comparison(
             ink = "black" if source == "run" else style.GREY
             shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
             arrow = "" if abs(values[name] - zero) <= reach else "← " if values[name] < zero else "→ "
-            said = f"{arrow}{wording.number(values[name])}"
+            said = f"{arrow}{measures.number(values[name])}"
             axes.annotate(said, (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
     names = [style.name(name) if source == "run" else f"{PAPER[source]}: {name}" for source, name in rows]
     axes.set(yticks=place, yticklabels=names if named else [], ylim=(max(place) + 0.7, -0.7))
@@ -262,7 +263,7 @@ def intervals(
             for cut, end, arrow in ((row["low"] < reach[0], reach[0], "<"), (row["high"] > reach[1], reach[1], ">")):
                 if cut and marker != arrow:  # the interval goes on, though its middle is inside
                     axes.scatter(end, y, s=12, marker=arrow, facecolor=colour, **look)
-            text = wording.difference(row[column])
+            text = measures.difference(row[column])
             axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
     axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)

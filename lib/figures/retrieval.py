@@ -14,9 +14,10 @@ from matplotlib.ticker import MaxNLocator
 from ..base import paths
 from ..base.config import Run
 from ..data import catalog as data
-from ..evaluation import bias, metrics
-from ..evidence import effects, selection, tables, wording
+from ..evaluation import bias, measures, metrics
+from ..evidence import effects, selection, tables
 from ..runs import cells
+from ..runs import names as names_of
 from ..runs.plan import evaluated
 from . import panels, style
 from . import training as figures_batches
@@ -139,8 +140,8 @@ def map_by_setting(run: Run) -> Figure:
             axes.set(title=setting, xlabel=f"mAP less that of {style.name(baseline)}")
             axes.set(xlim=(-1.15 * REACH, 1.6 * REACH), xticks=(-0.05, 0, 0.05), xticklabels=("−.05", "0", "+.05"))
     axis = f"The axis is mAP less that of {style.name(baseline)}, of the paper's encoders that of their own. "
-    note = f"Numbers: mAP. {axis}{_means(shown)}Grey band: within {wording.number(effects.MARGIN)} of it. "
-    note += f"Bold: the highest, and what is within {wording.number(effects.MARGIN)} of it."
+    note = f"Numbers: mAP. {axis}{_means(shown)}Grey band: within {measures.number(effects.MARGIN)} of it. "
+    note += f"Bold: the highest, and what is within {measures.number(effects.MARGIN)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
     style.frame(figure, run, tables.source(run), f"mAP in each setting, less that of {style.name(baseline)}", note)
     return figure
@@ -251,7 +252,7 @@ def _means(table: pd.DataFrame) -> str:
     by_task = foreign.groupby(["train", "dataset"])["seed"].nunique()
     if not (by_task > 1).any():
         return ""
-    return f"Means of {wording.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
+    return f"Means of {names_of.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
 
 
 def _ends(mono: pd.DataFrame, hybrid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,11 +7,16 @@ from jinja2.exceptions import UndefinedError
 
 from ..base.config import Run
 from ..evidence import judge as evidence
-from ..evidence import shift, tables, wording
+from ..evidence import shift, tables, verdicts
 from ..figures import style
-from . import readme, sheets, texts
+from . import sheets, texts
 
-MARKS = dict(zip(wording.VERDICTS, "●◐○–", strict=True)) | {"yes": "●", "mixed": "◐", "inconclusive": "◐", "no": "○"}
+MEANING = (
+    "The test is held fixed and the training set changes: C is what multilingual mAP loses when a strategy is trained "
+    "on software documentation instead of the other Wikipedia benchmark, D is C of hybrid batches less C of the "
+    "baseline; negative means that hybrid is more robust. The word against each baseline is corrected for all of them."
+)
+MARKS = dict(zip(verdicts.VERDICTS, "●◐○–", strict=True)) | {"yes": "●", "mixed": "◐", "inconclusive": "◐", "no": "○"}
 QUESTION = "Do hybrid batches make a multilingual retriever more robust to another kind of texts?"
 AS_PUBLISHED = (
     "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "
@@ -29,23 +34,23 @@ OWN_MEANING = (
 def of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     """The answer of a run that asks the question, in the words written for it while they are true of it."""
     try:
-        said = texts.short(readme.numbers(run))
+        said = texts.short(texts.numbers(run))
     except (texts.UntrueTextError, KeyError, UndefinedError):  # of another run than the one that they were written for
         said = style.capital(shift.verdict(shift.answer(tables.read(run, "domain_shift.csv"))))
-    return {"question": QUESTION, "said": said, "meaning": readme.MEANING, "answer": sheets.answer(rows)}
+    return {"question": QUESTION, "said": said, "meaning": MEANING, "answer": sheets.answer(rows)}
 
 
 def readings(run: Run) -> dict[str, str]:
     """What to see in each figure, in the words written for the published run while they are true of this one."""
     try:
-        return texts.gallery(readme.numbers(run))
+        return texts.gallery(texts.numbers(run))
     except (texts.UntrueTextError, KeyError, UndefinedError, FileNotFoundError):
         return {}
 
 
 def as_published() -> dict[str, Any]:
     """The published answer: this run does not ask the question, or has not judged yet."""
-    return {"question": QUESTION, "said": texts.short(readme.published()), "meaning": AS_PUBLISHED, "answer": None}
+    return {"question": QUESTION, "said": texts.short(texts.published()), "meaning": AS_PUBLISHED, "answer": None}
 
 
 def of_own(run: Run) -> dict[str, Any]:

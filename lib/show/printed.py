@@ -12,15 +12,15 @@ from ..base.config import Run
 from ..base.errors import UserError
 from ..data import download
 from ..data.catalog import SETS
-from ..evaluation import metrics
+from ..evaluation import measures, metrics
 from ..evidence import judge as evidence
-from ..evidence import replication, tables, wording
+from ..evidence import replication, tables
 from ..runs import cells
 from ..runs import estimate as cost
 from ..runs import names as names_of
 from ..runs import plan as grid
 from ..runs.plan import Cell
-from . import notebooks, readme, texts
+from . import notebooks, texts
 
 MAIN = "main"
 AGAIN = "give the command without --table to make them again"
@@ -62,11 +62,11 @@ def scores(run: Run, cell: Cell) -> list[str]:
     lines = []
     if cell.is_part:  # which keeps the scores of each query
         means = replication.means(cells.scores(run, cell))
-        return [f"    {cell.on}: mAP {', '.join(f'{wording.number(means[name])} {name}' for name in means.index)}"]
+        return [f"    {cell.on}: mAP {', '.join(f'{measures.number(means[name])} {name}' for name in means.index)}"]
     for dataset, units in tables.all_units(run, cell):
         means = metrics.macro(metrics.by_language(units)).set_index(["metric", "setting"])["value"]
         maps = means["map"]
-        said = ", ".join(f"{wording.number(maps[name])} {name}" for name in metrics.SETTINGS if name in maps)
+        said = ", ".join(f"{measures.number(maps[name])} {name}" for name in metrics.SETTINGS if name in maps)
         distance = means.get(("rank_distance", "multilingual"))
         lines.append(
             f"    {dataset}: mAP {said}" + (f"; rank distance {distance:,.0f}" if distance is not None else "")
@@ -87,11 +87,11 @@ def closing(run: Run) -> str:
     """The answer in two lines, and whether what was made anew agrees with what is published; empty of other runs."""
     if not run.config.is_shown:
         return ""
-    lines = [f"answer     {texts.short(readme.numbers(run))}"] if evidence.current(run) else []
+    lines = [f"answer     {texts.short(texts.numbers(run))}"] if evidence.current(run) else []
     table = replication.read(run)
     if table is not None:
         row, word = table.iloc[0], replication.overall(table)
-        values = {name: " ".join(map(wording.number, table[name])) for name in ("here", "published")}
+        values = {name: " ".join(map(measures.number, table[name])) for name in ("here", "published")}
         lines.append(
             f"replicated {row['cell']} in {progress.duration(row['seconds'])}, mAP on {names_of.name(row['dataset'])}: "
             f"{values['here']} here, {values['published']} published: {word}"

@@ -11,8 +11,9 @@ from ..evidence import judge as evidence
 from ..evidence import tables
 from ..figures import gallery
 from ..runs import cells
-from . import readme, texts
+from . import texts
 
+BEGIN, END = "<!-- answer: written by run_all.sh --publish -->", "<!-- end of answer -->"  # in README
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 
 
@@ -50,9 +51,25 @@ def publish(run: Run) -> list[Path]:
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
     gallery.seal(run, pictures, sorted(pictures.glob("*.png")))
-    read = texts.gallery(readme.numbers(run)) if run.name == readme.QUOTED else {}
+    read = texts.gallery(texts.numbers(run)) if run.name == texts.QUOTED else {}
     artifacts.write_text(pictures / "README.md", gallery.page(run, read))
     written = [*copies.values(), pictures / gallery.SEAL, pictures / "README.md", gallery.write_index()]
-    if readme.update(run):
+    if update(run):
         written.append(paths.ROOT / "README.md")
     return written
+
+
+def update(run: Run) -> bool:
+    """Put the published answer into the README, between its marks; whether there was something to put."""
+    if run.name != texts.QUOTED:
+        return False
+    readme = paths.ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    artifacts.write_text(readme, f"{before}{BEGIN}\n{texts.answer(texts.numbers(run))}\n{END}{rest.split(END)[1]}")
+    return True
+
+
+def quoted() -> str:
+    """What the README says between its marks."""
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split(BEGIN)[1].split(END)[0].strip()

@@ -18,9 +18,9 @@ from ..base import store as artifacts
 from ..base.config import Run
 from ..data import catalog as data
 from ..evidence import judge as evidence
-from ..evidence import tables, wording
+from ..evidence import shift, tables
 from ..figures import gallery, style
-from . import lead, readme, sheets
+from . import lead, sheets
 from .sheets import Sheet
 
 if TYPE_CHECKING:
@@ -150,11 +150,11 @@ def _judged(run: Run) -> dict[str, Any]:
         return lead.as_published() | {"claims": [], "others": others}
     claims = tables.read(run, "claims.csv").astype(object).fillna("")
     moved = tables.read(run, "domain_shift.csv")
-    rows = readme.compared(moved)
+    rows = shift.compared(moved)
     others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
     answered = lead.of_run(run, rows) if len(rows) else lead.as_published()
     return answered | {
-        "counted": f"{wording.verdicts(claims[claims['encoder'] == run.config.encoder[0]])}.",
+        "counted": f"{sheets.claims_in_words(claims[claims['encoder'] == run.config.encoder[0]])}.",
         "claims": lead.claims(claims),
         "others": [sheet for sheet in others if len(sheet.rows)],
     }

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ..base import paths
 from ..base.config import Run
 from ..data import download
-from ..evidence import selection, tables
+from ..evidence import selection, tables, verdicts
 from ..figures import style
 
 MINUS = "\N{MINUS SIGN}"
@@ -61,7 +62,7 @@ def interval(value: float, low: float, high: float, form: str = "+.3f") -> Cell:
 
 
 def answer(rows: pd.DataFrame) -> Sheet:
-    """What the answer rests on; ``rows`` are those of `show.readme.compared`."""
+    """What the answer rests on; ``rows`` are those of `evidence.shift.compared`."""
     shown = pd.DataFrame(
         {
             "encoder": rows["encoder"],
@@ -244,3 +245,17 @@ def _intervals(table: pd.DataFrame, value: str) -> list[Cell]:
 
 def _counts(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: table[name].map(lambda x: number(x, ",.0f")) for name in ("questions", "seeds")})
+
+
+def claims_in_words(claims: pd.DataFrame) -> str:
+    """How many of the paper's claims came out how, from ``claims.csv``; those on results apart from the others."""
+    own = claims[claims["id"].str.fullmatch(r"\d+")]
+    listed = pd.read_csv(paths.PUBLISHED / "claims.csv", dtype=str)
+    on_results = own["id"].isin(listed.loc[listed["kind"] == "effect", "id"])
+    parts = []
+    for what, part in (("claims on results", own[on_results]), ("on method and data", own[~on_results])):
+        counts = part["verdict"].value_counts()
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts.VERDICTS if verdict in counts)
+        waits = " (provisional)" if part["reason"].str.contains("provisional").any() else ""
+        parts.append(f"{len(part)} {what}: {said}{waits}")
+    return f"Of the paper's {'; of its '.join(parts)}"

@@ -4,14 +4,18 @@ A template names each number by where it stands in ``answer.json``. A word that 
 checked: a text that is no longer true is not rendered, and the error says which words a person has to rewrite.
 """
 
+import json
 from typing import Any
 
 from ..base import paths
+from ..base.config import Run
 from ..evaluation.measures import number
-from ..evidence import wording
+from ..evidence import judge as evidence
+from ..evidence import verdicts
 from ..figures import style
 
 TEMPLATES = paths.LIB / "show" / "templates"
+QUOTED = "full"  # the run whose numbers the README quotes
 TESTS = ("mlqa-r", "xquad-r")
 FOREIGN = "parallel-docs"  # the training set that is foreign to both tests
 CHANCE = "14% / 9%"  # the mean share of a query language in the pools of ``TESTS``
@@ -22,7 +26,7 @@ class UntrueTextError(Exception):
 
 
 def answer(numbers: dict[str, Any]) -> str:
-    """The written answer in Markdown.
+    """The written answer in Markdown, as README has it.
 
     Args:
         numbers: as in ``answer.json`` (see `lib.evidence.answer`).
@@ -42,6 +46,16 @@ def gallery(numbers: dict[str, Any]) -> dict[str, str]:
     """What a reader should see in each figure of the published run, by the figure's name; raises as `answer`."""
     parts = _render("gallery.md.j2", numbers).split("## ")[1:]
     return {name: " ".join(text.split()) for name, text in (part.split("\n", 1) for part in parts)}
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """The numbers that written texts are filled from, as a run has them (see `lib.evidence.answer`)."""
+    return json.loads((run.folder / evidence.ANSWER).read_text(encoding="utf-8"))
+
+
+def published() -> dict[str, Any]:
+    """The numbers of the published run that the README quotes."""
+    return json.loads((paths.TRACKED / QUOTED / "published" / evidence.ANSWER).read_text(encoding="utf-8"))
 
 
 def _render(name: str, numbers: dict[str, Any]) -> str:
@@ -95,7 +109,7 @@ def size(value: float | dict[str, float]) -> str:
 def counted(claims: dict[str, str]) -> str:
     """How many of the paper's own claims came out how: ``5 reproduced, 4 partly``."""
     own = [verdict for id_, verdict in claims.items() if id_.isdigit()]
-    return ", ".join(f"{own.count(verdict)} {verdict}" for verdict in wording.VERDICTS if verdict in own)
+    return ", ".join(f"{own.count(verdict)} {verdict}" for verdict in verdicts.VERDICTS if verdict in own)
 
 
 def percent(row: dict[str, float]) -> str:

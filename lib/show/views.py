@@ -12,7 +12,8 @@ from ..data import catalog as data
 from ..data import miracl as miracl_files
 from ..data.sets import ParallelSet
 from ..encoders import load as encoders
-from ..evidence import tables, wording
+from ..evaluation import measures
+from ..evidence import tables
 from ..runs import cells
 from ..runs import plan as grid
 from ..training.sampling import Pairs, Strategy
@@ -50,9 +51,9 @@ def published() -> Any:
     """The answer of the published run of `full`, as the README has it."""
     from IPython.display import Markdown
 
-    from . import readme
+    from . import publish
 
-    return Markdown(readme.quoted())
+    return Markdown(publish.quoted())
 
 
 def evaluation_sets(run: Run) -> pd.DataFrame:
@@ -157,7 +158,7 @@ def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: s
 
     if table.empty:
         return pd.DataFrame({"": ["this run has no such rows"]})
-    shown = [[wording.number(number, sign=True) for number in row] for row in table[[value, "low", "high"]].to_numpy()]
+    shown = [[measures.number(number, sign=True) for number in row] for row in table[[value, "low", "high"]].to_numpy()]
     text = [f"{value} [{low}, {high}]" for value, low, high in shown]
     wide = table.assign(text=text).pivot_table(index=index, columns=columns, values="text", aggfunc="first", sort=False)
     known = [name for name in metrics.SETTINGS if name in wide.columns]
