@@ -79,10 +79,15 @@ def tree(text: str, part: bool = False) -> Any:
     return found
 
 
-def violations(page: Any) -> list[str]:
-    """What axe finds wrong with a page for people who use a keyboard, a screen reader or high contrast."""
+def violations(page: Any, only: str | None = None) -> list[str]:
+    """What axe finds wrong with a page for people who use a keyboard, a screen reader or high contrast.
+
+    Args:
+        only: one rule of axe, such as ``color-contrast``; else all.
+    """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-    found = axe.Axe().run(page).response["violations"]
+    options = {"runOnly": {"type": "rule", "values": [only]}} if only else None
+    found = axe.Axe().run(page, options=options).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 

@@ -116,7 +116,9 @@ def chromium():
 
 
 @pytest.mark.slow
-def test_choose_compare_and_type_in_jupyterlab(chromium, tmp_path):
+def test_choose_compare_and_type_in_jupyterlab(chromium, kept, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "encoders").symlink_to(kept / "encoders")
     with jupyterlab(tmp_path) as address, browser.opened(chromium, address, viewport=WINDOW) as (page, errors):
         run_all(page)
         lists = page.locator(LISTS)

@@ -23,10 +23,13 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, monkeypatch):
+def run(folder, kept, monkeypatch):
     """A run whose one cell is finished, as if it had come with the repository."""
     monkeypatch.setenv("HYBRID_RESULTS", str(folder / "results"))
     monkeypatch.setenv("HYBRID_STORE", str(folder / "store"))
+    if not (folder / "store").exists():
+        (folder / "store").mkdir()
+        (folder / "store" / "encoders").symlink_to(kept / "encoders")
     run = config.load("smoke", ["steps=5", "eval=facts", "strategies=[hybrid]", f"replicate=[{CELL}]"])
     [cell] = grid.plan(run.config)
     cells.finish(run, cell)

@@ -427,7 +427,7 @@ def test_everyone_can_read_it(run, chromium, dark):
     with browser.opened(chromium, address, dark=dark) as (page, errors):
         for part in page.locator("main details").all()[:2]:
             part.locator("summary").click()
-        assert browser.violations(page) == []
+        assert browser.violations(page, only="color-contrast" if dark else None) == []  # the rest is the same page
     assert errors == []
 
 
