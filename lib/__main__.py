@@ -192,7 +192,7 @@ def execute(run: "Run", chosen: list[Path], todo: list[Path]) -> None:
     from .show import notebooks as suite
 
     written = evidence.beside(run) if len(todo) > 2 else nullcontext()
-    with written, suite.kernels(run, len(todo)) as ready:
+    with written, suite.kernels(run, todo) as ready:
         for path in chosen:
             begun = time.monotonic()
             if path not in todo:

@@ -245,7 +245,7 @@ EVERY = [(kind, name) for kind, those in KINDS.items() for name in those.files]
 
 
 def execute(run: Run, notebook: Path) -> None:
-    with suite.kernels(run, 1) as ready:
+    with suite.kernels(run, [notebook]) as ready:
         suite.execute(run, notebook, next(ready))
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.base import config
-from lib.evidence import centred, robustness, shift, tables
+from lib.evidence import centred, robustness, shift, specification, tables
 from lib.figures import answer as figures_answer
 from lib.figures import gallery, style
 from lib.figures import robustness as figures_robustness
@@ -93,6 +93,7 @@ def test_the_confound_shows_the_slope_of_equal_models_on_two_tests(run):
     figure = figures_robustness.confound(run)
     assert [axes.get_title(loc="left").split("slope ")[1] for axes in figure.axes] == ["0.50", "0.50"]
     tables.save(run, "robustness.csv", pd.DataFrame(columns=robustness.COLUMNS))
+    tables.save(run, "specification.csv", pd.DataFrame(columns=specification.COLUMNS))
     assert figures_robustness.drawable(run) == ["confound"]
     home = pd.DataFrame(rows, columns=[*tables.KEYS, *tables.VALUES]).assign(train="mlqa-r")
     tables.save(run, "metrics.csv", home)

@@ -37,7 +37,7 @@ def notebook(name: str, *cells: str, parameters: str = 'profile = "smoke"\noverr
 
 
 def execute(run, *notebooks) -> None:
-    with suite.kernels(run, len(notebooks)) as ready:
+    with suite.kernels(run, notebooks) as ready:
         for path in notebooks:
             suite.execute(run, path, next(ready))
 
@@ -93,6 +93,17 @@ def test_each_notebook_has_a_kernel_of_its_own_and_none_outlives_the_run(run):
     assert len(set(kernels)) == 2
     assert [text.split()[1] for text in told] == ["False", "False"]
     assert not [pid for pid in kernels if os.path.exists(f"/proc/{pid}")]
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_what_trains_is_imported_ahead_only_for_notebooks_that_train(run, is_made, monkeypatch):
+    monkeypatch.setattr(suite.cells, "missing", lambda run: [] if is_made else ["a cell"])
+    tell = "import sys\nprint(*[name in sys.modules for name in ('sentence_transformers', 'pandas')])"
+    trains = f"{tell}\n'lib.replicate(run)'"
+    found = [notebook(name, code) for name, code in (("01_first", tell), ("02_trains", trains), ("03_shows", tell))]
+    execute(run, *found)
+    told = ["".join(json.loads(suite.outputs(run, p)[0].read_text())["cells"][2]["outputs"][0]["text"]) for p in found]
+    assert told[1] == "True True\n" and told[2] == ("False True\n" if is_made else "True True\n")
 
 
 def test_a_kernel_that_waits_is_stopped_when_a_notebook_fails(run):

@@ -1,13 +1,16 @@
 """One question followed, and the picture of the batch kinds: both are the batches that a run really trains on."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import synthetic
+from matplotlib.figure import Figure
 
 from lib.base import config
 from lib.data import catalog as data
+from lib.figures import gallery
 from lib.figures import training as figures_batches
 from lib.runs import cells
 from lib.show import views
@@ -73,3 +76,13 @@ def test_batches_of_the_picture_are_of_their_kind(run):
     assert [right for right, _ in counted.values()] == [1.0, 1.0, 0.0]
     assert counted["x-x-mono"][1] == 1.0
     assert 0.2 < counted["x-x"][1] < 0.5  # one in three languages
+
+
+def test_a_run_that_shows_what_is_published_shows_the_tracked_figure(run, tmp_path, monkeypatch):
+    (tmp_path / "forest.png").write_bytes(b"the tracked one")
+    monkeypatch.setattr(gallery, "_published", lambda run: tmp_path)
+    monkeypatch.setattr(gallery, "draw", lambda run, name: Figure())
+    shown = replace(run, config=replace(run.config, is_shown=True))
+    assert views.draw(shown, "forest").data == b"the tracked one"
+    for other in (views.draw(shown, "alpha"), views.draw(run, "forest")):
+        assert other.data.startswith(b"\x89PNG")

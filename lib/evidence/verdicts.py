@@ -8,7 +8,6 @@ protocol, trained on one benchmark and scored on the other, which decides where 
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from ..base.config import Run
 from ..data import catalog as data
@@ -80,6 +79,8 @@ def batches(evidence: Evidence) -> Verdict:
     """Reproduced if, in every hybrid training, each batch holds the languages of its kind, and the share of monolingual
     batches over all of them is compatible with alpha (binomial test, 1%)."""
     log = evidence.log[evidence.log["strategy"] == "hybrid"]
+    from scipy.stats import binomtest  # half a second to import
+
     if not len(log):
         return NOT_RUN, "no hybrid training in this run", ""
     kinds_hold = not selection.broken(log)

@@ -89,6 +89,12 @@ def save_all(run: Run) -> list[Path]:
     return found
 
 
+def tracked(run: Run, name: str) -> Path | None:
+    """The PNG file of a figure of a run that shows what is published, if it was drawn from the same cells and code."""
+    source = _published(run) if run.config.is_shown else None
+    return source / f"{name}.png" if source and (source / f"{name}.png").is_file() else None
+
+
 def _published(run: Run) -> Path | None:
     """The folder of tracked figures that this run would draw just so."""
     folders = sorted(paths.FIGURES.glob("*/"))

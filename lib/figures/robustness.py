@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats as distributions
+from scipy import special
 
 from ..base.config import Run
 from ..evidence import effects, robustness, shift, specification, tables
@@ -71,7 +71,7 @@ def _confound(axes: Axes, apart: pd.DataFrame, names: list[str]) -> float:
     ends = np.array([low - 0.08 * (high - low), high + 0.08 * (high - low)])
     axes.plot(ends, ends, color=style.GREY, linewidth=0.7)
     axes.plot(ends, slope * ends, color="black", linewidth=1.6)
-    reach = distributions.t.ppf(0.975, len(apart) - 1) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
+    reach = special.stdtrit(len(apart) - 1, 0.975) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
     for name in names:
         look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
         axes.scatter(x[name], y[name], s=8, linewidths=0, alpha=0.6, **look)

@@ -23,9 +23,11 @@ from ..runs import cells
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-# Its import takes 5 s; nothing of lib is imported ahead, so that a notebook meets lib as it is when it starts.
 LONGEST_PATH = 50  # bytes of a temporary folder: the path of a socket may have 107, and has 50 more than that
-SLOW = "import sentence_transformers; del sentence_transformers"
+# What is imported ahead; nothing of lib, so that a notebook meets lib as it is when it starts.
+TO_SHOW = "import matplotlib.figure, pandas, scipy.special; del matplotlib, pandas, scipy"
+TO_TRAIN = "import sentence_transformers; del sentence_transformers"  # 5 s
+TRAINS = "lib.replicate("  # in a notebook: it trains also where all cells are there
 
 
 class NotebookFailed(Exception):
@@ -76,16 +78,19 @@ def outputs(run: Run, notebook: Path) -> list[Path]:
 
 
 @contextmanager
-def kernels(run: Run, count: int) -> Iterator[Iterator[Any]]:
-    """Kernels for ``count`` notebooks of a run (see `ahead`), whose progress is shown meanwhile."""
-    with _environment(run), ahead(count) as ready:
+def kernels(run: Run, todo: Sequence[Path]) -> Iterator[Iterator[Any]]:
+    """Kernels for some notebooks of a run (see `ahead`), whose progress is shown meanwhile."""
+    is_made = not cells.missing(run)
+    shows = [is_made and TRAINS not in path.read_text(encoding="utf-8") for path in todo]
+    with _environment(run), ahead([TO_SHOW if only else TO_TRAIN for only in shows]) as ready:
         yield ready
 
 
 @contextmanager
-def ahead(count: int) -> Iterator[Iterator[Any]]:
-    """Give ``count`` kernel managers, one after the other; all of their kernels are gone at the end.
+def ahead(imports: Sequence[str]) -> Iterator[Iterator[Any]]:
+    """Give kernel managers, one after the other; all of their kernels are gone at the end.
 
+    There is one for each of ``imports``, Python that all but the first have run before they are given.
     Kernels are of this Python, whatever kernels are installed, and run nobody's start-up files. They are reached
     through a local socket file, not through a port of the machine, and get the environment of the moment: set it
     before. What a notebook made is on disk, so a kernel is not waited for: torch takes a second to leave.
@@ -112,8 +117,8 @@ def ahead(count: int) -> Iterator[Iterator[Any]]:
 
     def give() -> Iterator[AsyncKernelManager]:
         following = start()
-        for left in reversed(range(count)):
-            kernel, following = following, start(f"--IPKernelApp.exec_lines={SLOW}") if left else None
+        for code in [*imports[1:], ""][: len(imports)]:
+            kernel, following = following, start(f"--IPKernelApp.exec_lines={code}") if code else None
             yield kernel
             stop()
 

@@ -12,7 +12,7 @@ from ..base.config import Run
 from ..evaluation.measures import number
 from ..evidence import judge as evidence
 from ..evidence import verdicts
-from ..figures import style
+from ..runs import names
 
 TEMPLATES = paths.LIB / "show" / "templates"
 QUOTED = "full"  # the run whose numbers the README quotes
@@ -84,7 +84,7 @@ def _render(name: str, numbers: dict[str, Any]) -> str:
         means = [centring[test]["none"]["-"]["own"][setting]["mAP"]["none"]["-"]["value"] for test in TESTS]
         return " / ".join(map(number, means))
 
-    jinja.globals.update(check=check, pair=pair, pair_centred=pair_centred, named=style.name)
+    jinja.globals.update(check=check, pair=pair, pair_centred=pair_centred, named=names.name)
     jinja.globals.update(counted=counted, chance=CHANCE)
     jinja.filters.update(says=says, interval=interval, signed=signed, size=size)
     jinja.filters.update(percent=percent, places=places)

@@ -21,6 +21,7 @@ from ..training.sampling import Pairs, Strategy
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WIDTH = 900  # pixels, as the report shows it
 RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
 
 
@@ -41,9 +42,13 @@ def picture(figure: "Figure") -> Any:
 
 
 def draw(run: Run, name: str) -> Any:
-    """Show a figure of a run by its name, such as ``forest`` (see `lib.figures.gallery`)."""
+    """Show a figure of a run by its name, such as ``forest`` (see `lib.figures.gallery`); a tracked one as it is."""
+    from IPython.display import Image
+
     from ..figures import gallery
 
+    if path := gallery.tracked(run, name):
+        return Image(path.read_bytes(), width=WIDTH)
     return picture(gallery.draw(run, name))
 
 
