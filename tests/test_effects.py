@@ -73,57 +73,6 @@ def test_intervals_are_over_articles_and_seeds(run):
     assert (row["low"], row["high"], row["p"]) == pytest.approx((wanted.low, wanted.high, wanted.p))
 
 
-FOLDS = [f"mlqa-r-fold{number}of3" for number in range(3)]
-
-
-def folds(questions: int = 9, seeds: tuple[int, ...] = (0, 1)) -> dict:
-    """Three folds, each with the values of every third question."""
-    found = {}
-    for number, train in enumerate(FOLDS):
-        values = np.full((questions, 2, len(seeds)), np.nan)
-        values[number::3] = number + 10 * np.arange(len(seeds))
-        key = Key(ENCODER, train, "x-y", "mlqa-r", "multilingual", "map")
-        found[key] = Scores(values, UNITS, seeds, np.arange(questions) // 3)
-    return found
-
-
-def test_folds_are_joined_to_scores_at_home(run):
-    ((key, part),) = effects.crossfitted(folds()).items()
-    assert key == Key(ENCODER, "mlqa-r", "x-y", "mlqa-r", "multilingual", "map") and part.seeds == (0, 1)
-    assert part.values[:, 0, 0].tolist() == [0, 1, 2] * 3 and part.values[:, 1, 1].tolist() == [10, 11, 12] * 3
-
-
-def test_without_all_folds_nothing_is_said_of_home():
-    few = folds()
-    few.pop(next(iter(few)))
-    assert effects.crossfitted(few) == {}
-    apart = folds()
-    key = next(iter(apart))
-    apart[key] = replace(apart[key], seeds=(7, 8))
-    assert effects.crossfitted(apart) == {}
-
-
-def test_only_seeds_that_all_folds_have_are_joined():
-    found = folds()
-    key = next(iter(found))
-    found[key] = replace(found[key], seeds=(1, 5))
-    ((_, part),) = effects.crossfitted(found).items()
-    assert part.seeds == (1,) and part.values[:, 0, 0].tolist() == [0, 11, 12] * 3
-
-
-def test_what_a_fold_scores_elsewhere_is_no_score_of_home():
-    found = {replace(key, dataset="xquad-r"): part for key, part in folds().items()}
-    assert effects.crossfitted(found) == {}
-
-
-def test_overlapping_folds_are_refused():
-    found = folds()
-    key = next(iter(found))
-    found[key] = replace(found[key], values=np.zeros_like(found[key].values))
-    with pytest.raises(ValueError, match="folds of mlqa-r overlap: a question was scored by two of them"):
-        effects.crossfitted(found)
-
-
 def test_only_seeds_that_both_have_are_compared(run):
     found = made({"facts": {"hybrid-0.5": 0.45, "x-x-mono": 0.40}})
     key = next(k for k in found if k.label == "x-x-mono")

@@ -4,7 +4,6 @@ All come from the finished cells; those of one encoder, training set and test se
 counts as equal is .01 mAP, and 1% of a rank distance.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,7 +22,6 @@ from . import stats, tables
 
 MARGIN, RELATIVE_MARGIN = 0.01, 0.01
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
-FOLD = re.compile(r"(?P<set>.+)-fold(?P<fold>\d+)of(?P<of>\d+)")  # a training on all articles but those of a fold
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"
 Values = tuple[np.ndarray, tuple[tuple[str, str], ...]]  # of one cell: [questions, units], and the units
@@ -77,19 +75,19 @@ class Key:
     metric: str
 
 
-def scores(run: Run, parts: Iterable[tables.Scored] = ()) -> dict[Key, Scores]:
-    """The scores of all finished cells, seeds together, and the folds of a training set joined (see `crossfitted`).
+def scores(run: Run, arrays_of: Iterable[tables.Scored] = ()) -> dict[Key, Scores]:
+    """The scores of all finished cells of the grid, seeds together.
 
     Args:
-        parts: the `arrays` of each cell and set, where a pass over the ranks has made them already.
+        arrays_of: the `arrays` of each cell and set, where a pass over the ranks has made them already.
     """
     found: dict[Key, dict[int | None, Values]] = {}
-    for cell, dataset, values_of in parts or tables.by_set(run, partial(_of_ranks, arrays(run))):
+    for cell, dataset, values_of in arrays_of or tables.by_set(run, partial(_of_ranks, arrays(run))):
         for (setting, metric), values in values_of.items():
             key = Key(cell.encoder, cell.train, cell.label, dataset, setting, metric)
             found.setdefault(key, {})[cell.seed] = values
     articles = {name: pd.factorize(table["group"])[0] for name, table in _questions(run).items()}
-    return crossfitted({key: _stacked(by_seed, articles[key.dataset]) for key, by_seed in found.items()})
+    return {key: _stacked(by_seed, articles[key.dataset]) for key, by_seed in found.items()}
 
 
 def arrays(run: Run) -> Callable[[str, pd.DataFrame], dict[tuple[str, str], Values]]:
@@ -104,37 +102,6 @@ def _questions(run: Run) -> dict[str, pd.DataFrame]:
 
 def _of_ranks(made: Callable[[str, pd.DataFrame], Any], dataset: str, ranks: pd.DataFrame) -> Any:
     return made(dataset, metrics.units(ranks))
-
-
-def crossfitted(found: dict[Key, Scores]) -> dict[Key, Scores]:
-    """Scores at home, each question by the model that did not train on its article.
-
-    A training called ``mlqa-r-fold0of5`` is one on MLQA-R without the articles of that fold. Scored on ``mlqa-r`` it
-    holds values of the fold's questions alone, NaN elsewhere. Where all folds are there they become scores of training
-    on ``mlqa-r`` and of testing on it, of the seeds that all have; until then there are none.
-
-    Raises:
-        ValueError: two folds both hold values of a question.
-    """
-    whole = {key: part for key, part in found.items() if not FOLD.fullmatch(key.train)}
-    folds: dict[Key, dict[str, Scores]] = {}
-    for key, part in found.items():
-        if (match := FOLD.fullmatch(key.train)) and key.dataset == match["set"]:
-            folds.setdefault(replace(key, train=match["set"]), {})[key.train] = part
-    for key, parts in folds.items():
-        number = int(FOLD.fullmatch(next(iter(parts)))["of"])
-        seeds = common_seeds(parts.values())
-        if set(parts) == {f"{key.train}-fold{fold}of{number}" for fold in range(number)} and seeds:
-            whole[key] = _joined(key, [part.at(seeds) for part in parts.values()], next(iter(parts.values())), seeds)
-    return whole
-
-
-def _joined(key: Key, values: list[np.ndarray], like: Scores, seeds: tuple[int, ...]) -> Scores:
-    there = ~np.isnan(values)
-    if (np.count_nonzero(there, axis=0) > 1).any():
-        raise ValueError(f"folds of {key.train} overlap: a question was scored by two of them")
-    joined = np.where(there.any(axis=0), np.nansum(values, axis=0), np.nan)
-    return replace(like, values=joined, seeds=seeds)
 
 
 def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:

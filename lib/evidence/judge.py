@@ -23,6 +23,7 @@ from . import (
     effects,
     leaks,
     ledger,
+    parts,
     robustness,
     shift,
     specification,
@@ -83,9 +84,9 @@ def _evaluate(run: Run) -> list[tables.Scored]:
 
 def judge(run: Run) -> pd.DataFrame:
     """Finish all cells, write the tables of evidence, unless they are there; returns the verdicts (`claims`)."""
-    parts = _evaluate(run)
+    arrays = _evaluate(run)
     with artifacts.alone(run.folder / "evidence"):
-        write(run, parts)
+        write(run, arrays)
     return tables.read(run, "claims.csv")
 
 
@@ -109,15 +110,15 @@ def beside(run: Run) -> Iterator[None]:
         process.wait()
 
 
-def write(run: Run, parts: Iterable[tables.Scored] = ()) -> None:
+def write(run: Run, arrays: Iterable[tables.Scored] = ()) -> None:
     """Write the tables of evidence of a run whose tables of metrics are there, unless they are current.
 
     Args:
-        parts: as `effects.scores` takes them.
+        arrays: as `effects.scores` takes them.
     """
     if current(run):
         return
-    found = effects.scores(run, parts)
+    found = effects.scores(run, arrays) | parts.at_home(run)
     made: dict[str, pd.DataFrame] = {
         "effects.csv": effects.table(run, found),
         "domain_shift.csv": shift.table(run, found),
@@ -162,7 +163,7 @@ def current(run: Run) -> bool:
 
 def _made_from(run: Run) -> dict[str, Any]:
     paper = {path.name: artifacts.file_digest(path) for path in sorted(paths.PUBLISHED.glob("*.csv"))}
-    cells_of = {"digest": tables.digest(run), "swept": specification.made(run)}
+    cells_of = {"digest": tables.digest(run), "swept": parts.digests(run)}
     return cells_of | {"rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
 
 

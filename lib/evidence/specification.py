@@ -7,15 +7,12 @@ beside the trainings of the profile itself, and none was chosen by what it score
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 
 from ..base.config import Run
 from ..data import catalog as data
-from ..evaluation import metrics
-from ..runs import cells
-from . import effects, shift
-from .effects import Key, Scores, common_seeds
+from . import effects, parts, shift
+from .effects import Key, Scores, Values, common_seeds
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
 SETTING = shift.PRIMARY["setting"]
@@ -42,11 +39,6 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
             same = {"encoder": encoder, "test": TEST, "choice": choice}
             rows += [same | row for row in compared(levels, effects.hybrid(run))]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def made(run: Run) -> list[str]:
-    """The digests of the cells that the table is made from, beside those of the run's own tables."""
-    return [cells.record(run, cell)["sha256"] for cell in cells.parts_of(run) if cell.on == TEST]
 
 
 def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Levels]:
@@ -86,8 +78,8 @@ def compared(levels: Levels, main: str) -> Iterator[dict]:
     for quantity, names in (alone | both).items():
         estimates, seeds = {}, {}
         for baseline in PARENTS:
-            parts = [levels[name].get(label) for name in names for label in (main, baseline)]
-            if any(part is None for part in parts) or not (shared := common_seeds(parts)):
+            scores = [levels[name].get(label) for name in names for label in (main, baseline)]
+            if any(part is None for part in scores) or not (shared := common_seeds(scores)):
                 continue
             apart = [levels[name][main].estimate(shared) - levels[name][baseline].estimate(shared) for name in names]
             estimates[baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
@@ -120,20 +112,12 @@ def _only(part: Scores, seeds: set[int]) -> Scores:
 
 def _swept(run: Run) -> dict[str, dict[str, Levels]]:
     """The scores of all finished cells of the sweeps on the test, by encoder and choice."""
-    grouped: dict[tuple[str, str, str, str], dict[int, np.ndarray]] = {}
-    units: dict[str, tuple[tuple[str, str], ...]] = {}
-    questions = data.outline(TEST, run.config.candidates).questions
-    for cell in cells.parts_of(run):
-        if cell.on == TEST and cell.encoder in run.config.encoder:
-            wide = cells.scores(run, cell).pivot(index="question", columns="query_language", values=SETTING)
-            units[cell.encoder] = tuple((language, metrics.POOL) for language in wide)
-            choice = ", ".join(cell.changes) or f"{CUT}: {cell.train}"
-            key = cell.encoder, choice, cell.train, cell.label
-            grouped.setdefault(key, {})[cell.seed] = wide.reindex(range(len(questions))).to_numpy(float)
-    articles = pd.factorize(questions["group"])[0]
+    grouped: dict[tuple[str, str, str, str], dict[int, Values]] = {}
+    for cell, values in parts.on(run, TEST, SETTING):
+        choice = ", ".join(cell.changes) or f"{CUT}: {cell.train}"
+        grouped.setdefault((cell.encoder, choice, cell.train, cell.label), {})[cell.seed] = values
     found: dict[str, dict[str, Levels]] = {}
     for (encoder, choice, train, label), by_seed in grouped.items():
-        seeds = tuple(sorted(by_seed))
-        part = Scores(np.stack([by_seed[seed] for seed in seeds], axis=2), units[encoder], seeds, articles)
-        found.setdefault(encoder, {}).setdefault(choice, {}).setdefault(train, {})[label] = part
+        levels = found.setdefault(encoder, {}).setdefault(choice, {})
+        levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)
     return found

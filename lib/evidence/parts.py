@@ -1,0 +1,85 @@
+"""Scores of the cells that a run makes beside its grid: of its sweeps, and of cross-fitting, which gives those at home.
+
+Such a cell keeps the scores of each question and query language, on one set or on one fold of it (`runs.plan.parts`).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..base.config import Run
+from ..data import catalog as data
+from ..data.sets import FOLDS
+from ..evaluation import metrics
+from ..runs import cells
+from ..runs.plan import Cell
+from .effects import Key, Scores, Values
+
+KEPT = (("map", "monolingual"), ("map", "multilingual"), ("rank_distance", "multilingual"))  # as pairs of languages
+
+
+def digests(run: Run) -> list[str]:
+    """The digests of these cells, which tell whether a table was made from them."""
+    return [cells.record(run, cell)["sha256"] for cell in cells.parts_of(run)]
+
+
+def at_home(run: Run) -> dict[Key, Scores]:
+    """Scores after training on the set that is tested, each question by the model that did not see its article.
+
+    Of the seeds of which all folds are there; until one has them there are none. A mean over pairs of languages is
+    not among them: such cells do not keep the pairs.
+    """
+    found: dict[Key, dict[int, dict[str, Values]]] = {}
+    for cell in cells.parts_of(run):
+        fold = data.FOLD.fullmatch(cell.on)
+        if fold and not cell.changes and cell.train == f"{fold['base']}-without-fold{fold['number']}":
+            for metric, setting in KEPT:
+                key = Key(cell.encoder, fold["base"], cell.label, fold["base"], setting, metric)
+                of_seed = found.setdefault(key, {}).setdefault(cell.seed, {})
+                of_seed[fold["number"]] = values(run, cell, setting, metric)
+    return {key: part for key, by_seed in found.items() if (part := _joined(run, key, by_seed)) is not None}
+
+
+def on(run: Run, test: str, setting: str) -> Iterator[tuple[Cell, Values]]:
+    """The cells of sweeps that were scored on a whole set, with their average precision in a setting."""
+    for cell in cells.parts_of(run):
+        if cell.on == test and cell.encoder in run.config.encoder:
+            yield cell, values(run, cell, setting, "map")
+
+
+def stacked(run: Run, test: str, by_seed: dict[int, Values]) -> Scores:
+    """The values of several seeds on a set as one."""
+    seeds = tuple(sorted(by_seed))
+    articles = pd.factorize(data.outline(test, run.config.candidates).questions["group"])[0]
+    return Scores(np.stack([by_seed[seed][0] for seed in seeds], axis=2), by_seed[seeds[0]][1], seeds, articles)
+
+
+def values(run: Run, cell: Cell, setting: str, metric: str) -> Values:
+    """What a cell scored: float [questions of the whole set, query languages], NaN where not asked; and the units."""
+    whole = data.outline(data.base(cell.on), run.config.candidates).questions
+    here = data.outline(cell.on, run.config.candidates).questions
+    column = setting if metric == "map" else metric
+    wide = cells.scores(run, cell).pivot(index="question", columns="query_language", values=column)
+    table = np.full((len(whole), wide.shape[1]), np.nan)
+    table[pd.Index(whole["id"]).get_indexer(here["id"])[wide.index]] = wide
+    units = ((language, metrics.POOL if setting == "multilingual" else language) for language in wide)
+    return table, tuple(units)
+
+
+def _joined(run: Run, key: Key, by_seed: dict[int, dict[str, Values]]) -> Scores | None:
+    """The folds of each seed as one; of seeds that lack a fold nothing.
+
+    Raises:
+        ValueError: two folds hold values of one question.
+    """
+    whole = {}
+    for seed, folds in by_seed.items():
+        if len(folds) == FOLDS:
+            tables = np.stack([table for table, _ in folds.values()])
+            there = ~np.isnan(tables)
+            if (there.sum(axis=0) > 1).any():
+                raise ValueError(f"folds of {key.train} overlap: a question was scored by two of them")
+            joined = np.where(there.any(axis=0), np.nansum(tables, axis=0), np.nan)
+            whole[seed] = joined, next(iter(folds.values()))[1]
+    return stacked(run, key.dataset, whole) if whole else None
