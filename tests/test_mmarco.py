@@ -310,8 +310,12 @@ def make_cells(changes: list[str]) -> config.Run:
 
 
 @pytest.mark.real_data
-def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, real_data, tmp_path, capsys):
-    """Released files, small; an XLM-R, tiny; MLQA-R as it is, and without XQuAD-R, which takes four times as long."""
+def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, real_data, tmp_path, capsys, monkeypatch):
+    """Released files, small; an XLM-R, tiny; MLQA-R as it is, and without XQuAD-R, which takes four times as long.
+
+    Nothing is read off the vectors but ranks, which would take as long again.
+    """
+    monkeypatch.setattr(cells, "LOOKED_AT", ())
     write_transformer("xlm-r", tmp_path / "encoder")
     run = make_cells([*tiny_paper, "eval=[mlqa-r]"])
     said = capsys.readouterr().out
@@ -330,7 +334,8 @@ def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, re
 
 
 @pytest.mark.real_data
-def test_the_paper_profile_trains_and_scores_an_encoder_laid_out_as_labse(tiny_paper, real_data, tmp_path):
+def test_the_paper_profile_trains_and_scores_an_encoder_laid_out_as_labse(tiny_paper, real_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "LOOKED_AT", ())
     write_labse(tmp_path / "encoder")
     run = make_cells([*tiny_paper, "strategies=[hybrid]", "eval=[mlqa-r]"])
     (cell,) = grid.plan(run.config)
