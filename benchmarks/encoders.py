@@ -24,7 +24,8 @@ from lib.encoders import use_m
 from lib.runs import cells
 from lib.training import fit as training
 from lib.training import trainer
-from lib.training.sampling import Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import Strategy
 
 TEXTS, BATCH = 600, 32
 

@@ -27,7 +27,8 @@ from lib.encoders import vocabulary
 from lib.runs import cells
 from lib.training import fit as training
 from lib.training import trainer
-from lib.training.sampling import Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import Strategy
 
 STEPS, TURNS = 5, 5  # of the steps the first warms up
 

@@ -10,7 +10,8 @@ from lib.runs import cells
 from lib.runs import open as runs
 from lib.training import fit as training
 from lib.training import trainer
-from lib.training.sampling import Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import Strategy
 
 REPEATS = 5
 

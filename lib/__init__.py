@@ -34,7 +34,7 @@ _PUBLIC = {
     "evaluation_set": ("data.catalog", "evaluation_set"),
     "training_set": ("data.catalog", "training_set"),
     "load_encoder": ("encoders.load", "load"),
-    "Pairs": ("training.sampling", "Pairs"),
+    "Pairs": ("training.pairs", "Pairs"),
     "Strategy": ("training.sampling", "Strategy"),
     "LanguageMeans": ("evaluation.language_means", "LanguageMeans"),
     "UserError": ("base.errors", "UserError"),

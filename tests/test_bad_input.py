@@ -17,7 +17,8 @@ from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.runs import cells, preflight
 from lib.runs import open as runs
-from lib.training.sampling import Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import Strategy
 
 LANGUAGES = ("de", "en")
 STEPS = ("steps=2", "batch_size=4", "warmup_steps=1", "strategies=[none,x-x-mono]")

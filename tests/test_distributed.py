@@ -20,7 +20,8 @@ from lib.data.sets import from_rows
 from lib.encoders import load as encoders
 from lib.runs import cells
 from lib.runs import plan as grid
-from lib.training.sampling import LanguageBatchSampler, Pairs
+from lib.training.pairs import Pairs
+from lib.training.sampling import LanguageBatchSampler
 
 WORKER = Path(worker.__file__)
 KILL_AT = 7  # in the second epoch, after the checkpoint of step 6

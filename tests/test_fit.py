@@ -11,7 +11,8 @@ from lib.data import sets as parallel
 from lib.encoders import load as encoders
 from lib.encoders import vocabulary
 from lib.training import fit as training
-from lib.training.sampling import Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import Strategy
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs import preflight as checks
 from lib.training import fit as training
-from lib.training.sampling import LanguageBatchSampler, Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import LanguageBatchSampler, Strategy
 
 FILE_NAMES = {"ar": "arabic", "de": "german", "es": "spanish", "hi": "hindi", "ru": "russian", "zh": "chinese"}
 PACKAGE = "ir_datasets"

@@ -18,7 +18,8 @@ from lib.data import sets as parallel
 from lib.evaluation import metrics, search
 from lib.runs import open as runs
 from lib.runs import plan as grid
-from lib.training.sampling import BatchOrder, Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import BatchOrder, Strategy
 
 ACCENTED = "Le café est fermé à Noël, et le thé aussi"
 

@@ -18,7 +18,8 @@ from lib.data import catalog as data
 from lib.data import sets as parallel
 from lib.training import checkpoints, sampling
 from lib.training import fit as training
-from lib.training.sampling import LanguageBatchSampler, Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import LanguageBatchSampler, Strategy
 
 STRATEGIES = [Strategy("x-x-mono"), Strategy("x-y"), Strategy("hybrid", 0.5), Strategy("x-x"), Strategy("en-en")]
 

@@ -7,7 +7,8 @@ import synthetic
 
 from lib.base.errors import UserError
 from lib.training import sampling
-from lib.training.sampling import Pairs, Strategy
+from lib.training.pairs import Pairs
+from lib.training.sampling import Strategy
 
 LANGUAGES = ("de", "en", "tr")
 

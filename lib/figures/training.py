@@ -11,7 +11,8 @@ from ..data import catalog as data
 from ..data.sets import ParallelSet
 from ..evidence import tables
 from ..runs import open as runs
-from ..training.sampling import BatchOrder, Pairs, Strategy
+from ..training.pairs import Pairs
+from ..training.sampling import BatchOrder, Strategy
 from . import style
 
 KINDS = ("x-x", "x-x-mono", "x-y")

@@ -12,7 +12,8 @@ from ..data import download
 from ..data.sets import ParallelSet
 from ..encoders import load as encoders
 from ..training import trainer
-from ..training.sampling import Pairs, Strategy
+from ..training.pairs import Pairs
+from ..training.sampling import Strategy
 from . import cells, encoder_check
 from . import plan as grid
 from .plan import NONE, Cell

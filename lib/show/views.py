@@ -16,7 +16,8 @@ from ..evaluation import measures
 from ..evidence import tables
 from ..runs import cells
 from ..runs import plan as grid
-from ..training.sampling import Pairs, Strategy
+from ..training.pairs import Pairs
+from ..training.sampling import Strategy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

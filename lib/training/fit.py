@@ -23,7 +23,8 @@ from ..data.sets import ParallelSet
 from ..encoders import hub, vocabulary
 from ..encoders import load as encoders
 from . import checkpoints, trainer
-from .sampling import Pairs, Strategy
+from .pairs import Pairs
+from .sampling import Strategy
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -14,7 +14,8 @@ except ImportError:  # before version 6
 
 from ..base.errors import UserError
 from . import columns
-from .sampling import VERSION, BatchOrder, Pairs, Strategy
+from .pairs import Pairs
+from .sampling import VERSION, BatchOrder, Strategy
 
 
 class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):

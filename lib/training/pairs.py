@@ -1,0 +1,131 @@
+"""What batches are made of: every pair of a question and a passage that answers it, and which must never meet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..base.errors import UserError
+from ..data.sets import ParallelSet, alike
+from . import columns
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Every pair (question, query language, passage language) that a parallel set offers, numbered.
+
+    Attributes:
+        languages: of the set; the last two axes of ``row`` follow it.
+        row: int32 [questions, languages, languages], number of the pair, -1 where it does not exist.
+        anchor, positive: int32 [pairs], row of the pair's text in ``queries`` and in ``passages``, or in the columns
+            of one's own data set.
+        negative: int32 [pairs], row in ``passages`` of a text in the positive's language that does not answer the
+            question; None where the set has none.
+        answers: int64 [questions, languages], equal where two questions have the same relevant text, -1 where
+            there is none. Two questions that agree in any language must not share a batch: each one's positive
+            would be the other's false negative. If some questions share their wording, further columns mark
+            those in the same way, one per language.
+        wrong: int64 [questions, columns], as ``answers``: what must not share a batch with a question as another one's
+            answer. A column a language holds its explicit negatives, if the set has them; further ones mark the
+            wordings that its own answer is right for in another row.
+        texts: uint64 [pairs], hash of each row's passage, by which the data set that the pairs were made from is known
+            again; None of a `ParallelSet`.
+    """
+
+    languages: list[str]
+    row: np.ndarray
+    anchor: np.ndarray
+    positive: np.ndarray
+    negative: np.ndarray | None
+    answers: np.ndarray
+    wrong: np.ndarray
+    texts: np.ndarray | None = None
+
+    @property
+    def english(self) -> int | None:
+        """Which of the languages is English, in whatever way its code is written; None if none is."""
+        found = [number for number, code in enumerate(self.languages) if code.casefold() in ("en", "eng")]
+        return found[0] if found else None
+
+    @staticmethod
+    def of(data: ParallelSet) -> "Pairs":
+        queries, passages = data.query_rows, data.passage_rows
+        exists = (queries >= 0)[:, :, None] & (passages >= 0)[:, None, :]
+        row = np.full(exists.shape, -1, np.int32)
+        row[exists] = np.arange(exists.sum())
+        question, query_language, passage_language = np.nonzero(exists)
+        texts = pd.factorize(data.passages["language"] + "\t" + data.passages["text"])[0]
+        answers = np.where(passages >= 0, texts[passages], -1)
+        negative, wrong = None, np.empty((len(answers), 0), np.int64)
+        if data.negatives is not None:
+            negative = data.negatives[question, passage_language]
+            wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
+        if data.asked is not None:  # who is asked the same must not share a batch, nor meet what answers the other
+            wordings = np.where(data.asked >= 0, data.asked + len(texts), -1)
+            wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers)])
+            answers = np.hstack([answers, wordings])
+        anchor, positive = queries[question, query_language], passages[question, passage_language]
+        return Pairs(data.languages, row, anchor, positive, negative, answers, wrong)
+
+    @staticmethod
+    def listed(
+        questions: Sequence[str],
+        query_languages: Sequence[str],
+        passage_languages: Sequence[str],
+        passages: Sequence[str],
+    ) -> "Pairs":
+        """Pairs that are the rows of a data set of one's own, in its order: row n is pair n.
+
+        Args:
+            questions: what each row asks: an id that all translations of a question share.
+            query_languages, passage_languages: in which language each row asks, and is answered.
+            passages: the text that answers each row, by which two questions with one answer are known.
+
+        Raises:
+            UserError: the columns differ in length, or a question has two rows, or two answers, in the same languages.
+        """
+        given = {"questions": questions, "query_languages": query_languages}
+        given |= {"passage_languages": passage_languages, "passages": passages}
+        questions, query_languages, passage_languages, passages = columns.as_arrays(given)
+        languages = sorted({*query_languages, *passage_languages})
+        question, ids = pd.factorize(questions)
+        asked, answered = (pd.Index(languages).get_indexer(column) for column in (query_languages, passage_languages))
+        read = pd.Series([alike(passage) for passage in passages])
+        text = pd.factorize(pd.Series(passage_languages) + "\t" + read)[0]
+        number = np.arange(len(question), dtype=np.int32)
+        row = np.full((len(ids), len(languages), len(languages)), -1, np.int32)
+        row[question, asked, answered] = number
+        answers = np.full((len(ids), len(languages)), -1, np.int64)
+        answers[question, answered] = text
+        again = (row[question, asked, answered] != number) | (answers[question, answered] != text)
+        if again.any():
+            n = int(again.argmax())
+            here = f"from {query_languages[n]} to {passage_languages[n]}"
+            raise UserError(
+                f"row {n + 1}: question {questions[n]!r} occurs again {here}, or has another passage in the latter "
+                "language; keep one passage a language, and one row a pair of languages"
+            )
+        none = np.empty((len(ids), 0), np.int64)
+        return Pairs(languages, row, number, number, None, answers, none, pd.util.hash_array(passages))
+
+
+def _answered_elsewhere(asked: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """The wordings that each question's answers are right for in another row: int64 [questions, most such], else -1.
+
+    Args:
+        asked: int64 [questions, languages], numbers of wordings, -1 for none.
+        answers: int64 [questions, languages], numbers of texts, -1 for none.
+    """
+    of, having = np.nonzero(asked >= 0), np.nonzero(answers >= 0)
+    worded = pd.DataFrame({"question": of[0], "wording": asked[of]})
+    texts = pd.DataFrame({"question": having[0], "text": answers[having]})
+    again = worded[worded["wording"].duplicated(keep=False)]
+    right = again.merge(texts, on="question")[["wording", "text"]].drop_duplicates()
+    found = texts.merge(right, on="text")[["question", "wording"]].drop_duplicates()
+    own = pd.MultiIndex.from_frame(found).isin(pd.MultiIndex.from_frame(again))
+    found = found[~own]
+    place = found.groupby("question").cumcount()
+    table = np.full((len(asked), int(place.max()) + 1 if len(place) else 0), -1, np.int64)
+    table[found["question"], place] = found["wording"]
+    return table
