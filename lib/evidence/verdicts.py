@@ -78,9 +78,9 @@ def judged_on(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def batches(evidence: Evidence) -> Verdict:
     """Reproduced if, in every hybrid training, each batch holds the languages of its kind, and the share of monolingual
     batches over all of them is compatible with alpha (binomial test, 1%)."""
-    log = evidence.log[evidence.log["strategy"] == "hybrid"]
     from scipy.stats import binomtest  # half a second to import
 
+    log = evidence.log[evidence.log["strategy"] == "hybrid"]
     if not len(log):
         return NOT_RUN, "no hybrid training in this run", ""
     kinds_hold = not selection.broken(log)
