@@ -53,6 +53,14 @@ def test_a_choice_of_which_a_strategy_is_still_to_be_made_is_not_held_against_th
     assert found == {(shift.NEARER, "x-x-mono"): 0.05}
 
 
+def test_beside_the_parents_stands_no_fine_tuning_which_has_no_shift_cost():
+    untrained = Scores(scores(0.42, (0,)).values, scores(0.42).units, (), scores(0.42).articles)
+    found = {(row["quantity"], row["baseline"]): row for row in compared(profile(), MAIN, untrained)}
+    near = found[shift.NEARER, "none"]
+    assert near["value"] == pytest.approx(0.03, abs=1e-4) and near["verdict"] == "better"
+    assert (shift.DIFFERENCE, "none") not in found and len(found) == 8
+
+
 def test_a_cut_set_stands_in_the_place_of_the_whole_one_and_the_whole_other_one_is_not_shown_again():
     cut = {"cut: parallel-docs-900-questions": {"parallel-docs-900-questions": trained(-0.05)}}
     found = values(with_profile(profile(), cut)["cut: parallel-docs-900-questions"])

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ..base.config import Run
 from ..data import catalog as data
-from . import effects, parts, shift
+from ..runs.plan import NONE
+from . import effects, parts, shift, stats
 from .effects import Key, Scores, Values, common_seeds
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
@@ -29,15 +30,17 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
     """Hybrid minus x-x-mono and minus x-y under each choice, on MLQA-R, in multilingual mAP.
 
     ``quantity``: the difference after training on the nearer and on the farther set, and D, the difference of shift
-    costs. With one seed an interval holds for these very models. ``verdict`` as in `shift.table`, its correction for
-    the two baselines of each choice alone.
+    costs. The first two also against no fine-tuning, which tells whether the choice is any good. With one seed an
+    interval holds for these very models. ``verdict`` as in `shift.table`, its correction for the two baselines of each
+    choice alone.
     """
     rows = []
     for encoder, choices in _swept(run).items():
         profile = {train: _levels(found, encoder, train) for train in (NEARER, FARTHER)}
+        untrained = found.get(Key(encoder, NONE, NONE, TEST, SETTING, "map"))
         for choice, levels in with_profile(profile, choices).items():
             same = {"encoder": encoder, "test": TEST, "choice": choice}
-            rows += [same | row for row in compared(levels, effects.hybrid(run))]
+            rows += [same | row for row in compared(levels, effects.hybrid(run), untrained)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -68,7 +71,7 @@ def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Le
     return found
 
 
-def compared(levels: Levels, main: str) -> Iterator[dict]:
+def compared(levels: Levels, main: str, untrained: Scores | None = None) -> Iterator[dict]:
     """Rows of hybrid (``main``) against each parent that was trained alike; not of a whole set beside a cut one."""
     is_cut = any(data.base(name) != name for name in levels)
     sides = {shift.NEARER: NEARER, shift.FARTHER: FARTHER}
@@ -77,15 +80,18 @@ def compared(levels: Levels, main: str) -> Iterator[dict]:
     alone = {side: (name,) for side, name in trains.items() if name and not (is_cut and name in sides.values())}
     for quantity, names in (alone | both).items():
         estimates, seeds = {}, {}
-        for baseline in PARENTS:
-            scores = [levels[name].get(label) for name in names for label in (main, baseline)]
+        for baseline in PARENTS if len(names) > 1 else (NONE, *PARENTS):
+            beside = {baseline: untrained} if baseline == NONE else {}
+            both_of = {name: levels[name] | beside for name in names}
+            scores = [both_of[name].get(label) for name in names for label in (main, baseline)]
             if any(part is None for part in scores) or not (shared := common_seeds(scores)):
                 continue
-            apart = [levels[name][main].estimate(shared) - levels[name][baseline].estimate(shared) for name in names]
+            apart = [part[main].estimate(shared) - part[baseline].estimate(shared) for part in both_of.values()]
             estimates[baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
             seeds[baseline] = len(shared)
         sure = {label: one.interval() for label, one in estimates.items()}
-        words = shift.words(sure, lower=quantity == shift.DIFFERENCE)
+        words = shift.words({name: one for name, one in sure.items() if name != NONE}, quantity == shift.DIFFERENCE)
+        words |= {name: stats.compared(one, effects.MARGIN) for name, one in sure.items() if name == NONE}
         for baseline, one in sure.items():
             row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": main}
             row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}

@@ -9,9 +9,11 @@ from scipy import special
 
 from ..base.config import Run
 from ..evidence import effects, robustness, shift, specification, tables
+from ..runs.plan import NONE
 from . import style
 from .answer import BAND, CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
+BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification.PARENTS}}
 QUANTITIES = {shift.NEARER: "{}, after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
 CUTS = {
     specification.PROFILE: "as published",
@@ -132,7 +134,7 @@ def choices(run: Run) -> Figure:
     if not encoders:
         return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
     names = {name: list(dict.fromkeys(part["choice"])) for name, part in encoders.items()}
-    figure = style.new(run, 1.4 + 0.36 * sum(map(len, names.values())) + 0.5 * len(names))
+    figure = style.new(run, 1.4 + 0.42 * sum(map(len, names.values())) + 0.5 * len(names))
     heights = [len(found) for found in names.values()]
     grid = figure.subplots(len(names), 3, squeeze=False, sharex=True, sharey="row", height_ratios=heights)
     for row, (encoder, part) in zip(grid, encoders.items(), strict=True):
@@ -143,27 +145,23 @@ def choices(run: Run) -> Figure:
         row[0].set_yticklabels([f"{choice_name(name)} ({seeds[name]})" for name in names[encoder]])
     for axes in grid[-1]:
         axes.set_xlabel("multilingual mAP")
-    handles = [
-        Line2D(
-            [], [], label=f"minus {shown(name)}", marker=style.MARKERS[name], color=style.COLOURS[name], linestyle=""
-        )
-        for name in specification.PARENTS
-    ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    looks = {name: {"marker": style.MARKERS[name], "color": style.COLOURS[name]} for name in BESIDE}
+    handles = [Line2D([], [], label=f"minus {said}", linestyle="", **looks[name]) for name, said in BESIDE.items()]
+    figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
         "Each row changes one thing; in brackets the number of seeds. 95% intervals over articles and seeds (of one "
         "seed: for these models); filled where they exclude 0; grey band: within .01. All that were made are shown."
     )
-    title = "Would other choices change it? Hybrid (α = 0.5) minus each of its parents, on MLQA-R"
+    title = "Would other choices change it? Hybrid (α = 0.5) on MLQA-R, one choice a row"
     style.frame(figure, run, tables.source(run), title, note)
     return figure
 
 
 def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
-    """A row a choice, the two parents above each other."""
+    """A row a choice: no fine-tuning and the two parents above each other."""
     axes.axvspan(-effects.MARGIN, effects.MARGIN, **BAND)
     axes.axvline(0, color=style.GREY, linewidth=0.8)
-    for offset, baseline in zip((-0.16, 0.16), specification.PARENTS, strict=True):
+    for offset, baseline in zip((-0.24, 0, 0.24), BESIDE, strict=True):
         for row in part[part["baseline"] == baseline].itertuples():
             y, colour = names.index(row.choice) + offset, style.COLOURS[baseline]
             face = colour if row.low > 0 or row.high < 0 else "white"
