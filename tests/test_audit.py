@@ -8,6 +8,7 @@ import pytest
 import synthetic
 
 from lib.base import config
+from lib.base.errors import UserError
 from lib.evaluation import bias, metrics
 from lib.interop import audit as command
 from lib.interop import language_audit as audit
@@ -147,6 +148,14 @@ def test_the_numbers_are_those_of_a_cell_without_training(own):
     read = record["vectors"][str(own / "mine.jsonl")]
     for when, setting in audit.VECTORS.items():
         assert {m: value(found, setting, m) for m in read[when]} == pytest.approx(read[when], abs=1e-6)
+
+
+def test_a_set_without_a_question_answered_in_both_ways_is_refused_before_any_work(own):
+    rows = [{"id": f"{n}", "q": {"en": f"q{n}en"}, "p": {"en": f"p{n}en"}} for n in range(8)]
+    rows += [{"id": f"f{n}", "q": {"de": f"q{n}de"}, "p": {x: f"p{n + 8}{x}" for x in ("en", "zh")}} for n in range(8)]
+    (own / "apart.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match="no question is answered both in its own language and in another"):
+        audit.audit(own / "biased", own / "apart.jsonl")
 
 
 def test_it_prints_aligned_tables_and_writes_every_number(own, capsys):

@@ -86,7 +86,7 @@ def test_centred_by_hand():
     languages = pd.Series(["de", "de", "en"])
     means = centring.of(vectors, languages)
     np.testing.assert_array_equal(means["de"], [4, 2])
-    np.testing.assert_array_equal(means["en"], [0, 2])
+    np.testing.assert_array_equal(means["en"], [0, 0])  # of a single text
     found = centring.centred(vectors, languages, {"de": np.array([3, 4]), "en": np.array([0, 1])})
     np.testing.assert_allclose(found, [[0, -1], [1, 0], [0, 1]])
 
@@ -100,3 +100,18 @@ def test_the_mean_of_many_vectors_is_summed_in_double_precision():
     vectors = np.tile(np.array([0.9, 0.1], np.float32), (400_000, 1))
     mean = centring.of(vectors, pd.Series(["de"] * len(vectors)))["de"]
     np.testing.assert_allclose(mean, vectors[0], rtol=1e-6)
+
+
+def test_the_only_text_of_a_language_stays_as_it_is():
+    """Less its own mean it would be nothing, and its rank the order of the file."""
+    vectors = np.eye(3, dtype=np.float32)
+    means = centring.of(vectors, pd.Series(["de", "de", "fr"]))
+    assert not means["fr"].any() and means["de"].any()
+    assert centring.centred(vectors, pd.Series(["de", "de", "fr"]), means)[2].tolist() == [0, 0, 1]
+
+
+def test_lengths_of_a_dot_product_are_left_out_of_a_mean():
+    vectors = np.array([[3, 0], [0, 4]], np.float32)
+    assert centring.at_length_1(vectors).tolist() == [[1, 0], [0, 1]]
+    near = np.array([[1, 1e-4], [0, 1]], np.float32)
+    assert centring.at_length_1(near) is near

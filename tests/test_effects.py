@@ -89,6 +89,15 @@ def test_rank_distance_is_compared_as_a_share(run):
     assert (row["difference"], row["relative"], row["relative_low"]) == pytest.approx((-100, 0.25, 0.25))
 
 
+def test_no_distance_to_begin_with_has_no_share(run):
+    found = {}
+    for label, value in {"hybrid-0.5": 3.0, "x-x-mono": 0.0}.items():
+        key = Key(ENCODER, "facts", label, "facts", "multilingual", "rank_distance")
+        found[key] = Scores(np.full((20, 2, 3), value), UNITS, (0, 1, 2), np.arange(20))
+    row = effects.table(run, found).iloc[0]
+    assert row["difference"] == 3 and np.isnan(row["relative"])
+
+
 def test_scores_hold_every_question_and_language_of_the_cells(smoke_folders):
     """A tiny run: the macro mean of its scores is what its table of metrics says."""
     from lib.evidence import tables

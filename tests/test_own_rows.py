@@ -203,6 +203,30 @@ def test_what_answers_a_question_in_one_row_is_no_wrong_passage_of_another_row_o
             assert sum((question[row], passage[other]) in right for other in batch.rows) == 1
 
 
+def test_a_negative_that_answers_the_same_words_in_another_row_is_refused_and_elsewhere_kept_apart(tmp_path):
+    def row(id_, words, answer, wrong, **more):
+        return {"id": id_, "q": {"en": words} | more.get("q", {}), "p": {"en": answer}, "n": {"en": wrong}}
+
+    clash = [row("1", "X?", "a", "b"), row("2", "X?", "b", "z", q={"de": "Y?"})]
+    with pytest.raises(UserError, match="negative"):
+        own_rows.read(write(tmp_path, clash))
+    rows = [row("1", "X?", "a", "z1"), row("2", "X?", "b", "z2"), row("3", "W?", "w", "b")]
+    pairs = Pairs.of(own_rows.training("mine", rows))
+    own = [set(codes) - {-1} for codes in pairs.answers.tolist()]
+    wrong = [set(codes) - {-1} for codes in pairs.wrong.tolist()]
+    assert own[0] & wrong[2] and own[1] & wrong[2]  # b, the wrong passage of 3, answers what 1 and 2 ask
+
+
+def test_a_row_without_a_split_takes_that_of_its_group(tmp_path):
+    rows = [{"id": f"page#{n}", "q": {"en": f"q{n}"}, "p": {"en": f"p{n}"}} for n in range(3)]
+    rows[2]["split"] = "train"
+    found, said = own_rows.read(write(tmp_path, rows))
+    assert {row["split"] for row in found} == {"train"}
+    assert "rows that take the split of their group" in said
+    rows[1]["split"] = "test"
+    assert [row.get("split") for row in own_rows.read(write(tmp_path, rows))[0]] == [None, "test", "train"]
+
+
 def test_rows_with_one_question_are_in_one_split():
     rows = [row | {"id": f"{n}"} for n, row in enumerate(plain(60))]
     rows += [row | {"id": f"again {n}", "p": {"en": f"other {n}"}} for n, row in enumerate(rows[:60])]
@@ -291,6 +315,9 @@ def test_what_is_written_into_a_set_stays_with_whoever_does_it(tmp_path):
         again = get(path)
         assert "changed" not in set(again.queries["text"]) and "gone" not in set(again.passages["text"])
         assert data.evaluation_set(path) is not again and get(path).digest == before
+    one = data.evaluation_set(path)
+    one.heldout.queries.loc[0, "text"] = "changed"
+    assert "changed" not in set(data.evaluation_set(f"{path}-heldout").queries["text"])
 
 
 # --- held-out rows of one's own ---

@@ -146,6 +146,29 @@ def test_an_id_that_is_a_list_is_refused_with_its_row():
         Pairs.listed(["a", [1, 2]], ["de", "en"], ["en", "en"], ["x", "y"])
 
 
+def test_a_listed_negative_never_meets_the_question_that_it_answers():
+    numbers, negatives = [str(n) for n in range(8)], [f"p{(n + 1) % 8}" for n in range(8)]
+    pairs = Pairs.listed(numbers, ["en"] * 8, ["en"] * 8, [f"p{n}" for n in range(8)], negatives)
+    for _, batch in LanguageBatchSampler(Strategy("x-x-mono"), pairs, 3).first(20):
+        assert all((row + 1) % 8 not in batch.rows for row in batch.rows)
+
+
+def test_passages_that_are_the_same_in_two_languages_never_share_a_batch():
+    pairs = Pairs.listed(["1", "2", "3"], ["de", "en", "de"], ["en", "de", "en"], ["iPhone 12", "iPhone 12", "other"])
+    for _, batch in LanguageBatchSampler(Strategy("x-y"), pairs, 2).first(12):
+        assert set(batch.rows) != {0, 1}
+
+
+def test_a_language_that_is_only_asked_in_has_no_batches_of_its_own():
+    rows = [{"id": f"{n}", "q": {x: f"q{n}{x}" for x in ("de", "fr")}, "p": {"de": f"p{n}"}} for n in range(12)]
+    pairs = pairs_of(rows)
+    order = LanguageBatchSampler(Strategy("hybrid", 0.5), pairs, 4)
+    assert {batch.kind for _, batch in order.first(30)} == {"mono", "cross"}
+    only = [row | {"q": {"fr": row["q"]["fr"]}} for row in rows]
+    with pytest.raises(UserError, match="strategy x-x-mono: no question is asked and answered in one language"):
+        LanguageBatchSampler(Strategy("x-x-mono"), pairs_of(only), 4)
+
+
 def test_columns_of_different_lengths_are_refused():
     with pytest.raises(UserError, match="one value a row each"):
         Pairs.listed(["a"], ["de", "en"], ["en"], ["x"])

@@ -8,7 +8,7 @@ from lib.base import config
 from lib.evaluation import metrics
 from lib.evidence import effects, shift, specification
 from lib.evidence.effects import Key, Scores
-from lib.evidence.specification import PROFILE, SAME_SEEDS, compared, with_profile
+from lib.evidence.specification import PROFILE, compared, with_profile
 from lib.figures import robustness, style
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -80,9 +80,9 @@ def test_where_pairs_of_languages_are_drawn_by_the_batch_x_x_mono_stays_as_it_is
 def test_the_profile_is_shown_with_all_its_seeds_and_with_those_of_the_choices():
     swept = {"scale=100": {"xquad-r": trained(seeds=(0,))}}
     found = with_profile(profile(seeds=(0, 1, 2)), swept)
-    assert list(found) == [PROFILE, SAME_SEEDS, "scale=100"]
+    assert list(found) == [PROFILE, f"{PROFILE}, seed 0", "scale=100"]
     assert {row["seeds"] for row in compared(found[PROFILE], MAIN)} == {3}
-    assert {row["seeds"] for row in compared(found[SAME_SEEDS], MAIN)} == {1}
+    assert {row["seeds"] for row in compared(found[f"{PROFILE}, seed 0"], MAIN)} == {1}
     assert list(with_profile(profile(seeds=(0,)), swept)) == [PROFILE, "scale=100"]
 
 
@@ -127,7 +127,7 @@ def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeyp
     monkeypatch.setattr(robustness.tables, "source", lambda run: "cells of a test")
     figure = robustness.choices(run)
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert shown == ["as published (2)", "as published, fewer seeds (1)", "scale 100 (1)"]
+    assert shown == ["as published (2)", "as published, seed 0 (1)", "scale 100 (1)"]
     drawn = {round(float(x), 6) for points in figure.axes[0].collections for x, _ in points.get_offsets()}
     assert {0.05, -0.01, 0.15} <= drawn and "Would other choices change it?" in style.title(figure)
     assert metrics.POOL == "all"

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -222,6 +223,15 @@ def test_ids_have_no_white_space_and_stay_different(texts):
 def test_the_same_id_in_a_language_and_in_a_kind_of_it_are_two_qids():
     rows = [{"id": "BR-1", "q": {"pt": "a"}, "p": {"pt": "b"}}, {"id": "1", "q": {"pt-BR": "c"}, "p": {"pt-BR": "d"}}]
     assert sorted(trec.ids(parallel.from_rows("two", rows))[0]) == ["pt-BR-1", "pt_BR-1"]
+
+
+def test_texts_are_encoded_with_the_settings_of_the_cell(made, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(trec.embedding, "encode_sets", lambda model, names, config: seen.append(config) or iter(()))
+    cell = made.cells[0]
+    own = {cell.encoder: {"max_tokens": 16}}
+    trec.write(replace(made.run, config=replace(made.run.config, by_encoder=own)), cell, tmp_path)
+    assert seen[0].max_tokens == 16 != made.run.config.max_tokens
 
 
 # --- the command ---

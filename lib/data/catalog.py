@@ -119,11 +119,11 @@ def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
             questions against the full pool), ``facts`` (its test part; ``facts-heldout`` of the relations that are
             trained on, ``facts-new`` of the others, against the same pool), ``parallel-docs-heldout``,
             ``mlqa-r-fold0`` to ``-fold4`` (the questions of a fold against the full pool; likewise ``xquad-r``),
-            ``miracl-mini``, ``miracl-dev`` (its topics and the docids that answer them, without the texts of any
-            passage), or the path of a file of one's own: parallel JSONL, CSV or TSV.
+            ``miracl-mini``, ``miracl-dev`` (its topics and what answers them, without texts of passages), or the path
+            of one's own file: parallel JSONL, CSV or TSV.
         candidates: ``sentence``, or ``sentence+paragraph`` for the sentence followed by its paragraph.
     """
-    return _evaluated(name, candidates).handed_out()
+    return _evaluated(str(name), candidates).handed_out()
 
 
 def _evaluated(name: str, candidates: str) -> ParallelSet:
@@ -163,7 +163,7 @@ def evaluation_digest(name: str, candidates: str = "sentence") -> str:
         return artifacts.digest(miracl.identity())[:16]
     if (name in EVALUATED or FOLD.fullmatch(name)) and download.files_of(base(name)):
         return _released(name, None, candidates)["digest"]
-    return evaluation_set(name, candidates).digest
+    return _evaluated(name, candidates).digest
 
 
 def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> ParallelSet:
@@ -178,8 +178,9 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     ``parallel-docs-900-questions`` is a fixed sample of as many questions as MLQA-R trains on, ``xquad-r-7-languages``
     has the languages of MLQA-R alone: they tell size and languages of a training set from its distance to a test.
     """
+    name, beside = str(name), {evaluated} if isinstance(evaluated, str) else set(evaluated)
     made = _trainable.__wrapped__ if is_own(name) else _trainable  # a file of one's own may have changed since
-    return made(name, frozenset(evaluated) & set(LAREQA), candidates).handed_out()
+    return made(name, frozenset(beside & set(LAREQA)), candidates).handed_out()
 
 
 def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:
@@ -211,10 +212,8 @@ def described(name: str, evaluated: frozenset[str] | None, candidates: str) -> d
 
 @cache
 def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
-    """Digest and languages of a training set, or, if nothing is evaluated, of an evaluated one; of released files.
-
-    Tracked, so that published cells are found where the files cannot be had; else kept in the store.
-    """
+    """Digest and languages of a training set, or, if nothing is evaluated, of an evaluated one; of released files."""
+    # Tracked, so that published cells are found where the files cannot be had; else kept in the store.
     if tracked := outlines.known(name, evaluated, candidates):
         return tracked
     datasets = {base(name), *(evaluated or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}

@@ -178,6 +178,7 @@ def _join_groups(rows: list[dict], remarks: Remarks, numbers: Iterable[int] = ()
     asked = [_asked(row) for row in rows]
     _join_splits(rows, asked, placed)
     groups = [parallel.group_of(row) for row in rows]
+    _follow_groups(rows, groups, placed, remarks)
     first = _connected([*pairs, group] for pairs, group in zip(asked, groups, strict=True))
     known: set[tuple] = set()
     for n, (row, number, pairs) in enumerate(zip(rows, placed, asked, strict=True)):
@@ -206,6 +207,17 @@ def _join_splits(rows: list[dict], asked: list[tuple], numbers: list[int]) -> No
             row["split"] = rows[named[first[n]]]["split"]
 
 
+def _follow_groups(rows: list[dict], groups: list[str], numbers: list[int], remarks: Remarks) -> None:
+    """Give rows without a split that of their group, if its other rows name one."""
+    named: dict[str, set[str]] = {}
+    for row, group in zip(rows, groups, strict=True):
+        named.setdefault(group, set()).update(filter(None, [row.get("split")]))
+    for row, group, number in zip(rows, groups, numbers, strict=True):
+        if not row.get("split") and len(named[group]) == 1:
+            row["split"] = next(iter(named[group]))
+            remarks.add("rows that take the split of their group", number)
+
+
 def _connected(keys: Iterable[Iterable[Hashable]]) -> list[int]:
     """For each row the first that it is connected with: rows that have a key in common are, and theirs in turn."""
     leads, owner = [], {}
@@ -226,11 +238,13 @@ def _connected(keys: Iterable[Iterable[Hashable]]) -> list[int]:
 
 def _contradiction(rows: list[dict]) -> int | None:
     """The place of the first row whose explicit negative answers the question, as another row says."""
-    right: dict[tuple, set] = {}
+    right: dict[tuple[str, str], set] = {}
     for row in rows:
-        right.setdefault(_asked(row), set()).update(row["p"].items())
-    numbers = (n for n, row in enumerate(rows) if right[_asked(row)] & set(row.get("n", {}).items()))
-    return next(numbers, None)
+        for words in _asked(row):
+            right.setdefault(words, set()).update(row["p"].items())
+    wrong = (set(row.get("n", {}).items()) for row in rows)
+    found = (n for (n, row), of in zip(enumerate(rows), wrong, strict=True) if any(right[w] & of for w in _asked(row)))
+    return next(found, None)
 
 
 def _asked(row: dict) -> tuple[tuple[str, str], ...]:

@@ -3,13 +3,13 @@
 import hashlib
 import re
 import unicodedata
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 FOLDS = 5  # for cross-fitting: each question is scored by the model that was not trained on its article
 # What cannot be seen: byte order mark, zero width space, marks of direction, soft hyphen, word joiner and its kind, the
 # choice of a coloured sign; not the joiners U+200C and U+200D, by which words and signs differ.
@@ -49,9 +49,12 @@ class ParallelSet:
 
     def handed_out(self) -> "ParallelSet":
         """The same set, of which the tables may be written into: that stays with whoever does it."""
-        made = copy(self)
-        tables = {name: value.copy(deep=False) for name, value in vars(self).items() if isinstance(value, pd.DataFrame)}
-        vars(made).update(tables)  # pandas copies what is written into, no more
+        known = vars(self)
+        lazily = not COPIES_ON_WRITE  # before version 3 pandas writes through
+        tables = {name: table.copy(deep=lazily) for name, table in known.items() if isinstance(table, pd.DataFrame)}
+        made = replace(self, **tables)
+        if "digest" in known:  # of what was read, which is what a result rests on
+            vars(made)["digest"] = known["digest"]
         return made
 
     @cached_property

@@ -58,7 +58,7 @@ def check(folder: Path) -> None:
     if not any(path.is_file() for place in {source, folder} for name in TOKENIZERS for path in place.glob(name)):
         raise UserError(f"{folder} holds no tokenizer: put its tokenizer.json there")
     named = [name for name, text in _prompts(folder).items() if text]
-    if named and not set(PROMPTS) & set(_prompts(folder)):
+    if named and not set(PROMPTS) & set(named):
         raise UserError(
             f"{folder} has prompts called {', '.join(named)}, and none for a query or a document: in its {SETTINGS}, "
             "call them query and document, and leave empty what goes without"

@@ -28,7 +28,7 @@ def read_off(
     """What each whole parallel set scores when language means are subtracted, by the source of the means.
 
     Args:
-        encoded: by name, all sets that are at hand: float32 [texts, dimensions] of length 1, rows as in ``queries``
+        encoded: by name, all sets that are at hand: float32 [texts, dimensions], rows as in ``queries``
             and ``passages`` of the set. A set is scored unless it is a held-out part; it gives means to the sets of
             other pools whose languages it all has, if its pool is one of ``SOURCES``.
         scored: the sets to score; all, if not given.
@@ -36,7 +36,7 @@ def read_off(
     Returns:
         ``{set: {source: measured}}``, with ``own`` among the sources; see `measured`.
     """
-    means = {}
+    means, encoded = {}, {name: (chosen, *map(at_length_1, of)) for name, (chosen, *of) in encoded.items()}
     for chosen, queries, passages in encoded.values():
         if chosen.pool in SOURCES:  # a whole set comes before its held-out part or gives way to it: either will do
             means.setdefault(chosen.pool, of_sides(chosen, queries, passages))
@@ -60,7 +60,7 @@ def of_sides(chosen: ParallelSet, queries: np.ndarray, passages: np.ndarray) -> 
 
 
 def of(vectors: np.ndarray, languages: pd.Series) -> Means:
-    """The mean vector of each language.
+    """The mean vector of each language; of a single text 0, so that it stays what it is: less itself it is nothing.
 
     Args:
         vectors: float32 [texts, dimensions].
@@ -68,7 +68,9 @@ def of(vectors: np.ndarray, languages: pd.Series) -> Means:
     """
     # In double precision: a sum of a million vectors in single precision loses the third digit.
     texts = languages.groupby(languages).indices
-    return {name: vectors[rows].mean(axis=0, dtype=np.float64).astype(np.float32) for name, rows in texts.items()}
+    several = {name: len(rows) > 1 for name, rows in texts.items()}
+    means = {name: vectors[rows].mean(axis=0, dtype=np.float64).astype(np.float32) for name, rows in texts.items()}
+    return {name: mean * several[name] for name, mean in means.items()}
 
 
 def centred(vectors: np.ndarray, languages: pd.Series, means: Means) -> np.ndarray:
@@ -80,6 +82,12 @@ def centred(vectors: np.ndarray, languages: pd.Series, means: Means) -> np.ndarr
     if lacking := sorted(set(languages) - set(means)):
         raise ValueError(f"no mean vector of: {', '.join(lacking)}")
     return unit(vectors - np.stack([means[language] for language in languages]), vectors)
+
+
+def at_length_1(vectors: np.ndarray) -> np.ndarray:
+    """Vectors at length 1; those of a dot product have lengths of their own, which a mean direction should not have."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors if np.allclose(length, 1, atol=1e-4) else unit(vectors, vectors)
 
 
 def unit(rest: np.ndarray, vectors: np.ndarray) -> np.ndarray:

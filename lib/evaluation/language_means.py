@@ -98,6 +98,8 @@ class LanguageMeans:
         from safetensors.numpy import save
 
         metadata = {"format": FORMAT, "counts": json.dumps(self.counts)}
+        if Path(path).is_dir():
+            raise UserError(f"{path} is a folder; give the name of a file, such as {Path(path) / 'means.safetensors'}")
         content = save({language: np.ascontiguousarray(mean) for language, mean in self.means.items()}, metadata)
         with artifacts.replacing(Path(path)) as temporary:
             temporary.write_bytes(content)

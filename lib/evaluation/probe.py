@@ -21,8 +21,8 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
     """Measures of a set's vectors, before and after centring.
 
     Args:
-        queries: float32 [queries, dimensions] of length 1, rows as in ``data.queries``.
-        passages: float32 [passages, dimensions] of length 1, rows as in ``data.passages``.
+        queries: float32 [queries, dimensions], rows as in ``data.queries``; looked at with length 1.
+        passages: float32 [passages, dimensions], rows as in ``data.passages``; likewise.
 
     Returns:
         ``before`` and ``after`` centring: ``own_language_neighbours``, ``centroid_distance``, and before it
@@ -31,6 +31,7 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
         rows. A linear classifier is not asked after centring: the mean of what it is tested on is then minus that of
         what it was trained on, so that it does worse than chance on any vectors.
     """
+    queries, passages = centring.at_length_1(queries), centring.at_length_1(passages)
     language = data.passages["language"].map(data.languages.index).to_numpy()
     asked = data.queries["language"].map(data.languages.index).to_numpy()
     centred_passages, centred_queries = centred(passages, language), centred(queries, asked)
@@ -50,7 +51,7 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
 
 
 def centred(vectors: np.ndarray, language: np.ndarray) -> np.ndarray:
-    """Vectors less the mean vector of their language, at length 1 again.
+    """Vectors less the mean vector of their language, at length 1 again; the only one of a language as it is.
 
     Args:
         vectors: float32 [texts, dimensions].
@@ -59,7 +60,7 @@ def centred(vectors: np.ndarray, language: np.ndarray) -> np.ndarray:
     found = np.empty_like(vectors)
     for number in np.unique(language):
         rows = language == number
-        found[rows] = vectors[rows] - vectors[rows].mean(axis=0)
+        found[rows] = vectors[rows] - (vectors[rows].mean(axis=0) if rows.sum() > 1 else 0)
     return centring.unit(found, vectors)
 
 

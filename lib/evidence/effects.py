@@ -166,7 +166,7 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
         row |= {"languages": languages, "strategy": key.label, "baseline": baseline}
         row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": sure.p}
         row |= {"p_these_seeds": stats.sign_flip(values, one.articles)}
-        if key.metric == "rank_distance":
+        if key.metric == "rank_distance" and b.value:
             share = ((b - a) / b).interval()
             row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
         counts = {"questions": int((~np.isnan(values)).any(axis=(1, 2)).sum()), "articles": len(a.parts)}

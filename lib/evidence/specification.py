@@ -19,7 +19,6 @@ TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FA
 SETTING = shift.PRIMARY["setting"]
 PARENTS = ("x-x-mono", "x-y")
 PROFILE = "profile"  # the choice that was published first
-SAME_SEEDS = "profile, seeds of the others"
 CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
 COLUMNS = ["encoder", "test", "choice", "nearer", "farther", "strategy", "baseline", "quantity", "value", "low", "high"]
 COLUMNS += ["clusters", "seeds", "verdict"]
@@ -45,18 +44,18 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
 
 
 def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Levels]:
-    """Each choice with what it leaves as it is, after the profile itself, with all seeds and with those of the choices.
+    """Each choice with what it leaves as it is, after the profile itself, with all seeds and with those of a choice.
 
     A set that is cut stands in the place of the whole one, the other training set stays. Nothing else is taken from
     the profile, but x-x-mono where the drawing of pairs of languages changes: it draws none.
     """
-    seeds = set().union(*map(_seeds, choices.values()))
     found = {PROFILE: profile}
-    if not _seeds(profile) <= seeds:
-        found[SAME_SEEDS] = {
-            train: {label: _only(part, seeds) for label, part in by_label.items()}
-            for train, by_label in profile.items()
-        }
+    for seeds in sorted({tuple(sorted(_seeds(levels))) for levels in choices.values()}):
+        if set(seeds) < _seeds(profile):
+            found[f"{PROFILE}, seed{'s' * (len(seeds) > 1)} {' '.join(map(str, seeds))}"] = {
+                train: {label: only for label, part in by_label.items() if (only := _only(part, set(seeds)))}
+                for train, by_label in profile.items()
+            }
     for choice, levels in choices.items():
         cut = next((name for name in levels if name not in profile), None)
         if cut:
@@ -111,9 +110,9 @@ def _seeds(levels: Levels) -> set[int]:
     return {seed for by_label in levels.values() for part in by_label.values() for seed in part.seeds}
 
 
-def _only(part: Scores, seeds: set[int]) -> Scores:
+def _only(part: Scores, seeds: set[int]) -> Scores | None:
     kept = tuple(seed for seed in part.seeds if seed in seeds)
-    return part if kept == part.seeds or not kept else Scores(part.at(kept), part.units, kept, part.articles)
+    return Scores(part.at(kept), part.units, kept, part.articles) if kept else None
 
 
 def _swept(run: Run) -> dict[str, dict[str, Levels]]:

@@ -236,6 +236,8 @@ def write_provenance(run: Run) -> None:
 
 def table(run: Run, name: str) -> pd.DataFrame:
     """A table of a run, as somebody asks for it: as `read`; says on stderr if it is of other rows, encoder or code."""
+    if not (run.folder / name).exists():
+        raise UserError(f"run {run.name} has no table {name} yet; make it: lib.judge(run), or {run.command}")
     warn(run, f"make them again: lib.judge(run), or {run.command}")
     return read(run, name)
 

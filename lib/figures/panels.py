@@ -83,8 +83,8 @@ def heat(
     axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
     axes.invert_yaxis()
-    for (row, column), value in np.ndenumerate(values) if numbers else ():
-        if value is not np.ma.masked:
+    for (row, column), value in np.ndenumerate(matrix.to_numpy(dtype=float)) if numbers else ():
+        if np.isfinite(value):
             red, green, blue, _ = mesh.cmap(scale(value))
             ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
             text = numbers.format(value).replace("-", "−") if round(value) else "0"

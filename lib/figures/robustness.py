@@ -17,7 +17,6 @@ BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification
 QUANTITIES = {shift.NEARER: "{}, after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
 CUTS = {
     specification.PROFILE: "as published",
-    specification.SAME_SEEDS: "as published, fewer seeds",
     "parallel-docs-900-questions": "documentation: 900 questions",
     "xquad-r-7-languages": "XQuAD-R: 7 languages",
     specification.CHANGED_BY_BATCH: "x-y by the batch",
@@ -177,7 +176,8 @@ def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
 def choice_name(choice: str) -> str:
     """A choice as people read it: ``scale=100`` is scale 100."""
     cut = choice.removeprefix(f"{specification.CUT}: ")
-    return CUTS.get(cut, cut.replace("_", " ").replace("=", " "))
+    said = CUTS.get(cut, cut.replace("_", " ").replace("=", " "))
+    return said.replace(specification.PROFILE, CUTS[specification.PROFILE])
 
 
 def drawable(run: Run) -> list[str]:

@@ -6,6 +6,7 @@ training measures, by the same functions; nothing of it is kept, but the encoder
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ..base import config
 from ..base.config import Run
+from ..base.errors import UserError
 from ..data import catalog as data
 from ..data.sets import ParallelSet
 from ..encoders import load as encoders
@@ -64,9 +66,13 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
 
 def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple[Ranking, dict, ParallelSet]:
     """The ranking of a set by an encoder, what is read off its vectors, and the set; arguments as of `audit`."""
+    encoder, dataset = (str(name) if isinstance(name, Path) else name for name in (encoder, dataset))
     run = _run(encoder, dataset, overrides)
     chosen = data.evaluation_set(dataset, run.config.candidates)
     checks.scorable(dataset, chosen)
+    if not _has_both(chosen):
+        right = "a gap between the two needs some that are"
+        raise UserError(f"{dataset}: no question is answered both in its own language and in another; {right}")
     checks.work(run, grid.plan(run.config))
     model = encoders.load(cells.encoder_folder(encoder))
     rankings, vectors, _ = cells.evaluate(model, [dataset], run.config, parts=("vectors",))
@@ -123,6 +129,13 @@ def _run(encoder: str, dataset: str, overrides: Sequence[str]) -> Run:
     run = config.load("quick", [*named, *overrides])
     checks.plan(run)
     return run
+
+
+def _has_both(chosen: ParallelSet) -> bool:
+    """Whether a question has answers both in its own language and in another one."""
+    query, passage = (chosen.qrels[name].to_numpy() for name in ("query", "passage"))
+    own = chosen.queries["language"].to_numpy()[query] == chosen.passages["language"].to_numpy()[passage]
+    return bool((pd.Series(own).groupby(chosen.queries["question"].to_numpy()[query]).nunique() > 1).any())
 
 
 def _retrieval(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:

@@ -219,7 +219,7 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 def _training(run: Run, cell: Cell, log: dict[str, Any]) -> str:
     """How it was trained, as a table."""
-    chosen, batches = run.config, log["batches"]
+    chosen, batches = cell.settings(run.config), log["batches"]
     losses = pd.Series([step["loss"] for step in log["steps"]])
     rate = f"{chosen.learning_rate:g}, linear decay after {chosen.warmup_steps} steps of warm-up"
     kept = f", of which step {log['kept']} was kept, by validation" if "kept" in log else ""
@@ -250,7 +250,7 @@ def _limits(run: Run, cell: Cell, log: dict[str, Any]) -> str:
         f"It was fine-tuned on {languages} alone; in other languages it is what the encoder made of it.",
         f"The encoder is {notes}: not all that it does comes from this training." if notes else "",
         f"Scores are of one seed, and of finding single sentences in pools of a few thousand; they say little of "
-        f"passages, of web search, or of texts beyond {run.config.max_tokens} tokens, which are cut.",
+        f"passages, of web search, or of texts beyond {cell.settings(run.config).max_tokens} tokens, which are cut.",
         "Ranks still depend on the language of a text: see rank distance above.",
         "The facts corpus is a small test bed made from templates: nothing of practical use is learnt from it."
         if cell.train == "facts"

@@ -92,7 +92,7 @@ def write(run: Run, cell: Cell, folder: Path, depth: int | None = DEPTH) -> None
     """
     model = encoders.load(cells.model(run, cell))
     names = grid.evaluated(cell, run.config)
-    for data, queries, passages in embedding.encode_sets(model, names, run.config):
+    for data, queries, passages in embedding.encode_sets(model, names, cell.settings(run.config)):
         chosen, named = settings(data), ids(data)
         write_judgements(data, chosen, folder / data.name)
         with progress.task(f"writing {cell.id} on {data.name}, rankings", len(chosen)) as task:

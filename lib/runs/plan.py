@@ -9,7 +9,7 @@ from typing import Any
 from ..base import paths
 from ..base.config import Config, Run
 from ..base.errors import UserError
-from ..data.catalog import is_scored_alone
+from ..data.catalog import is_own, is_scored_alone
 from ..data.sets import FOLDS
 from ..encoders import load as encoders
 from ..training.sampling import ALPHA
@@ -119,7 +119,8 @@ def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
     Raises:
         UserError: there is none.
     """
-    among = [cell for cell in (*plan(run.config), *parts(run.config)) if not trained or cell.train != NONE]
+    among = [*plan(run.config), *parts(run.config)]
+    among = [cell for cell in among if not trained or (cell.train != NONE and not cell.is_part)]
     found = [cell for cell in among if cell.id == pattern]  # a name as it is printed may hold brackets
     found = found or [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
     if not found:
@@ -140,9 +141,9 @@ def evaluated(cell: Cell, config: Config) -> list[str]:
         names = [name for name in names if not name.endswith("-heldout")]
     if cell.train in (NONE, "facts"):
         return names
-    others = [name for name in names if name.removesuffix("-heldout") != cell.train and not name.endswith("-heldout")]
-    own = [name for name in names if name == f"{cell.train}-heldout"]
-    return others + own
+    others = [name for name in names if name.removesuffix("-heldout") != cell.train]
+    others = [name for name in others if is_own(name) or not name.endswith("-heldout")]  # ours are scored whole
+    return others + [name for name in names if name == f"{cell.train}-heldout"]
 
 
 def _grid(config: Config, trains: Sequence[str], seeds: Sequence[int]) -> list[Cell]:

@@ -3,6 +3,7 @@
 import os.path
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from ..base import paths, processes
 from ..base.config import Run
@@ -13,7 +14,7 @@ from ..data.sets import ParallelSet
 from ..encoders import load as encoders
 from ..training import trainer
 from ..training.pairs import Pairs
-from ..training.sampling import Strategy
+from ..training.sampling import BatchOrder, Strategy
 from . import cells, encoder_check
 from . import plan as grid
 from .plan import NONE, Cell
@@ -78,14 +79,18 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
         if not len(questions.questions):
             raise UserError(f"{train}: none of its questions is in the split train; see the key 'split' of a row")
         pairs = Pairs.of(questions)
-        for strategy in dict.fromkeys(Strategy(c.strategy, c.alpha) for c in todo if c.train == train):
-            sampler = strategy.sampler(pairs, processes.count(), run.config.sampler)
-            seeds = sorted({cell.seed for cell in todo if (cell.train, cell.strategy) == (train, strategy.name)})
-            is_own = data.is_own(train)  # then the batches of each seed are tried: whether they fill hangs on its order
+        is_own = data.is_own(train)  # then the batches of each seed are tried: whether they fill hangs on its order
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for cell in todo:
+            if cell.train == train:
+                of = cell.settings(run.config)
+                strategy = Strategy(cell.strategy, cell.alpha, of.cross)
+                alike.setdefault((strategy, of.batch_size, of.sampler, of.steps), []).append(cell.seed)
+        for (strategy, size, version, steps), seeds in alike.items():
             try:
                 for seed in seeds if is_own else seeds[:1]:
-                    order = sampler(pairs.anchor, batch_size=processes.share(run.config.batch_size), seed=seed)
-                    deque(order.first(run.config.steps if is_own else 0), maxlen=0)
+                    order = BatchOrder(strategy, pairs, processes.share(size), seed, processes.count(), version)
+                    deque(order.first(steps if is_own else 0), maxlen=0)
             except UserError as error:
                 raise UserError(f"{train}: {error}") from error
 

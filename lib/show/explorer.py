@@ -116,26 +116,27 @@ def retriever(run: Run, cell: Cell, dataset: str) -> Retriever:
     """
     if _quick(run, cell):
         cells.train(run, cell)
-    folder, chosen = cells.model(run, cell), data.evaluation_set(dataset, run.config.candidates)
+    config = cell.settings(run.config)
+    folder, chosen = cells.model(run, cell), data.evaluation_set(dataset, config.candidates)
     weights = encoders.identity(cell.encoder)
     if cell.train != NONE:
         weights = artifacts.file_digest(folder.parent / artifacts.MANIFEST)
     wanted = {
         "weights": weights,
         "texts": chosen.digest,
-        "max_tokens": run.config.max_tokens,
-        "precision": device.precision(run.config.precision),
+        "max_tokens": config.max_tokens,
+        "precision": device.precision(config.precision),
     }
 
     def build(target: Path) -> None:
-        model = _model(folder, run.config.max_tokens)
-        [(_, queries, passages)] = embedding.encode_sets(model, [dataset], run.config)
+        model = _model(folder, config.max_tokens)
+        [(_, queries, passages)] = embedding.encode_sets(model, [dataset], config)
         np.save(target / "queries.npy", queries, allow_pickle=False)
         np.save(target / "passages.npy", passages, allow_pickle=False)
 
     kept = artifacts.make("vectors", wanted, build)
     vectors = (np.load(kept / f"{name}.npy", allow_pickle=False) for name in ("queries", "passages"))
-    return Retriever(folder, run.config.max_tokens, chosen, *vectors)
+    return Retriever(folder, config.max_tokens, chosen, *vectors)
 
 
 @lru_cache(MODELS)

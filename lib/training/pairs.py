@@ -63,7 +63,7 @@ class Pairs:
             wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
         if data.asked is not None:  # who is asked the same must not share a batch, nor meet what answers the other
             wordings = np.where(data.asked >= 0, data.asked + len(texts), -1)
-            wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers)])
+            wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers, np.hstack([answers, wrong]))])
             answers = np.hstack([answers, wordings])
         anchor, positive = queries[question, query_language], passages[question, passage_language]
         return Pairs(data.languages, row, anchor, positive, negative, answers, wrong)
@@ -74,25 +74,30 @@ class Pairs:
         query_languages: Sequence[str],
         passage_languages: Sequence[str],
         passages: Sequence[str],
+        negatives: Sequence[str] | None = None,
     ) -> "Pairs":
         """Pairs that are the rows of a data set of one's own, in its order: row n is pair n.
 
         Args:
             questions: what each row asks: an id that all translations of a question share.
             query_languages, passage_languages: in which language each row asks, and is answered.
-            passages: the text that answers each row, by which two questions with one answer are known.
+            passages: the text that answers each row, by which two questions with one answer are known, in whatever
+                language.
+            negatives: the text of each row that does not answer it, if the data set has a column of such: one that
+                answers another question never shares a batch with that.
 
         Raises:
             UserError: the columns differ in length, or a question has two rows, or two answers, in the same languages.
         """
         given = {"questions": questions, "query_languages": query_languages}
         given |= {"passage_languages": passage_languages, "passages": passages}
-        questions, query_languages, passage_languages, passages = columns.as_arrays(given)
+        given |= {} if negatives is None else {"negatives": negatives}
+        questions, query_languages, passage_languages, passages, *more = columns.as_arrays(given)
         languages = sorted({*query_languages, *passage_languages})
         question, ids = pd.factorize(questions)
         asked, answered = (pd.Index(languages).get_indexer(column) for column in (query_languages, passage_languages))
-        read = pd.Series([alike(passage) for passage in passages])
-        text = pd.factorize(pd.Series(passage_languages) + "\t" + read)[0]
+        read = pd.Series([alike(text) for column in (passages, *more) for text in column])
+        text, wrong = np.split(pd.factorize(read)[0], [len(passages)])
         number = np.arange(len(question), dtype=np.int32)
         row = np.full((len(ids), len(languages), len(languages)), -1, np.int32)
         row[question, asked, answered] = number
@@ -106,26 +111,36 @@ class Pairs:
                 f"row {n + 1}: question {questions[n]!r} occurs again {here}, or has another passage in the latter "
                 "language; keep one passage a language, and one row a pair of languages"
             )
-        none = np.empty((len(ids), 0), np.int64)
-        return Pairs(languages, row, number, number, None, answers, none, pd.util.hash_array(passages))
+        wrong = _wide(pd.DataFrame({"question": question[: len(wrong)], "value": wrong}), len(ids))
+        return Pairs(languages, row, number, number, None, answers, wrong, pd.util.hash_array(passages))
 
 
-def _answered_elsewhere(asked: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """The wordings that each question's answers are right for in another row: int64 [questions, most such], else -1.
+def _answered_elsewhere(asked: np.ndarray, answers: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """The wordings that what a question shows is right for in another row: int64 [questions, most such], else -1.
 
     Args:
         asked: int64 [questions, languages], numbers of wordings, -1 for none.
         answers: int64 [questions, languages], numbers of texts, -1 for none.
+        shown: int64 [questions, columns], the texts that a question brings into a batch: answers and negatives.
     """
-    of, having = np.nonzero(asked >= 0), np.nonzero(answers >= 0)
-    worded = pd.DataFrame({"question": of[0], "wording": asked[of]})
-    texts = pd.DataFrame({"question": having[0], "text": answers[having]})
-    again = worded[worded["wording"].duplicated(keep=False)]
-    right = again.merge(texts, on="question")[["wording", "text"]].drop_duplicates()
-    found = texts.merge(right, on="text")[["question", "wording"]].drop_duplicates()
+    worded, texts, seen = (_long(table) for table in (asked, answers, shown))
+    again = worded[worded["value"].duplicated(keep=False)]
+    right = again.merge(texts, on="question", suffixes=("_asked", ""))[["value_asked", "value"]].drop_duplicates()
+    found = seen.merge(right, on="value")[["question", "value_asked"]].rename(columns={"value_asked": "value"})
     own = pd.MultiIndex.from_frame(found).isin(pd.MultiIndex.from_frame(again))
-    found = found[~own]
-    place = found.groupby("question").cumcount()
-    table = np.full((len(asked), int(place.max()) + 1 if len(place) else 0), -1, np.int64)
-    table[found["question"], place] = found["wording"]
+    return _wide(found[~own], len(asked))
+
+
+def _long(table: np.ndarray) -> pd.DataFrame:
+    """A row for each value of a table that is there (not -1): ``question, value``."""
+    place = np.nonzero(table >= 0)
+    return pd.DataFrame({"question": place[0], "value": table[place]})
+
+
+def _wide(rows: pd.DataFrame, questions: int) -> np.ndarray:
+    """The different values of each question side by side: int64 [questions, most of one], -1 for none."""
+    rows = rows.drop_duplicates()
+    place = rows.groupby("question").cumcount()
+    table = np.full((questions, int(place.max()) + 1 if len(place) else 0), -1, np.int64)
+    table[rows["question"], place] = rows["value"]
     return table

@@ -227,7 +227,9 @@ class BatchOrder:
         if kind == "x-x":
             return [same]
         each = [same & (np.arange(len(same)) == number) for number in range(len(same))]
-        return each if kind == "mono" else [each[self.pairs.english]]
+        if kind == "mono":  # a language that is only asked in, or only answered in, has no batches of its own
+            return [mask for mask in each if (self.pairs.row >= 0)[:, mask].any()]
+        return [each[self.pairs.english]]
 
     def _fill(
         self, mask: np.ndarray, queue: list[int], draw: np.random.Generator, shuffles: np.random.Generator
@@ -271,6 +273,8 @@ class BatchOrder:
         off_diagonal = (self.pairs.row >= 0) & ~np.eye(len(self.pairs.languages), dtype=bool)
         if self.strategy.name in ("x-y", "hybrid") and not off_diagonal.any():
             raise UserError(f"strategy {self.strategy.name} needs training data in at least two languages")
+        if "mono" in KINDS.get(self.strategy.name, ()) and not self._masks("mono"):
+            raise UserError(f"strategy {self.strategy.name}: no question is asked and answered in one language")
         for kind in KINDS.get(self.strategy.name, (self.strategy.name,)):
             for mask in self._masks(kind):
                 self._fill(mask, [], np.random.default_rng(0), np.random.default_rng(0))
