@@ -8,7 +8,9 @@ import pytest
 import synthetic
 from matplotlib.figure import Figure
 
+import lib
 from lib.base import config
+from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.figures import gallery
 from lib.figures import training as figures_batches
@@ -86,3 +88,10 @@ def test_a_run_that_shows_what_is_published_shows_the_tracked_figure(run, tmp_pa
     assert views.draw(shown, "forest").data == b"the tracked one"
     for other in (views.draw(shown, "alpha"), views.draw(run, "forest")):
         assert other.data.startswith(b"\x89PNG")
+
+
+def test_before_there_are_tables_it_is_said_how_to_make_them(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
+    for ask in (lambda: views.draw(run, "alpha"), lambda: lib.table(run, "metrics.csv"), lambda: lib.main_table(run)):
+        with pytest.raises(UserError, match=r"yet; make (it|them): lib\.judge\(run\)"):
+            ask()

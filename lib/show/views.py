@@ -8,6 +8,7 @@ from pandas.io.formats.style import Styler
 
 from ..base import store as artifacts
 from ..base.config import Run
+from ..base.errors import UserError
 from ..data import catalog as data
 from ..data import miracl as miracl_files
 from ..data.sets import ParallelSet
@@ -50,7 +51,10 @@ def draw(run: Run, name: str) -> Any:
 
     if path := gallery.tracked(run, name):
         return Image(path.read_bytes(), width=WIDTH)
-    return picture(gallery.draw(run, name))
+    try:
+        return picture(gallery.draw(run, name))
+    except FileNotFoundError as error:
+        raise UserError(f"run {run.name} has no tables yet; make them: lib.judge(run), or {run.command}") from error
 
 
 def published() -> Any:
