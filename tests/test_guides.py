@@ -75,11 +75,10 @@ def run(line: str, here: Path, monkeypatch) -> None:
 
 @pytest.fixture
 def here(own_folders, kept, monkeypatch) -> Path:
-    """An empty folder in the place of the project's; its store holds what other tests have made, and no results."""
+    """An empty folder in the place of the project's, with results and a store that hold nothing but encoders."""
     store = own_folders / "store"
     store.mkdir()
-    for kind in kept.iterdir():
-        (store / kind.name).symlink_to(kind)
+    (store / "encoders").symlink_to(kept / "encoders")
     place = own_folders / "here"
     place.mkdir()
     monkeypatch.chdir(place)

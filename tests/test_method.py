@@ -23,6 +23,7 @@ def test_the_table_of_costs_is_that_of_the_published_cells():
     for path in sorted(CELLS.glob("*_seed?.json.gz")):
         made = json.loads(gzip.decompress(path.read_bytes()))["made"]
         found[path.name.split("_")[0], made["device"]].append(made["evaluation_seconds"])
+    assert found
     steps = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     for (encoder, device), seconds in found.items():
         measured = device == steps["machine"]["device"] and encoder in steps["seconds a step of 32 pairs"]

@@ -223,6 +223,9 @@ def test_a_row_without_a_split_takes_that_of_its_group(tmp_path):
     found, said = own_rows.read(write(tmp_path, rows))
     assert {row["split"] for row in found} == {"train"}
     assert "rows that take the split of their group" in said
+    more = [{"id": f"{name}#8", "q": {"en": "both ask"}, "p": {"en": f"{name} says"}} for name in ("page", "other")]
+    joined = own_rows.read(write(tmp_path, [*rows, *more, {"id": "other#2", "q": {"en": "q"}, "p": {"en": "p"}}]))[0]
+    assert {row["split"] for row in joined} == {"train"}  # the groups are one, since both ask the same
     rows[1]["split"] = "test"
     assert [row.get("split") for row in own_rows.read(write(tmp_path, rows))[0]] == [None, "test", "train"]
 
@@ -301,10 +304,10 @@ def test_rows_of_one_group_alone_are_named(tmp_path):
 
 def test_an_answer_that_is_the_same_in_all_languages_is_named(tmp_path):
     rows = plain()
-    assert "letter by letter" not in own_rows.read(write(tmp_path, rows))[1]
+    assert "the same in all its" not in own_rows.read(write(tmp_path, rows))[1]
     rows[3]["p"] = dict.fromkeys(rows[3]["p"], "1874")
     said = own_rows.read(write(tmp_path, rows))[1]
-    assert "1 questions have the same answer, letter by letter, in all its languages, the first " in said
+    assert "rows whose answer is the same in all its languages: 1, first '" in said
 
 
 def test_what_is_written_into_a_set_stays_with_whoever_does_it(tmp_path):

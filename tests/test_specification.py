@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from lib.base import config
-from lib.evaluation import metrics
 from lib.evidence import effects, shift, specification
 from lib.evidence.effects import Key, Scores
 from lib.evidence.specification import PROFILE, compared, with_profile
@@ -28,7 +27,7 @@ def trained(shift_of=0.0, seeds=(0, 1), **levels: float) -> dict[str, Scores]:
     return {label: scores(level + shift_of, seeds) for label, level in (LEVELS | levels).items()}
 
 
-def profile(seeds=(0, 1)) -> specification.Levels:
+def profile(seeds=(0, 1)) -> specification.Parts:
     return {"xquad-r": trained(seeds=seeds), "parallel-docs": trained(-0.05, seeds, **{"x-x-mono": 0.38})}
 
 
@@ -68,6 +67,12 @@ def test_a_cut_set_stands_in_the_place_of_the_whole_one_and_the_whole_other_one_
         (shift.FARTHER, "x-x-mono"): 0.05, (shift.FARTHER, "x-y"): -0.01,
         (shift.DIFFERENCE, "x-x-mono"): 0.0, (shift.DIFFERENCE, "x-y"): 0.0,
     }  # fmt: skip
+
+
+def test_a_cut_set_that_is_trained_in_another_way_too_is_not_held_against_the_profile():
+    both = {"cut: parallel-docs-900-questions, scale=100": {"parallel-docs-900-questions": trained(-0.05)}}
+    found = values(with_profile(profile(), both)["cut: parallel-docs-900-questions, scale=100"])
+    assert set(found) == {(shift.FARTHER, "x-x-mono"), (shift.FARTHER, "x-y")}
 
 
 def test_where_pairs_of_languages_are_drawn_by_the_batch_x_x_mono_stays_as_it_is():
@@ -130,4 +135,3 @@ def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeyp
     assert shown == ["as published (2)", "as published, seed 0 (1)", "scale 100 (1)"]
     drawn = {round(float(x), 6) for points in figure.axes[0].collections for x, _ in points.get_offsets()}
     assert {0.05, -0.01, 0.15} <= drawn and "Would other choices change it?" in style.title(figure)
-    assert metrics.POOL == "all"

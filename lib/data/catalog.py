@@ -151,7 +151,7 @@ def outline(name: str, candidates: str = "sentence") -> ParallelSet:
     whole = part["base"] if part else name.removesuffix(HELDOUT) if base(name) in LAREQA else name
     known = outlines.read(whole) if candidates == "sentence" and whole in OUTLINED else None
     if known is None or (part and part["without"]):
-        return evaluation_set(name, candidates)
+        return _evaluated(name, candidates)
     if part:
         return known.only((known.questions["fold"] == int(part["number"])).to_numpy(), name)
     return known if name == whole else known.heldout
@@ -178,35 +178,36 @@ def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentenc
     ``parallel-docs-900-questions`` is a fixed sample of as many questions as MLQA-R trains on, ``xquad-r-7-languages``
     has the languages of MLQA-R alone: they tell size and languages of a training set from its distance to a test.
     """
-    name, beside = str(name), {evaluated} if isinstance(evaluated, str) else set(evaluated)
+    return _trained(str(name), [evaluated] if isinstance(evaluated, str) else evaluated, candidates).handed_out()
+
+
+def _trained(name: str, evaluated: Iterable[str], candidates: str) -> ParallelSet:
     made = _trainable.__wrapped__ if is_own(name) else _trainable  # a file of one's own may have changed since
-    return made(name, frozenset(beside & set(LAREQA)), candidates).handed_out()
+    return made(name, frozenset(evaluated) & set(LAREQA), candidates)
 
 
 def training_digest(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> str:
     """What identifies the content of a training set; of mMARCO without downloading it, since plans are made first."""
     if name == "mmarco":
         return artifacts.digest(mmarco.identity())[:16]
-    known = _released_training(name, evaluated, candidates)
-    return known["digest"] if known else training_set(name, evaluated, candidates).digest
+    return _known(name, evaluated, candidates)["digest"]
 
 
 def training_languages(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> list[str]:
-    """The languages of a training set; of released files without reading them again."""
-    known = _released_training(name, evaluated, candidates)
-    return known["languages"] if known else training_set(name, evaluated, candidates).languages
+    """The languages of a training set."""
+    return _known(name, evaluated, candidates)["languages"]
 
 
-def _released_training(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any] | None:
-    """Digest and languages of a training set of released files; None of any other, which has to be read for each."""
-    known = name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)
-    released = known and download.files_of(base(name))
-    return _released(name, frozenset(evaluated) & set(LAREQA), candidates) if released else None
+def _known(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any]:
+    """Digest and languages of a training set; of released files without reading them again."""
+    if (name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)) and download.files_of(base(name)):
+        return _released(name, frozenset(evaluated) & set(LAREQA), candidates)
+    return described(name, frozenset(evaluated), candidates)
 
 
 def described(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
     """Return digest and languages of a training set beside what is evaluated, or of an evaluated one; reads it."""
-    found = evaluation_set(name, candidates) if evaluated is None else _trainable(name, evaluated, candidates)
+    found = _evaluated(name, candidates) if evaluated is None else _trained(name, evaluated, candidates)
     return {"digest": found.digest, "languages": found.languages}
 
 

@@ -113,15 +113,16 @@ def _within_another(asked: np.ndarray) -> np.ndarray:
     Args:
         asked: int [questions, languages], equal where the words are, -1 where there are none.
     """
-    whole = [frozenset(row[row >= 0].tolist()) for row in asked]
-    having: dict[int, set[int]] = {}
-    for number, codes in enumerate(whole):
+    _, first = np.unique(asked, axis=0, return_index=True)
+    whole = {number: frozenset(asked[number][asked[number] >= 0].tolist()) for number in first.tolist()}
+    having: dict[int, list[int]] = {}
+    for number, codes in whole.items():
         for code in codes:
-            having.setdefault(code, set()).add(number)
-    found = np.zeros(len(whole), bool)
-    for number, codes in enumerate(whole):
-        others = set.intersection(*(having[code] for code in codes)) - {number}
-        found[number] = any(len(whole[n]) > len(codes) or n < number for n in others)
+            having.setdefault(code, []).append(number)
+    found = np.ones(len(asked), bool)
+    for number, codes in whole.items():
+        beside = min((having[code] for code in codes), key=len)  # whoever asks all of it asks the rarest of it
+        found[number] = any(codes < whole[other] for other in beside)
     return found
 
 
@@ -178,8 +179,8 @@ def _join_groups(rows: list[dict], remarks: Remarks, numbers: Iterable[int] = ()
     asked = [_asked(row) for row in rows]
     _join_splits(rows, asked, placed)
     groups = [parallel.group_of(row) for row in rows]
-    _follow_groups(rows, groups, placed, remarks)
     first = _connected([*pairs, group] for pairs, group in zip(asked, groups, strict=True))
+    _follow_groups(rows, first, placed, remarks)
     known: set[tuple] = set()
     for n, (row, number, pairs) in enumerate(zip(rows, placed, asked, strict=True)):
         if pairs in known:
@@ -207,12 +208,12 @@ def _join_splits(rows: list[dict], asked: list[tuple], numbers: list[int]) -> No
             row["split"] = rows[named[first[n]]]["split"]
 
 
-def _follow_groups(rows: list[dict], groups: list[str], numbers: list[int], remarks: Remarks) -> None:
-    """Give rows without a split that of their group, if its other rows name one."""
-    named: dict[str, set[str]] = {}
-    for row, group in zip(rows, groups, strict=True):
+def _follow_groups(rows: list[dict], joined: list[int], numbers: list[int], remarks: Remarks) -> None:
+    """Give rows without a split that of their group, joined as they are, if its other rows name one."""
+    named: dict[int, set[str]] = {}
+    for row, group in zip(rows, joined, strict=True):
         named.setdefault(group, set()).update(filter(None, [row.get("split")]))
-    for row, group, number in zip(rows, groups, numbers, strict=True):
+    for row, group, number in zip(rows, joined, numbers, strict=True):
         if not row.get("split") and len(named[group]) == 1:
             row["split"] = next(iter(named[group]))
             remarks.add("rows that take the split of their group", number)
@@ -263,9 +264,8 @@ def _doubts(rows: list[dict]) -> Iterable[str]:
     if len(groups) == 1 < len(rows) and not any(row.get("split") for row in rows):
         yield f"all rows are of one group, '{groups.pop()}', and so in one split"
     if alike_everywhere := [row for row in rows if len(row["p"]) > 1 and len(set(row["p"].values())) == 1]:
-        yield (f"{len(alike_everywhere)} questions have the same answer, letter by letter, in all its languages, the "
-               f"first '{alike_everywhere[0]['id']}': of equal passages the last by docid comes first, whatever the "
-               "language")  # fmt: skip
+        yield (f"rows whose answer is the same in all its languages: {len(alike_everywhere)}, first "
+               f"'{alike_everywhere[0]['id']}'; such passages tie, and the last by docid comes first")  # fmt: skip
 
 
 def _keys(queries: pd.DataFrame) -> pd.Series:

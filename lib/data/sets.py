@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 FOLDS = 5  # for cross-fitting: each question is scored by the model that was not trained on its article
 # What cannot be seen: byte order mark, zero width space, marks of direction, soft hyphen, word joiner and its kind, the
 # choice of a coloured sign; not the joiners U+200C and U+200D, by which words and signs differ.
@@ -48,14 +47,9 @@ class ParallelSet:
     asked: np.ndarray | None = None
 
     def handed_out(self) -> "ParallelSet":
-        """The same set, of which the tables may be written into: that stays with whoever does it."""
-        known = vars(self)
-        lazily = not COPIES_ON_WRITE  # before version 3 pandas writes through
-        tables = {name: table.copy(deep=lazily) for name, table in known.items() if isinstance(table, pd.DataFrame)}
-        made = replace(self, **tables)
-        if "digest" in known:  # of what was read, which is what a result rests on
-            vars(made)["digest"] = known["digest"]
-        return made
+        """The same set with tables of its own: writing into them changes no other."""
+        tables = {name: table.copy() for name, table in vars(self).items() if isinstance(table, pd.DataFrame)}
+        return replace(self, **tables)
 
     @cached_property
     def languages(self) -> list[str]:

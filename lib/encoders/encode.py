@@ -146,7 +146,7 @@ def check_apart(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
         UserError: ``what`` the texts are, and what to look at.
     """
     if len(vectors) > 1 and (vectors == vectors[0]).all() and len(set(texts)) > 1:
-        right = "does it know this language, and are its weights its own?"
+        right = "does it know these languages, and are its weights its own?"
         raise UserError(f"{what}: the encoder gives all {len(texts)} texts one vector; {right}")
 
 

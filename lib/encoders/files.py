@@ -61,7 +61,7 @@ def check(folder: Path) -> None:
     if named and not set(PROMPTS) & set(named):
         raise UserError(
             f"{folder} has prompts called {', '.join(named)}, and none for a query or a document: in its {SETTINGS}, "
-            "call them query and document, and leave empty what goes without"
+            "call them query and document, or remove them if texts go without"
         )
 
 

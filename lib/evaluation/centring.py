@@ -60,7 +60,7 @@ def of_sides(chosen: ParallelSet, queries: np.ndarray, passages: np.ndarray) -> 
 
 
 def of(vectors: np.ndarray, languages: pd.Series) -> Means:
-    """The mean vector of each language; of a single text 0, so that it stays what it is: less itself it is nothing.
+    """The mean vector of each language; 0 where there is one text, which would otherwise vanish.
 
     Args:
         vectors: float32 [texts, dimensions].
@@ -85,7 +85,7 @@ def centred(vectors: np.ndarray, languages: pd.Series, means: Means) -> np.ndarr
 
 
 def at_length_1(vectors: np.ndarray) -> np.ndarray:
-    """Vectors at length 1; those of a dot product have lengths of their own, which a mean direction should not have."""
+    """Vectors scaled to length 1, so that long ones do not weigh more in a mean."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors if np.allclose(length, 1, atol=1e-4) else unit(vectors, vectors)
 

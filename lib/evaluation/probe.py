@@ -36,18 +36,23 @@ def read_off(queries: np.ndarray, passages: np.ndarray, data: ParallelSet) -> di
     asked = data.queries["language"].map(data.languages.index).to_numpy()
     centred_passages, centred_queries = centred(passages, language), centred(queries, asked)
     ranks = search.rank(centred_queries, centred_passages, data).ranks
-    counts = np.bincount(language)
-    others = (counts[counts > 0] - 1) / (len(language) - 1)
+    shares = np.bincount(language) / len(language)
     return {
         "before": _measures(passages, language)
         | {"language_accuracy": round(language_accuracy(passages, language), 6)},
         "after": _measures(centred_passages, language),
         "chance": {
-            "language_accuracy": float(counts.max() / counts.sum()),
-            "own_language_neighbours": float(others.mean()),
+            "language_accuracy": float(shares.max()),
+            "own_language_neighbours": by_chance(data),
         },
         "centred": metrics.macro(metrics.by_language(metrics.units(ranks))).round(6).to_dict("records"),
     }
+
+
+def by_chance(data: ParallelSet) -> float:
+    """What `own_language_neighbours` would be of vectors without language: a language's share of the other texts."""
+    counts = data.passages["language"].value_counts()
+    return float(((counts - 1) / (counts.sum() - 1)).mean())
 
 
 def centred(vectors: np.ndarray, language: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import pandas as pd
 from ..base import paths
 from ..base import store as artifacts
 from ..base.config import Run
+from ..base.errors import UserError
 from ..runs import cells
 from ..runs import open as runs
 from ..runs import plan as grid
@@ -156,6 +157,36 @@ def _overlap(run: Run) -> pd.DataFrame:
     return leaks.table(run)
 
 
+def table(run: Run, name: str) -> pd.DataFrame:
+    """A table of a run, as somebody asks for it; says on stderr if it is of other rows, another encoder or code.
+
+    Raises:
+        UserError: it is not there yet, and how to make it.
+    """
+    if not (run.folder / name).exists():
+        raise UserError(f"run {run.name} has no table {name} yet; make it: lib.judge(run), or {run.command}")
+    warn(run, name, f"make them again: lib.judge(run), or {run.command}")
+    return tables.read(run, name)
+
+
+def main_table(run: Run) -> pd.DataFrame:
+    """Return the main table of a run: mAP in the three settings and rank distance, by test set, training and strategy.
+
+    Values are means over seeds; a run of one test set that is not parallel has fewer columns. Says what `table` does.
+    """
+    return tables.headline(table(run, "metrics.csv"))
+
+
+def warn(run: Run, name: str, right: str) -> None:
+    """Say on stderr if a table is not of the cells that today's data and code would give, and what to do."""
+    try:
+        if tables.current(run) if name in tables.TABLES else current(run):
+            return
+    except (UserError, OSError):  # the rows are not here any more, so that nobody can tell
+        return
+    print(f"these numbers are not those of what is here now (rows, encoder or code); {right}", file=sys.stderr)
+
+
 def current(run: Run) -> bool:
     """Whether the tables of evidence are there, undamaged, and made from the run's present cells by today's rules."""
     return artifacts.is_current(run.folder / SEAL, _made_from(run), run.folder)
@@ -163,8 +194,7 @@ def current(run: Run) -> bool:
 
 def _made_from(run: Run) -> dict[str, Any]:
     paper = {path.name: artifacts.file_digest(path) for path in sorted(paths.PUBLISHED.glob("*.csv"))}
-    cells_of = {"digest": tables.digest(run), "swept": parts.digests(run)}
-    return cells_of | {"rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
+    return {"digest": tables.digest(run), "rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
 
 
 def rules() -> dict[str, str]:

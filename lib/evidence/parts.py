@@ -3,7 +3,7 @@
 Such a cell keeps the scores of each question and query language, on one set or on one fold of it (`runs.plan.parts`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,6 @@ from .effects import Key, Scores, Values
 KEPT = (("map", "monolingual"), ("map", "multilingual"), ("rank_distance", "multilingual"))  # as pairs of languages
 
 
-def digests(run: Run) -> list[str]:
-    """The digests of these cells, which tell whether a table was made from them."""
-    return [cells.record(run, cell)["sha256"] for cell in cells.parts_of(run)]
-
-
 def at_home(run: Run) -> dict[Key, Scores]:
     """Scores after training on the set that is tested, each question by the model that did not see its article.
 
@@ -34,18 +29,17 @@ def at_home(run: Run) -> dict[Key, Scores]:
     for cell in cells.parts_of(run):
         fold = data.FOLD.fullmatch(cell.on)
         if fold and not cell.changes and cell.train == f"{fold['base']}-without-fold{fold['number']}":
-            for metric, setting in KEPT:
+            for (metric, setting), read in values(run, cell, KEPT).items():
                 key = Key(cell.encoder, fold["base"], cell.label, fold["base"], setting, metric)
-                of_seed = found.setdefault(key, {}).setdefault(cell.seed, {})
-                of_seed[fold["number"]] = values(run, cell, setting, metric)
+                found.setdefault(key, {}).setdefault(cell.seed, {})[fold["number"]] = read
     return {key: part for key, by_seed in found.items() if (part := _joined(run, key, by_seed)) is not None}
 
 
 def on(run: Run, test: str, setting: str) -> Iterator[tuple[Cell, Values]]:
     """The cells of sweeps that were scored on a whole set, with their average precision in a setting."""
     for cell in cells.parts_of(run):
-        if cell.on == test and cell.encoder in run.config.encoder:
-            yield cell, values(run, cell, setting, "map")
+        if cell.on == test:
+            yield cell, values(run, cell, [("map", setting)])["map", setting]
 
 
 def stacked(run: Run, test: str, by_seed: dict[int, Values]) -> Scores:
@@ -55,16 +49,23 @@ def stacked(run: Run, test: str, by_seed: dict[int, Values]) -> Scores:
     return Scores(np.stack([by_seed[seed][0] for seed in seeds], axis=2), by_seed[seeds[0]][1], seeds, articles)
 
 
-def values(run: Run, cell: Cell, setting: str, metric: str) -> Values:
-    """What a cell scored: float [questions of the whole set, query languages], NaN where not asked; and the units."""
+def values(run: Run, cell: Cell, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Values]:
+    """What a cell scored, by metric and setting: float [questions of the whole set, query languages], and the units.
+
+    NaN where a question was not asked.
+    """
     whole = data.outline(data.base(cell.on), run.config.candidates).questions
     here = data.outline(cell.on, run.config.candidates).questions
-    column = setting if metric == "map" else metric
-    wide = cells.scores(run, cell).pivot(index="question", columns="query_language", values=column)
-    table = np.full((len(whole), wide.shape[1]), np.nan)
-    table[pd.Index(whole["id"]).get_indexer(here["id"])[wide.index]] = wide
-    units = ((language, metrics.POOL if setting == "multilingual" else language) for language in wide)
-    return table, tuple(units)
+    place = pd.Index(whole["id"]).get_indexer(here["id"])
+    scored, found = cells.scores(run, cell), {}
+    for metric, setting in wanted:
+        column = setting if metric == "map" else metric
+        wide = scored.pivot(index="question", columns="query_language", values=column)
+        table = np.full((len(whole), wide.shape[1]), np.nan)
+        table[place[wide.index]] = wide
+        units = ((language, metrics.POOL if setting == "multilingual" else language) for language in wide)
+        found[metric, setting] = table, tuple(units)
+    return found
 
 
 def _joined(run: Run, key: Key, by_seed: dict[int, dict[str, Values]]) -> Scores | None:

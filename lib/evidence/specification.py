@@ -1,8 +1,8 @@
-"""Would other choices change it? Hybrid against its parents under one other choice at a time: a specification curve.
+"""Would other choices change it? Hybrid against its parents under each other choice of settings: a specification curve.
 
-Each line of a profile's ``sweep`` changes how models are trained in one way (the similarity scale, the learning rate),
-or cuts a training set, so that its size or its languages are not what sets it apart. All that were made are shown,
-beside the trainings of the profile itself, and none was chosen by what it scores.
+Lines of a profile's ``sweep`` change how models are trained (the similarity scale, the learning rate), or cut a
+training set, so that its size or its languages are not what sets it apart. All that were made are shown, beside the
+trainings of the profile itself, and none was chosen by what it scores.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,15 +14,15 @@ from ..data import catalog as data
 from ..runs.plan import NONE
 from . import effects, parts, shift, stats
 from .effects import Key, Scores, Values, common_seeds
+from .shift import Parts
+from .synergy import PARENTS
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
 SETTING = shift.PRIMARY["setting"]
-PARENTS = ("x-x-mono", "x-y")
 PROFILE = "profile"  # the choice that was published first
 CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
 COLUMNS = ["encoder", "test", "choice", "nearer", "farther", "strategy", "baseline", "quantity", "value", "low", "high"]
 COLUMNS += ["clusters", "seeds", "verdict"]
-Levels = dict[str, dict[str, Scores]]  # by training set and strategy
 
 
 def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Levels]:
+def with_profile(profile: Parts, choices: Mapping[str, Parts]) -> dict[str, Parts]:
     """Each choice with what it leaves as it is, after the profile itself, with all seeds and with those of a choice.
 
     A set that is cut stands in the place of the whole one, the other training set stays. Nothing else is taken from
@@ -57,10 +57,9 @@ def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Le
                 for train, by_label in profile.items()
             }
     for choice, levels in choices.items():
-        cut = next((name for name in levels if name not in profile), None)
-        if cut:
-            rest = {train: part for train, part in profile.items() if train != data.base(cut)}
-            levels = {name: part for name, part in (*levels.items(), *rest.items())}
+        cut = next((name for name in levels if data.base(name) != name), None)
+        if cut and choice == f"{CUT}: {cut}":
+            levels = {train: part for train, part in profile.items() if train != data.base(cut)} | levels
         elif choice == CHANGED_BY_BATCH:
             levels = {
                 train: part | {n: s for n, s in profile[train].items() if n == PARENTS[0]}
@@ -70,7 +69,7 @@ def with_profile(profile: Levels, choices: Mapping[str, Levels]) -> dict[str, Le
     return found
 
 
-def compared(levels: Levels, main: str, untrained: Scores | None = None) -> Iterator[dict]:
+def compared(levels: Parts, main: str, untrained: Scores | None = None) -> Iterator[dict]:
     """Rows of hybrid (``main``) against each parent that was trained alike; not of a whole set beside a cut one."""
     is_cut = any(data.base(name) != name for name in levels)
     sides = {shift.NEARER: NEARER, shift.FARTHER: FARTHER}
@@ -106,7 +105,7 @@ def _levels(found: Mapping[Key, Scores], encoder: str, train: str) -> dict[str, 
     return {label: part for label, part in here.items() if part.seeds}
 
 
-def _seeds(levels: Levels) -> set[int]:
+def _seeds(levels: Parts) -> set[int]:
     return {seed for by_label in levels.values() for part in by_label.values() for seed in part.seeds}
 
 
@@ -115,13 +114,16 @@ def _only(part: Scores, seeds: set[int]) -> Scores | None:
     return Scores(part.at(kept), part.units, kept, part.articles) if kept else None
 
 
-def _swept(run: Run) -> dict[str, dict[str, Levels]]:
+def _swept(run: Run) -> dict[str, dict[str, Parts]]:
     """The scores of all finished cells of the sweeps on the test, by encoder and choice."""
     grouped: dict[tuple[str, str, str, str], dict[int, Values]] = {}
     for cell, values in parts.on(run, TEST, SETTING):
-        choice = ", ".join(cell.changes) or f"{CUT}: {cell.train}"
+        cut = [f"{CUT}: {cell.train}"] if data.base(cell.train) != cell.train else []
+        if data.base(cell.train) not in (NEARER, FARTHER):
+            continue
+        choice = ", ".join([*cut, *cell.changes])
         grouped.setdefault((cell.encoder, choice, cell.train, cell.label), {})[cell.seed] = values
-    found: dict[str, dict[str, Levels]] = {}
+    found: dict[str, dict[str, Parts]] = {}
     for (encoder, choice, train, label), by_seed in grouped.items():
         levels = found.setdefault(encoder, {}).setdefault(choice, {})
         levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)

@@ -3,7 +3,6 @@
 They are a pure function of the finished cells: the same cells give the same bytes.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -14,9 +13,8 @@ import pandas as pd
 from ..base import store as artifacts
 from ..base import workers
 from ..base.config import FACTS_ONLY, Run, as_dict
-from ..base.errors import UserError
 from ..data import catalog as data
-from ..evaluation import bias, metrics
+from ..evaluation import bias, metrics, probe
 from ..runs import cells
 from ..runs import plan as grid
 
@@ -70,7 +68,7 @@ def write(run: Run, also: Callable[[str, pd.DataFrame], Any] | None = None) -> l
     save(run, "top10_languages.csv.gz", top)
     save(run, "bias.csv.gz", bias_measures(biased, top))
     save(run, "who_is_hurt.csv.gz", who_is_hurt(biased))
-    save(run, "vectors.csv", vectors(records))
+    save(run, "vectors.csv", vectors(run, records))
     write_training_log(run)
     write_provenance(run)
     return more
@@ -137,15 +135,17 @@ def variants(record: Record, dataset: str, whole: pd.DataFrame, distinct: pd.Dat
     return pd.concat(parts)
 
 
-def vectors(records: dict[grid.Cell, Record]) -> pd.DataFrame:
+def vectors(run: Run, records: dict[grid.Cell, Record]) -> pd.DataFrame:
     """How much language can be read off the vectors, before and after centring, and by chance (see `probe`)."""
-    rows = []
+    rows, sets = [], {name for record in records.values() for name in record["vectors"]}
+    chance = {name: probe.by_chance(data.outline(name, run.config.candidates)) for name in sets}
     for cell, record in records.items():
         for dataset, read in record["vectors"].items():
             identity = {**cell.columns(), "dataset": dataset}
             # Below chance on any vectors, see `evaluation.probe.read_off`.
             after = {k: v for k, v in read["after"].items() if k != "language_accuracy"}
-            for when, values in (("before", read["before"]), ("after", after), ("chance", read["chance"])):
+            blind = read["chance"] | {"own_language_neighbours": round(chance[dataset], 6)}
+            for when, values in (("before", read["before"]), ("after", after), ("chance", blind)):
                 rows += [identity | {"centring": when, "measure": k, "value": v} for k, v in values.items()]
     return pd.DataFrame(rows, columns=[*SCORED, "centring", "measure", "value"])
 
@@ -234,24 +234,6 @@ def write_provenance(run: Run) -> None:
     artifacts.write_seal(run.folder / PROVENANCE, _made_from(run), [run.folder / name for name in TABLES], **value)
 
 
-def table(run: Run, name: str) -> pd.DataFrame:
-    """A table of a run, as somebody asks for it: as `read`; says on stderr if it is of other rows, encoder or code."""
-    if not (run.folder / name).exists():
-        raise UserError(f"run {run.name} has no table {name} yet; make it: lib.judge(run), or {run.command}")
-    warn(run, f"make them again: lib.judge(run), or {run.command}")
-    return read(run, name)
-
-
-def warn(run: Run, right: str) -> None:
-    """Say on stderr if a run's tables are not of the cells that today's data and code would give, and what to do."""
-    try:
-        if current(run):
-            return
-    except (UserError, OSError):  # the rows are not here any more, so that nobody can tell
-        return
-    print(f"these numbers are not those of what is here now (rows, encoder or code); {right}", file=sys.stderr)
-
-
 def read(run: Run, name: str) -> pd.DataFrame:
     """A table of a run, of its encoders; columns that are empty for some rows (alpha, seed) keep their numbers."""
     table = pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""], skiprows=int(run.fallback))
@@ -272,16 +254,8 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
     return table[~trained | (having == most).reindex(table.index, fill_value=False)]
 
 
-def main_table(run: Run) -> pd.DataFrame:
-    """Return the main table of a run: mAP in the three settings and rank distance, by test set, training and strategy.
-
-    Values are means over seeds; a run of one test set that is not parallel has fewer columns. Says what `table` does.
-    """
-    return headline(table(run, "metrics.csv"))
-
-
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The `main_table` of the rows of ``metrics.csv``; with the encoder in front where there are several."""
+    """The main table of the rows of ``metrics.csv``; with the encoder in front where there are several."""
     wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
     chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
     chosen["strategy"] = labels(chosen)
@@ -318,9 +292,10 @@ def rules() -> dict[str, str]:
 
 
 def _made(run: Run) -> list[str | None]:
-    """The digests of a run's cells, None where one is still to be made."""
+    """The digests of a run's cells, None where one is still to be made; and of those that it has beside its grid."""
     found = [(cells.record(run, cell) or {}).get("sha256") for cell in grid.plan(run.config)]
-    return [digest for digest in found if digest or not run.finished]
+    beside = [cells.record(run, cell)["sha256"] for cell in cells.parts_of(run)]
+    return [digest for digest in found if digest or not run.finished] + beside
 
 
 def made_from(run: Run) -> str:

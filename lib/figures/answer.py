@@ -88,7 +88,7 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
     plain = part[part["means_of"] == centred.NOTHING]
     far = [name for name in shift.FARTHEST if name in set(plain["train"])][:1]
     for trains, look in ((TESTS, NEAR), (far, FAR)):
-        points = _points(plain[plain["train"].isin(trains)])
+        points = _points(plain[plain["train"].isin(trains) & (plain["train"] != plain["test"])])
         curve = [name for name in CURVE if name in points.index]
         ends = [name for name in (CURVE[0], CURVE[-1]) if name in points.index]
         axes.plot(points.loc[ends, "x"], points.loc[ends, "y"], **STRAIGHT)

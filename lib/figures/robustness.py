@@ -9,13 +9,14 @@ from scipy import special
 
 from ..base.config import Run
 from ..evidence import effects, robustness, shift, specification, tables
+from ..runs.names import capital
 from ..runs.plan import NONE
 from . import style
 from .answer import BAND, CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
 BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification.PARENTS}}
 QUANTITIES = {shift.NEARER: "{}, after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
-CUTS = {
+NAMES = {
     specification.PROFILE: "as published",
     "parallel-docs-900-questions": "documentation: 900 questions",
     "xquad-r-7-languages": "XQuAD-R: 7 languages",
@@ -148,10 +149,10 @@ def choices(run: Run) -> Figure:
     handles = [Line2D([], [], label=f"minus {said}", linestyle="", **looks[name]) for name, said in BESIDE.items()]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
-        "Each row changes one thing; in brackets the number of seeds. 95% intervals over articles and seeds (of one "
-        "seed: for these models); filled where they exclude 0; grey band: within .01. All that were made are shown."
+        "Each row is one choice of settings, with its seeds. 95% intervals over articles and seeds (of one seed: "
+        "for these models); filled where they exclude 0; grey band: within .01. All that were made are shown."
     )
-    title = "Would other choices change it? Hybrid (α = 0.5) on MLQA-R, one choice a row"
+    title = f"Would other choices change it? {capital(shown(effects.hybrid(run)))} on MLQA-R, one choice a row"
     style.frame(figure, run, tables.source(run), title, note)
     return figure
 
@@ -176,8 +177,8 @@ def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
 def choice_name(choice: str) -> str:
     """A choice as people read it: ``scale=100`` is scale 100."""
     cut = choice.removeprefix(f"{specification.CUT}: ")
-    said = CUTS.get(cut, cut.replace("_", " ").replace("=", " "))
-    return said.replace(specification.PROFILE, CUTS[specification.PROFILE])
+    said = NAMES.get(cut, cut.replace("_", " ").replace("=", " "))
+    return said.replace(specification.PROFILE, NAMES[specification.PROFILE])
 
 
 def drawable(run: Run) -> list[str]:

@@ -6,7 +6,6 @@ training measures, by the same functions; nothing of it is kept, but the encoder
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
 
 def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple[Ranking, dict, ParallelSet]:
     """The ranking of a set by an encoder, what is read off its vectors, and the set; arguments as of `audit`."""
-    encoder, dataset = (str(name) if isinstance(name, Path) else name for name in (encoder, dataset))
+    encoder, dataset = str(encoder), str(dataset)
     run = _run(encoder, dataset, overrides)
     chosen = data.evaluation_set(dataset, run.config.candidates)
     checks.scorable(dataset, chosen)

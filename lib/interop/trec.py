@@ -10,8 +10,9 @@ For each data set it writes, gzipped::
 
 ``monolingual/de`` are German questions against the German passages, ``cross-lingual/de_en`` against the English ones,
 ``multilingual/de`` against the pool of all: each file is one row of ``metrics_by_language.csv.gz``. A qid is the
-language and the question's id, so that files can be put together. The score is made from the rank, and falls strictly:
-equal similarities, which trec_eval would order by docid, keep our order (`evaluation.search`) in every tool.
+language (``pt_BR`` for pt-BR) and the question's id, so that files can be put together. The score is made from the
+rank, and falls strictly: equal similarities, which trec_eval would order by docid, keep our order
+(`evaluation.search`) in every tool.
 """
 
 import gzip

@@ -47,7 +47,8 @@ def of(run: Run) -> list[Cell]:
 
 def parts_of(run: Run) -> list[Cell]:
     """The finished cells of a run's sweeps and cross-fitting."""
-    return [c for c in parts(run.config) if (run.folder / f"cells/{c.id}{RECORD}").is_file() and record(run, c)]
+    own = [c for c in parts(run.config) if c.encoder in run.config.encoder]
+    return [c for c in own if (run.folder / f"cells/{c.id}{RECORD}").is_file() and record(run, c)]
 
 
 def inputs(cell: Cell, config: Config) -> dict[str, Any]:
@@ -206,8 +207,7 @@ def evaluate(
         parts: what is read off the vectors beside the ranks: ``vectors``, ``centred``.
 
     Returns:
-        For each set the ranking (of MIRACL's corpora without what fills the first ten); for each whole parallel set
-        what `evaluation.probe` reads off the vectors, and what `evaluation.centring` does, also with means of facts.
+        Rankings by set; what `probe`, and what `centring`, reads off the vectors of each whole parallel set.
     """
     if data.BY_SHARD in names:  # which is scored alone
         embedding.cut(model, config.max_tokens)

@@ -114,7 +114,7 @@ def trainings(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
-    """The planned cells whose names match a pattern, as ``--cells`` takes it; ``trained``: of them those that train.
+    """The planned cells whose names match a pattern of ``--cells``; ``trained``: those of the grid that train.
 
     Raises:
         UserError: there is none.

@@ -80,15 +80,15 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
             raise UserError(f"{train}: none of its questions is in the split train; see the key 'split' of a row")
         pairs = Pairs.of(questions)
         is_own = data.is_own(train)  # then the batches of each seed are tried: whether they fill hangs on its order
-        alike: dict[tuple[Any, ...], list[int]] = {}
+        seeds_of: dict[tuple[Any, ...], set[int]] = {}
         for cell in todo:
             if cell.train == train:
                 of = cell.settings(run.config)
                 strategy = Strategy(cell.strategy, cell.alpha, of.cross)
-                alike.setdefault((strategy, of.batch_size, of.sampler, of.steps), []).append(cell.seed)
-        for (strategy, size, version, steps), seeds in alike.items():
+                seeds_of.setdefault((strategy, of.batch_size, of.sampler, of.steps), set()).add(cell.seed)
+        for (strategy, size, version, steps), seeds in seeds_of.items():
             try:
-                for seed in seeds if is_own else seeds[:1]:
+                for seed in sorted(seeds) if is_own else [min(seeds)]:
                     order = BatchOrder(strategy, pairs, processes.share(size), seed, processes.count(), version)
                     deque(order.first(steps if is_own else 0), maxlen=0)
             except UserError as error:

@@ -33,7 +33,7 @@ def read(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
     return value if value is not None and _serves(value, wanted) else None
 
 
-@lru_cache(512)
+@lru_cache(4096)
 def _undamaged(path: Path, *states: tuple[int, ...]) -> dict[str, Any] | None:
     value = artifacts.read_sealed(beside(path, RECORD))
     whole = value is not None and artifacts.is_as(beside(path, RANKS), value.get("sha256"))

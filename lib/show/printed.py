@@ -52,7 +52,7 @@ def text(run: Run, name: str) -> str:
     if not artifacts.is_as(places[0], listed.get(file)):
         raise UserError(f"{paths.shown(places[0])} is damaged, or was changed by hand; make it again: {run.command}")
     if places[0].parent == run.folder:
-        tables.warn(run, AGAIN)
+        evidence.warn(run, file, AGAIN)
     table = pd.read_csv(places[0], skiprows=int(run.fallback))
     return main(table) if name == MAIN else table.to_csv(sep="\t", index=False, lineterminator="\n")
 

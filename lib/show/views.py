@@ -1,5 +1,6 @@
 """Small tables and pictures that the notebooks show; nothing here is computed that is not in the modules below."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def draw(run: Run, name: str) -> Any:
     try:
         return picture(gallery.draw(run, name))
     except FileNotFoundError as error:
-        raise UserError(f"run {run.name} has no tables yet; make them: lib.judge(run), or {run.command}") from error
+        lacking = Path(error.filename or "its tables").name
+        raise UserError(f"run {run.name} has no {lacking} yet; make it: lib.judge(run), or {run.command}") from error
 
 
 def published() -> Any:

@@ -1,4 +1,4 @@
-"""Columns of a data set of one's own: as people have them, and as `training.sampling` takes them."""
+"""Columns of a data set of one's own: as people have them, and as `training.pairs` takes them."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any

@@ -28,7 +28,7 @@ class Pairs:
             those in the same way, one per language.
         wrong: int64 [questions, columns], as ``answers``: what must not share a batch with a question as another one's
             answer. A column a language holds its explicit negatives, if the set has them; further ones mark the
-            wordings that its own answer is right for in another row.
+            wordings that what it shows, answer or negative, is right for in another row.
         texts: uint64 [pairs], hash of each row's passage, by which the data set that the pairs were made from is known
             again; None of a `ParallelSet`.
     """
@@ -44,7 +44,7 @@ class Pairs:
 
     @property
     def english(self) -> int | None:
-        """Which of the languages is English, in whatever way its code is written; None if none is."""
+        """Which of the languages is English, ``en`` or ``eng`` in any case; None if none is."""
         found = [number for number, code in enumerate(self.languages) if code.casefold() in ("en", "eng")]
         return found[0] if found else None
 
