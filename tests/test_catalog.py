@@ -447,7 +447,7 @@ def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_
     train = data.training_set("xquad-r", ["mlqa-r"])
     known = data.evaluation_set("xquad-r-heldout").digest, train.digest, train.languages
     assert found() == known and data.training_digest("xquad-r", []) != train.digest
-    for name in ("evaluation_set", "_trainable"):
+    for name in ("_evaluated", "_trainable"):
         monkeypatch.setattr(data, name, lambda *_: pytest.fail("read again"))
     assert found() == known
     with pytest.raises(pytest.fail.Exception, match="read again"):
