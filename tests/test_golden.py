@@ -26,6 +26,7 @@ EVALUATED = {
 TRAINED = {
     "xquad-r": "85cd10afdbbf6ac2", "mlqa-r": "6b18979387798efa",
     "parallel-docs": "91228b6fd8f73c79", "facts": "3195e2bc45b78260",
+    "parallel-docs-900-questions": "1bba1a564b7ba5c8", "xquad-r-7-languages": "bb5ccdb40c6a41e1",
 }  # fmt: skip
 FACTS = ("facts", "facts-heldout", "facts-new")
 ROWS = "034a8b1a685de128"

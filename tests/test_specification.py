@@ -134,4 +134,4 @@ def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeyp
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert shown == ["as published (2)", "as published, seed 0 (1)", "scale 100 (1)"]
     drawn = {round(float(x), 6) for points in figure.axes[0].collections for x, _ in points.get_offsets()}
-    assert {0.05, -0.01, 0.15} <= drawn and "Would other choices change it?" in style.title(figure)
+    assert {0.05, -0.01, 0.15} <= drawn and style.title(figure) == "Hybrid on MLQA-R under other choices"

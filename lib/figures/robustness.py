@@ -149,10 +149,11 @@ def choices(run: Run) -> Figure:
     handles = [Line2D([], [], label=f"minus {said}", linestyle="", **looks[name]) for name, said in BESIDE.items()]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
-        "Each row is one choice of settings, with its seeds. 95% intervals over articles and seeds (of one seed: "
-        "for these models); filled where they exclude 0; grey band: within .01. All that were made are shown."
+        f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings, with its seeds. 95% intervals "
+        "over articles and seeds (of one seed: for these models); filled where they exclude 0; grey band: within .01. "
+        "All that were made are shown."
     )
-    title = f"Would other choices change it? {capital(shown(effects.hybrid(run)))} on MLQA-R, one choice a row"
+    title = "Hybrid on MLQA-R under other choices"
     style.frame(figure, run, tables.source(run), title, note)
     return figure
 
