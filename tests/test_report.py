@@ -20,7 +20,6 @@ from lib.base import store as artifacts
 from lib.evidence import judge as evidence
 from lib.evidence import shift, tables, verdicts
 from lib.figures import gallery, style
-from lib.runs import cells
 from lib.runs import open as runs
 from lib.show import lead, report, sheets, texts
 
@@ -53,17 +52,13 @@ def made_full(tmp_path_factory, real_data):
     """The published run `full`, with its published tables, the cells that they were made from, and its figures."""
     published = paths.ROOT / "results" / "full" / "published"
     folder = tmp_path_factory.mktemp("full")
-    shutil.copytree(published, folder / "full", ignore=shutil.ignore_patterns("cells"))
+    shutil.copytree(published, folder / "full")
     shutil.copytree(paths.FIGURES / "full", folder / "full" / "figures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HYBRID_RESULTS", str(folder))
         run = replace(config.load("full"), finished=True)
         if missing := [name for name in runs.MIRROR_ONLY if not runs.obtainable(name)]:
             pytest.skip(f"{', '.join(missing)} is not here: set HYBRID_DATA_MIRROR to a folder that holds it")
-        (run.folder / "cells").mkdir()
-        for name in artifacts.read_sealed(run.folder / tables.PROVENANCE)["cells"]:
-            for suffix in cells.SUFFIXES:
-                shutil.copy(published / "cells" / f"{name}{suffix}", run.folder / "cells")
         report.write(run)
     return run, folder
 
