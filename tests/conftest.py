@@ -30,8 +30,7 @@ def kept(tmp_path_factory) -> Path:
     """A store that all tests of a session share, in whichever process: what several of them make is made once."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept"
-    for kind in ("encoders", "models"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
+    (folder / "encoders").mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -47,6 +47,12 @@ def folders(place: Path) -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
+def store_with(kept: Path, place: Path) -> None:
+    """A store in ``place`` that holds nothing but the encoders which a session's tests have built."""
+    (place / "store").mkdir()
+    (place / "store" / "encoders").symlink_to(kept / "encoders")
+
+
 def encoder(words: Iterable[str], dimension: int = 8):
     """A StaticEmbedding model over whole words, with vectors that are always the same."""
     import numpy as np

@@ -80,21 +80,19 @@ def test_only_seeds_that_both_have_are_compared(run):
     assert effects.table(run, found)["seeds"].tolist() == [1]
 
 
+def distances(values: dict[str, float]) -> dict:
+    """Rank distances by label, the same for all questions, languages and seeds."""
+    keys = {label: Key(ENCODER, "facts", label, "facts", "multilingual", "rank_distance") for label in values}
+    return {keys[n]: Scores(np.full((20, 2, 3), v), UNITS, (0, 1, 2), np.arange(20)) for n, v in values.items()}
+
+
 def test_rank_distance_is_compared_as_a_share(run):
-    found = {}
-    for label, value in {"hybrid-0.5": 300.0, "x-x-mono": 400.0}.items():
-        key = Key(ENCODER, "facts", label, "facts", "multilingual", "rank_distance")
-        found[key] = Scores(np.full((20, 2, 3), value), UNITS, (0, 1, 2), np.arange(20))
-    row = effects.table(run, found).iloc[0]
+    row = effects.table(run, distances({"hybrid-0.5": 300.0, "x-x-mono": 400.0})).iloc[0]
     assert (row["difference"], row["relative"], row["relative_low"]) == pytest.approx((-100, 0.25, 0.25))
 
 
 def test_no_distance_to_begin_with_has_no_share(run):
-    found = {}
-    for label, value in {"hybrid-0.5": 3.0, "x-x-mono": 0.0}.items():
-        key = Key(ENCODER, "facts", label, "facts", "multilingual", "rank_distance")
-        found[key] = Scores(np.full((20, 2, 3), value), UNITS, (0, 1, 2), np.arange(20))
-    row = effects.table(run, found).iloc[0]
+    row = effects.table(run, distances({"hybrid-0.5": 3.0, "x-x-mono": 0.0})).iloc[0]
     assert row["difference"] == 3 and np.isnan(row["relative"])
 
 

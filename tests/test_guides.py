@@ -76,9 +76,7 @@ def run(line: str, here: Path, monkeypatch) -> None:
 @pytest.fixture
 def here(own_folders, kept, monkeypatch) -> Path:
     """An empty folder in the place of the project's, with results and a store that hold nothing but encoders."""
-    store = own_folders / "store"
-    store.mkdir()
-    (store / "encoders").symlink_to(kept / "encoders")
+    synthetic.store_with(kept, own_folders)
     place = own_folders / "here"
     place.mkdir()
     monkeypatch.chdir(place)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+import synthetic
 
 from lib.base import config
 from lib.base.errors import UserError
@@ -28,8 +29,7 @@ def run(folder, kept, monkeypatch):
     monkeypatch.setenv("HYBRID_RESULTS", str(folder / "results"))
     monkeypatch.setenv("HYBRID_STORE", str(folder / "store"))
     if not (folder / "store").exists():
-        (folder / "store").mkdir()
-        (folder / "store" / "encoders").symlink_to(kept / "encoders")
+        synthetic.store_with(kept, folder)
     run = config.load("smoke", ["steps=5", "eval=facts", "strategies=[hybrid]", f"replicate=[{CELL}]"])
     [cell] = grid.plan(run.config)
     cells.finish(run, cell)

@@ -117,7 +117,7 @@ def ahead(imports: Sequence[str]) -> Iterator[Iterator[Any]]:
 
     def give() -> Iterator[AsyncKernelManager]:
         following = start()
-        for code in [*imports[1:], ""][: len(imports)]:
+        for code in (*imports[1:], ""):
             kernel, following = following, start(f"--IPKernelApp.exec_lines={code}") if code else None
             yield kernel
             stop()

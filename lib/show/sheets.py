@@ -9,8 +9,9 @@ import pandas as pd
 from ..base import paths
 from ..base.config import Run
 from ..data import download
-from ..evidence import selection, tables, verdicts
+from ..evidence import selection, tables
 from ..figures import style
+from . import texts
 
 MINUS = "\N{MINUS SIGN}"
 KEYS = ["dataset", "train", "strategy"]
@@ -254,8 +255,6 @@ def claims_in_words(claims: pd.DataFrame) -> str:
     on_results = own["id"].isin(listed.loc[listed["kind"] == "effect", "id"])
     parts = []
     for what, part in (("claims on results", own[on_results]), ("on method and data", own[~on_results])):
-        counts = part["verdict"].value_counts()
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts.VERDICTS if verdict in counts)
         waits = " (provisional)" if part["reason"].str.contains("provisional").any() else ""
-        parts.append(f"{len(part)} {what}: {said}{waits}")
+        parts.append(f"{len(part)} {what}: {texts.by_verdict(part['verdict'].tolist())}{waits}")
     return f"Of the paper's {'; of its '.join(parts)}"

@@ -108,8 +108,12 @@ def size(value: float | dict[str, float]) -> str:
 
 def counted(claims: dict[str, str]) -> str:
     """How many of the paper's own claims came out how: ``5 reproduced, 4 partly``."""
-    own = [verdict for id_, verdict in claims.items() if id_.isdigit()]
-    return ", ".join(f"{own.count(verdict)} {verdict}" for verdict in verdicts.VERDICTS if verdict in own)
+    return by_verdict([verdict for id_, verdict in claims.items() if id_.isdigit()])
+
+
+def by_verdict(found: list[str]) -> str:
+    """How many verdicts there are of each kind, in the order of the kinds."""
+    return ", ".join(f"{found.count(verdict)} {verdict}" for verdict in verdicts.VERDICTS if verdict in found)
 
 
 def percent(row: dict[str, float]) -> str:
