@@ -8,7 +8,7 @@ What notebooks and other programs use stands here, each name loaded when it is f
     lib.evaluate(run)
     lib.main_table(run)
 
-The packages below are one staircase, and none imports what stands further up: ``base``, ``data``, ``encoders``,
+The packages below are one staircase, and each imports only from earlier ones: ``base``, ``data``, ``encoders``,
 ``training`` and ``evaluation``, ``runs``, ``evidence``, ``figures``, ``show``, ``interop``. Six files hold the method:
 ``training/sampling.py``, ``training/fit.py``, ``evaluation/search.py``, ``evaluation/metrics.py``,
 ``evaluation/bias.py`` and ``evidence/stats.py``.

@@ -106,7 +106,7 @@ def go(asked: argparse.Namespace) -> int:
     from .runs import cells, preflight
     from .runs import estimate as cost
     from .runs import open as runs
-    from .show import notebooks, printed, publish
+    from .show import notebooks, printed
 
     check_together(asked)
     processes.hush()
@@ -120,6 +120,8 @@ def go(asked: argparse.Namespace) -> int:
         return 0
     run = runs.open_run(asked.profile, asked.overrides, asked.finished)
     if asked.publish:
+        from .show import publish
+
         publish.check_publishable(run)
     print(runs.banner(run))
     if run.profile == "paper":
@@ -247,13 +249,15 @@ def finish(run: "Run", worked: bool, wanted: bool) -> None:
     """Draw the figures if anything changed, publish if asked, and say where everything is."""
     from .base import config
     from .evidence import tables
-    from .figures import gallery
+    from .figures import drawn
     from .runs import cells
-    from .show import printed, publish, report
+    from .show import printed, report
 
     if not cells.missing(run) and tables.current(run):
         print(f"\n{printed.text(run, printed.MAIN)}", end="")
-        if stale := worked or not gallery.current(run):
+        if stale := worked or not drawn.current(run):
+            from .figures import gallery  # which takes a second to load
+
             gallery.save_all(run)
         if stale or not report.current(run):
             report.write(run)
@@ -264,6 +268,8 @@ def finish(run: "Run", worked: bool, wanted: bool) -> None:
     if said := printed.closing(run):
         print(f"\n{said}")
     if wanted:
+        from .show import publish
+
         print(f"published  {len(publish.publish(run))} files, to {paths.shown(run.folder)}/published and figures")
     if run.fallback:
         print(config.FACTS_ONLY)

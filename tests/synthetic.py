@@ -1,6 +1,7 @@
 """Small made-up inputs for the tests: parallel rows, and a tiny encoder that has one token for each word."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,28 @@ def folders(place: Path) -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("HYBRID_RESULTS", str(place / "results"))
         patch.setenv("HYBRID_STORE", str(place / "store"))
         yield patch
+
+
+def finished(place: Path, changes: list[str]):
+    """A run of `smoke` on `own_files`, all of whose cells are finished, for a module's tests to copy (see `copied`)."""
+    from lib.base import config
+    from lib.runs import cells, plan
+
+    with folders(place):
+        run = config.load("smoke", [*own_files(place), *changes])
+        for cell in plan.plan(run.config):
+            cells.finish(run, cell)
+    return run, place
+
+
+def copied(made, own_folders: Path):
+    """A finished run as it was made, in the folders of a test."""
+    from lib.base import config
+
+    run, place = made
+    for part in ("results", "store"):
+        shutil.copytree(place / part, own_folders / part)
+    return config.load("smoke", run.overrides)
 
 
 def store_with(kept: Path, place: Path) -> None:

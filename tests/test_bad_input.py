@@ -15,6 +15,7 @@ from lib import __main__ as command
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import catalog as data
+from lib.data import own_rows
 from lib.runs import cells, preflight
 from lib.runs import open as runs
 from lib.training.pairs import Pairs
@@ -59,8 +60,8 @@ def place(masters, own_folders, monkeypatch):
     (own_folders / "mirror").mkdir()
     monkeypatch.setenv("HYBRID_DATA_MIRROR", str(own_folders / "mirror"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    data._own_rows.cache_clear()  # what it says of rows is said again
-    data._read_as.cache_clear()
+    own_rows._rows_of.cache_clear()  # what it says of rows is said again
+    own_rows._set_of.cache_clear()
     return own_folders
 
 
@@ -173,7 +174,7 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
     ("two options that exclude each other", said("--only", "01", "--from", "02"), ("--from", "--only")),
     ("a notebook that is not there", said("--only", "9"), ("notebook '9' does not exist", "01_data_prep")),
     ("a notebook to start from that is not there", said("--from", "7x"), ("notebook '7x' does not exist",)),
-    ("cells that match nothing", changed(more=("--cells", "*_seed9")), ("--cells *_seed9", "--dry-run lists them")),
+    ("cells that match nothing", changed(more=("--cells", "*_seed9")), ("--cells *_seed9", "one is static_")),
     ("Ray without cells", changed(more=("--ray",)), ("--ray needs --cells",)),
     ("cells in a dry run", changed(more=("--cells", "*", "--dry-run")), ("--cells and --dry-run",)),
     ("finished, with nothing finished", changed(more=("--finished",)), ("no cell is finished yet",)),

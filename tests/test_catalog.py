@@ -440,7 +440,7 @@ def test_the_digest_of_a_released_set_is_kept_while_its_files_and_the_code_that_
     monkeypatch.setattr(outlines, "known", lambda *_: None)  # as of a set whose digest is not tracked
 
     def found() -> tuple[str, str, list[str]]:
-        data._released.cache_clear()
+        data._kept.cache_clear()
         digests = data.evaluation_digest("xquad-r-heldout"), data.training_digest("xquad-r", ["mlqa-r", "facts"])
         return *digests, data.training_languages("xquad-r", ["mlqa-r"])
 

@@ -22,7 +22,7 @@ from lib.data import download
 from lib.encoders import load as encoders
 from lib.evidence import judge as evidence
 from lib.evidence import leaks, tables
-from lib.figures import gallery
+from lib.figures import drawn, gallery
 from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
@@ -223,9 +223,9 @@ KINDS = {
         lambda made: evidence.judge(made.run),
     ),
     "figure": Kind(
-        (*(f"figures/{name}{end}" for name in FIGURES for end in SHADES), gallery.SEAL),
+        (*(f"figures/{name}{end}" for name in FIGURES for end in SHADES), drawn.SEAL),
         in_results,
-        lambda made: gallery.current(made.run),
+        lambda made: drawn.current(made.run),
         lambda made: gallery.save_all(made.run),
     ),
     "report": Kind(
@@ -316,7 +316,7 @@ def test_what_is_damaged_is_made_again_as_it_was(kind, name, damage, made):
 
 def test_a_sealed_file_of_another_kind_is_noticed_too(made):
     run = made.run.folder
-    sealed = [run / tables.PROVENANCE, run / evidence.SEAL, run / cell_files("none")[1], run / gallery.SEAL]
+    sealed = [run / tables.PROVENANCE, run / evidence.SEAL, run / cell_files("none")[1], run / drawn.SEAL]
     sealed.append(run / report.SEAL)
     sealed += [run / "notebooks/.01_one.done.json", encoder_place(made, False) / "manifest.json"]
     for path in sealed:

@@ -19,7 +19,7 @@ from lib.base import config, paths
 from lib.base import store as artifacts
 from lib.evidence import judge as evidence
 from lib.evidence import tables
-from lib.figures import gallery
+from lib.figures import drawn
 from lib.runs import cells
 from lib.runs import plan as grid
 from lib.show import notebooks as suite
@@ -256,7 +256,7 @@ def test_a_checkout_of_any_name_in_locale_c_gives_the_same_bytes(inputs, own_fol
         ):
             assert (theirs / name).read_bytes() == (run.folder / name).read_bytes(), name
         patch.setenv("HYBRID_RESULTS", str(clone / "results"))
-        assert gallery.current(run)
+        assert drawn.current(run)
 
 
 READER = """

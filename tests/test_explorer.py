@@ -25,14 +25,17 @@ SHORT = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"
 HOSTILE = '<script>alert("x")<b>&'
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return synthetic.finished(tmp_path_factory.mktemp("explorer"), SHORT)
+
+
 @pytest.fixture
-def run(own_folders):
+def run(made, own_folders):
     """A tiny run on questions of one's own, both cells finished, and nothing of other tests in memory."""
     explorer.retriever.cache_clear()
-    made = config.load("smoke", [*synthetic.own_files(own_folders), *SHORT])
-    for cell in grid.plan(made.config):
-        cells.finish(made, cell)
-    return made
+    explorer.opened.cache_clear()
+    return synthetic.copied(made, own_folders)
 
 
 def stored(run, cell, dataset):
@@ -125,6 +128,7 @@ def test_a_model_that_is_gone_and_slow_to_train_is_asked_for_in_one_line(run, mo
 
 def test_a_run_of_which_nothing_is_finished_offers_only_what_is_quick_to_make(own_folders, monkeypatch):
     quick = config.load("smoke", [*synthetic.own_files(own_folders), *SHORT])
+    monkeypatch.setattr("lib.base.device.operations_per_second", lambda *_: 1.0)  # busy: what is quick stays quick
     assert explorer.explorable(quick, quick.config.eval[0]) == grid.plan(quick.config)
     monkeypatch.setattr(explorer, "QUICK", 0)
     assert explorer.explorable(quick, quick.config.eval[0]) == []
@@ -180,8 +184,8 @@ def test_the_table_of_ranks_has_a_row_a_model_a_column_a_language_and_the_distan
     shown = [["".join(cell.itertext()) for cell in row] for row in tree.findall(".//div[@class='ranks']//tr")]
     assert shown == [
         ["model", "de", "en", "rank distance"],
-        ["no fine-tuning", "1,200", "3", "1,197"],
-        ["hybrid 0.5, trained on the facts corpus, seed 0", "7", "11", "4"],
+        ["no fine-tuning, static", "1,200", "3", "1,197"],
+        ["hybrid 0.5, static trained on the facts corpus, seed 0", "7", "11", "4"],
     ]
     assert "of 2,000 passages" in "".join(tree.find(".//caption").itertext())
 
@@ -189,7 +193,10 @@ def test_the_table_of_ranks_has_a_row_a_model_a_column_a_language_and_the_distan
 def test_lists_follow_what_is_chosen(run):
     view = explorer_view.Explorer(run)
     view.answer()
-    assert [option[0] for option in view.left.options] == ["no fine-tuning", "hybrid 0.5, trained on train, seed 0"]
+    assert [option[0] for option in view.left.options] == [
+        "no fine-tuning, tiny",
+        "hybrid 0.5, tiny trained on train, seed 0",
+    ]
     assert view.left.value.train == grid.NONE and view.right.value.strategy == "hybrid"
     first = view.lists.value
     assert "q0en" in first and "question 1, asked in English" in first

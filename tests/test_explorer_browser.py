@@ -5,7 +5,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,11 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import browser
+import nbformat
 import pytest
 import synthetic
 
 from lib.base import config, paths
 from lib.runs import cells
+from lib.runs import open as runs
 from lib.runs import plan as grid
 
 LISTS = ".explorer .lists"
@@ -31,15 +32,18 @@ WINDOW = {"width": 1280, "height": 1000}
 
 
 @contextmanager
-def jupyterlab(folder: Path, dark: bool = False, **environment: str) -> Iterator[str]:
+def jupyterlab(folder: Path, dark: bool = False, parameters: str = "", **environment: str) -> Iterator[str]:
     """JupyterLab with a copy of the notebook, as `lib.__main__.lab` starts it; gives the notebook's address.
 
-    Settings, kernels, results and the store lie in ``folder``.
+    Settings, kernels, results and the store lie in ``folder``; ``parameters`` take the place of the first code cell.
     """
     for module in ("jupyterlab", "ipywidgets"):
         pytest.importorskip(module, reason=f"no explorer in JupyterLab: pip install {module}")
     (folder / "notebooks").mkdir()
-    shutil.copy(paths.NOTEBOOKS / "explore.ipynb", folder / "notebooks")
+    notebook = nbformat.read(paths.NOTEBOOKS / "explore.ipynb", nbformat.NO_CONVERT)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = parameters or first.source
+    nbformat.write(notebook, folder / "notebooks" / "explore.ipynb")
     kernel = folder / "data" / "kernels" / "hybrid-batches" / "kernel.json"
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     for path, content in {
@@ -130,8 +134,8 @@ def test_choose_compare_and_type_in_jupyterlab(chromium, kept, tmp_path):
         run_all(page)
         lists = page.locator(LISTS)
         assert lists.locator("h3").all_inner_texts() == [
-            "no fine-tuning",
-            "hybrid 0.5 trained on the facts corpus, seed 0",
+            "no fine-tuning static",
+            "hybrid 0.5 static trained on the facts corpus, seed 0",
         ]
         assert lists.locator("tbody tr").count() == 20
         quiet = list(errors)  # what JupyterLab itself says while it starts
@@ -148,9 +152,9 @@ def test_choose_compare_and_type_in_jupyterlab(chromium, kept, tmp_path):
         before = changed(page, before)
         assert page.locator(".explorer .ranks tbody tr").count() == 2
 
-        page.get_by_label("Left").select_option("x-y, trained on the facts corpus, seed 0")
+        page.get_by_label("Left").select_option("x-y, static trained on the facts corpus, seed 0")
         before = changed(page, before)
-        assert lists.locator("h3").first.inner_text() == "x-y trained on the facts corpus, seed 0"
+        assert lists.locator("h3").first.inner_text() == "x-y static trained on the facts corpus, seed 0"
 
         ask(page, "Or ask", "Which currency is used in Japan?")
         before = changed(page, before)
@@ -160,12 +164,21 @@ def test_choose_compare_and_type_in_jupyterlab(chromium, kept, tmp_path):
 
 
 def walk(chromium, folder: Path, **environment: str) -> None:
-    """The pictures of ``docs/walk``: comparing, another script, a question of one's own in the dark."""
+    """The pictures of ``docs/walk``: comparing, another script, a question of one's own in the dark.
+
+    Of models of `quick` on the facts corpus, whose texts are nobody else's.
+    """
+    with synthetic.folders(folder):
+        run = runs.open_run("quick", facts=True)
+        for cell in grid.plan(run.config):
+            if cell.strategy in (grid.NONE, "hybrid"):
+                cells.finish(run, cell)
+    parameters = 'profile, overrides, finished, facts = "quick", [], True, True'
     kept = {"HYBRID_STORE": str(folder / "store"), "HYBRID_RESULTS": str(folder / "results")} | environment
     for name, dark in (("light", False), ("dark", True)):
         (folder / name).mkdir()
         with (
-            jupyterlab(folder / name, dark, **kept) as address,
+            jupyterlab(folder / name, dark, parameters, **kept) as address,
             browser.opened(chromium, address, dark, viewport=WINDOW) as (page, _),
         ):
             run_all(page)

@@ -9,7 +9,7 @@ import synthetic
 from lib.base import config
 from lib.base import store as artifacts
 from lib.data import catalog as data
-from lib.data import lareqa
+from lib.data import lareqa, own_rows
 from lib.data import sets as parallel
 from lib.evidence import leaks
 
@@ -197,7 +197,7 @@ def test_a_leak_check_stands_for_its_texts_and_rules_alone(tmp_path, monkeypatch
     profile = config.load("smoke", [f"train=[{trained}]", f"eval=[{tested}]"])
 
     def inputs() -> dict:
-        data._read_as.cache_clear()
+        own_rows._set_of.cache_clear()
         data._trainable.cache_clear()
         return leaks.inputs(profile)
 

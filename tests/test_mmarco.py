@@ -263,7 +263,7 @@ def tiny_paper(home, tmp_path, monkeypatch):
     for name in ("_mmarco", "_trainable"):
         monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
     monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
-    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=32", "precision=float32", "seeds=[0]"]
+    changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=8", "precision=float32", "seeds=[0]"]
     return [*changes, f"encoder={tmp_path / 'encoder'}"]
 
 

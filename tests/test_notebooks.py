@@ -161,6 +161,31 @@ def test_publishing_is_refused_for_the_facts_corpus(run):
         publish.publish(run)
 
 
+def test_what_is_stored_of_an_executed_notebook_is_its_outputs_without_what_varies(tmp_path):
+    def write(name, source, outputs, number, tags=()):
+        code = nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=number)
+        given = nbformat.v4.new_code_cell("profile = 'full'", id="given", metadata={"tags": ["injected-parameters"]})
+        cells_ = [nbformat.v4.new_markdown_cell("# Title"), *([given] if tags else []), code]
+        code["id"] = "code"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells_), tmp_path / name)
+        return tmp_path / name
+
+    shown = nbformat.v4.new_output("execute_result", {"text/plain": "7"}, execution_count=9)
+    warned = nbformat.v4.new_output("stream", name="stderr", text="100%")
+    stored = write("stored.ipynb", "3 + 4", [], None)
+    publish.store(write("executed.ipynb", "3 + 4", [warned, shown], 9, tags=("injected",)), stored)
+    [cell] = [cell for cell in json.loads(stored.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert cell["execution_count"] == 1
+    assert ["".join(output["data"]["text/plain"]) for output in cell["outputs"]] == ["7"]
+    before = stored.read_bytes()
+    with pytest.raises(suite.UserError, match="was executed from other cells"):
+        publish.store(write("other.ipynb", "3 + 5", [shown], 1), stored)
+    told = nbformat.v4.new_output("stream", name="stdout", text=f"see {paths.ROOT}/lib")
+    with pytest.raises(suite.UserError, match="an output names"):
+        publish.store(write("told.ipynb", "3 + 4", [told], 1), stored)
+    assert stored.read_bytes() == before
+
+
 def test_publishing_is_refused_for_an_unfinished_run(tmp_path, monkeypatch):
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     own = tmp_path / "mine.jsonl"

@@ -18,9 +18,9 @@ def nowhere(tmp_path, monkeypatch):
     """A machine that reaches no benchmark."""
     monkeypatch.setenv("HYBRID_DATA_MIRROR", str(tmp_path))
     monkeypatch.setenv("HYBRID_STORE", str(tmp_path / "store"))
-    data._released.cache_clear()
+    data._kept.cache_clear()
     yield
-    data._released.cache_clear()
+    data._kept.cache_clear()
 
 
 @pytest.mark.real_data

@@ -21,7 +21,7 @@ from lib.evidence import judge as evidence
 from lib.evidence import shift, tables, verdicts
 from lib.figures import gallery, style
 from lib.runs import open as runs
-from lib.show import lead, report, sheets, texts
+from lib.show import lead, report, report_page, sheets, texts
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 3_000_000  # bytes: tables of two encoders are half of it
@@ -355,7 +355,7 @@ def test_how_it_was_made_names_configuration_data_software_and_machine(run):
         words(row.find("dt")): words(row.find("dd")) for row in parsed(run).iter("div") if row.find("dt") is not None
     }
     assert terms.items() >= made["software"].items() and set(made["config"]) <= set(terms)
-    assert made["digest"] in text and report.commit() in text
+    assert made["digest"] in text and report_page.commit() in text
 
 
 def test_executed_notebooks_are_linked_with_their_titles(tiny):
@@ -400,8 +400,8 @@ def test_verdicts_of_other_cells_are_not_shown(tiny, tmp_path, monkeypatch):
     shutil.copytree(tiny.folder, tmp_path / tiny.name)
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     (tiny.folder / "evidence.json").unlink()
-    assert "Not judged yet." in report.render(tiny)
-    assert "Paired differences" not in report.render(tiny)
+    assert "Not judged yet." in report_page.render(tiny)
+    assert "Paired differences" not in report_page.render(tiny)
 
 
 def test_the_page_is_valid_for_html_validate(run):

@@ -21,7 +21,7 @@ from lib import __main__ as command
 from lib.base import config, paths
 from lib.base import store as artifacts
 from lib.base.errors import UserError
-from lib.data import catalog as data
+from lib.data import own_rows
 from lib.data import sets as parallel
 from lib.encoders import e5q4
 from lib.encoders import load as encoders
@@ -263,7 +263,7 @@ def hostile_run(own_folders):
     rows = [{"id": f"{n}", **{s: {x: f"{t} {s} {n}" for x, t in text.items()} for s in "qp"}} for n in range(30)]
     own = own_folders / "mine.jsonl"
     own.write_text("\n".join(map(json.dumps, rows)))
-    data._read_as.cache_clear()
+    own_rows._set_of.cache_clear()
     return config.load("smoke", [f"train={own}", f"eval={own}", "batch_size=2"])
 
 

@@ -11,7 +11,7 @@ import pytest
 import lib
 from lib.base import paths
 
-# A package imports only what stands on a lower step; training and evaluation stand side by side.
+# A package imports only from earlier ones; training and evaluation stand side by side.
 STAIRCASE = [
     {"base"}, {"data"}, {"encoders"}, {"training", "evaluation"}, {"runs"}, {"evidence"}, {"figures"}, {"show"},
     {"interop"}, {"__main__"},

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lib.base import paths
+from lib.base import store as artifacts
 from lib.data import catalog as data
 from lib.evidence import shift
 from lib.show import texts
@@ -70,12 +71,64 @@ def test_language_offset(numbers):
         assert said.replace("0.", ".") in text
 
 
+def test_how_far_the_farther_set_is(numbers):
+    text = line("Is the farther set farther at all?")
+    for test in ("mlqa-r", "xquad-r"):
+        costs = numbers["shift"][test]["far"]["monolingual"]["cost"]
+        assert interval(costs["hybrid-0.5"]["-"]) in text and interval(costs["x-x-mono"]["-"]) in text
+    assert numbers["shift"]["xquad-r"]["far"]["monolingual"]["cost"]["hybrid-0.5"]["-"]["high"] < 0
+
+
+@pytest.mark.parametrize(("test", "train"), [("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")])
+def test_what_centring_leaves(numbers, test, train):
+    text, found = line("Is it more than where"), numbers["centring"][test][train]
+    left = found["parallel-docs"]["own"]["multilingual"][shift.DIFFERENCE]["hybrid-0.5"]
+    assert interval(left["x-x-mono"]) in text and interval(left["en-en"]) in text
+    assert interval(found["-"]["own"]["multilingual"]["difference"]["hybrid-0.5"]["none"]) in text
+
+
+def test_the_size_of_what_fine_tuning_does(numbers):
+    text, shares = line("Is .01 the same"), []
+    every = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]
+    for encoder in ("e5-small-q4", "use-m"):
+        levels = every[encoder]["levels"]["mlqa-r"]
+        mine, before = levels["xquad-r"]["hybrid-0.5"], levels["none"]["none"]
+        gain = mine["multilingual"]["value"] - before["multilingual"]["value"]
+        assert signed(gain)[1:] in text
+        shares.append(abs(far(every[encoder], "mlqa-r")["x-x-mono"]["value"]) / gain)
+    assert shares == pytest.approx([0.155, 0.155], abs=0.005) and "is about .15 of that with either" in text
+    ahead = [far(every["use-m"], "mlqa-r", name)["x-y"]["value"] for name in (shift.NEARER, shift.FARTHER)]
+    assert "({} and {})".format(*map(signed, ahead)) in text
+
+
+def test_which_languages_are_asked_in():
+    text, shares = line("Batches differ in more"), []
+    for label in ("x-y", "x-x-mono"):
+        asked: dict[str, int] = {}
+        for path in (PUBLISHED / "cells").glob(f"use-m_mlqa-r_{label}_seed?.json.gz"):
+            for step in artifacts.read_sealed(path)["training"]["steps"]:
+                for pair, number in (part.split(":") for part in step["languages"].split()):
+                    language = pair.split(">")[0]
+                    asked[language] = asked.get(language, 0) + int(number)
+        shares.append(f"{asked['en'] / sum(asked.values()):.0%}")
+    assert "{} of its questions are English, of x-x-mono's {}".format(*shares) in text
+
+
 def test_the_mixture(numbers):
     text, found = line("Is a mixture more"), numbers["synergy"]["mlqa-r"]["parallel-docs"]["-"]
     for against in ("mean of parents", "better parent"):
         assert interval(found["multilingual"]["hybrid-0.5"]["mAP"][against]) in text
     both = found["monolingual and multilingual"]["hybrid-0.5"]["mAP"]["line between parents"]
     assert interval(both) in text
+    every = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]["synergy"]
+    other = {
+        (test, train): trained["-"]["multilingual"]["hybrid-0.5"]["mAP"]["better parent"]
+        for test in ("mlqa-r", "xquad-r")
+        for train, trained in every[test].items()
+    }
+    assert len(other) == 4 and "Of use-m's four" in text
+    assert [key for key, row in other.items() if row["low"] > 0] == [("xquad-r", "mlqa-r")]
+    assert interval(other["xquad-r", "mlqa-r"]) in text
 
 
 def test_longer_training():

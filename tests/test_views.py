@@ -12,7 +12,7 @@ import lib
 from lib.base import config
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.figures import gallery
+from lib.figures import drawn, gallery
 from lib.figures import training as figures_batches
 from lib.runs import cells
 from lib.show import views
@@ -82,7 +82,7 @@ def test_batches_of_the_picture_are_of_their_kind(run):
 
 def test_a_run_that_shows_what_is_published_shows_the_tracked_figure(run, tmp_path, monkeypatch):
     (tmp_path / "forest.png").write_bytes(b"the tracked one")
-    monkeypatch.setattr(gallery, "_published", lambda run: tmp_path)
+    monkeypatch.setattr(drawn, "tracked", lambda run: tmp_path if run.config.is_shown else None)
     monkeypatch.setattr(gallery, "draw", lambda run, name: Figure())
     shown = replace(run, config=replace(run.config, is_shown=True))
     assert views.draw(shown, "forest").data == b"the tracked one"

@@ -6,14 +6,13 @@ returns a `ParallelSet`, and its files with their hashes in ``registry.tsv``.
 
 import hashlib
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib.metadata import version
 from typing import Any
 
-from ..base import paths, processes
+from ..base import paths
 from ..base import store as artifacts
 from ..base.errors import UserError
 from . import download, facts, jsonl, lareqa, miracl, mmarco, outlines, own_rows, parallel_docs
@@ -161,8 +160,8 @@ def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
         return artifacts.digest(miracl.identity())[:16]
-    if (name in EVALUATED or FOLD.fullmatch(name)) and download.files_of(base(name)):
-        return _released(name, None, candidates)["digest"]
+    if (name in EVALUATED or FOLD.fullmatch(name)) and _stays(base(name)):
+        return _kept(name, None, candidates)["digest"]
     return _evaluated(name, candidates).digest
 
 
@@ -199,32 +198,39 @@ def training_languages(name: str, evaluated: Iterable[str], candidates: str = "s
 
 
 def _known(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any]:
-    """Digest and languages of a training set; of released files without reading them again."""
-    if (name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)) and download.files_of(base(name)):
-        return _released(name, frozenset(evaluated) & set(LAREQA), candidates)
+    """Digest and languages of a training set; of released files and of the facts without reading them again."""
+    if (name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)) and _stays(base(name)):
+        return _kept(name, frozenset(evaluated) & set(LAREQA), candidates)
     return described(name, frozenset(evaluated), candidates)
 
 
-def described(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
-    """Return digest and languages of a training set beside what is evaluated, or of an evaluated one; reads it."""
-    found = _evaluated(name, candidates) if evaluated is None else _trained(name, evaluated, candidates)
+def described(name: str, beside: frozenset[str] | None, candidates: str) -> dict[str, Any]:
+    """Digest and languages of a set to train on, beside those that are scored, or (None) to score on; reads it."""
+    found = _evaluated(name, candidates) if beside is None else _trained(name, beside, candidates)
     return {"digest": found.digest, "languages": found.languages}
 
 
+def _stays(name: str) -> bool:
+    """Whether a set is the same until its code changes: it is made of released files, or of the facts."""
+    return name == "facts" or bool(download.files_of(name))
+
+
 @cache
-def _released(name: str, evaluated: frozenset[str] | None, candidates: str) -> dict[str, Any]:
-    """Digest and languages of a training set, or, if nothing is evaluated, of an evaluated one; of released files."""
+def _kept(name: str, beside: frozenset[str] | None, candidates: str) -> dict[str, Any]:
+    """What `described` gives of a set that stays, without reading it twice."""
     # Tracked, so that published cells are found where the files cannot be had; else kept in the store.
-    if tracked := outlines.known(name, evaluated, candidates):
+    if tracked := outlines.known(name, beside, candidates):
         return tracked
-    datasets = {base(name), *(evaluated or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}
-    for dataset in datasets:
+    datasets = {base(name), *(beside or ()), *(["mlqa-r"] if name.endswith("-languages") else [])}
+    for dataset in datasets - {"facts"}:
         download.fetch(dataset)
     files = {file.path: file.sha256 for dataset in datasets for file in download.files_of(dataset)}
     wanted = {"set": name, "candidates": candidates, "files": files, "code": artifacts.code(READ_BY)}
-    if evaluated is not None:
-        wanted["evaluated"] = sorted(evaluated)
-    return artifacts.known("sets", wanted, lambda: described(name, evaluated, candidates))
+    if beside is not None:
+        wanted["evaluated"] = sorted(beside)
+    if base(name) == "facts":
+        wanted["babel"] = version("babel")  # of which the facts are made
+    return artifacts.known("sets", wanted, lambda: described(name, beside, candidates))
 
 
 @cache
@@ -277,24 +283,4 @@ def _own(name: str, known: tuple[str, ...]) -> ParallelSet:
         use = "evaluation" if known == EVALUATED else "training"
         right = f"choose of {', '.join(known)}, or a .jsonl, .csv or .tsv file of your own"
         raise UserError(f"data set '{name}' does not exist for {use}; {right}")
-    return _read(paths.brought(name), known == TRAINED)
-
-
-def _read(path: Path, to_train: bool = False) -> ParallelSet:
-    """A file of one's own as it is now: of a notebook that stays open, rows may change between two calls."""
-    return _read_as(path, artifacts.file_digest(path) if path.is_file() else "", to_train)
-
-
-@cache
-def _read_as(path: Path, content: str, to_train: bool) -> ParallelSet:
-    """What its rows were taken to mean is said once."""
-    make = own_rows.training if to_train else own_rows.evaluation
-    return make(paths.called(path.name), _own_rows(path, content))
-
-
-@cache
-def _own_rows(path: Path, content: str) -> list[dict]:
-    rows, said = own_rows.read(path)
-    if said and processes.rank() == 0:
-        print(f"{path}: {said}", file=sys.stderr)
-    return rows
+    return own_rows.read_set(paths.brought(name), known == TRAINED)

@@ -46,15 +46,15 @@ def _table(table: str) -> pd.DataFrame:
     return pd.read_parquet(FOLDER / f"{table}.parquet")
 
 
-def known(name: str, evaluated: Iterable[str] | None, candidates: str) -> dict[str, Any] | None:
-    """Return ``digest`` and ``languages`` of a training set beside what is evaluated, or, if that is None, of an
-    evaluated set; None if they are not tracked."""
-    return _digests().get(key(name, evaluated, candidates))
+def known(name: str, beside: Iterable[str] | None, candidates: str) -> dict[str, Any] | None:
+    """``digest`` and ``languages`` of a set to train on, beside those that are scored, or (None) to score on; None if
+    they are not tracked."""
+    return _digests().get(key(name, beside, candidates))
 
 
-def key(name: str, evaluated: Iterable[str] | None, candidates: str) -> str:
+def key(name: str, beside: Iterable[str] | None, candidates: str) -> str:
     """Name a set and how it is read: ``xquad-r, trained beside mlqa-r, sentence``."""
-    use = "evaluated" if evaluated is None else " ".join(["trained beside", *sorted(evaluated)])
+    use = "evaluated" if beside is None else " ".join(["trained beside", *sorted(beside)])
     return f"{name}, {use}, {candidates}"
 
 

@@ -5,14 +5,18 @@ What was joined or left out is said in one line, with counts and the first row; 
 """
 
 import math
+import sys
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..base import paths, processes
+from ..base import store as artifacts
 from ..base.errors import UserError
 from . import jsonl, spreadsheet
 from . import sets as parallel
@@ -81,6 +85,26 @@ def _given(path: Path) -> tuple[Iterable[spreadsheet.Row], str]:
         return spreadsheet.read(path)
     lines = jsonl.read_lines(path, keys_once=True)
     return (spreadsheet.Row(number, row) for number, row in enumerate(lines, start=1)), ""
+
+
+def read_set(path: Path, to_train: bool = False) -> ParallelSet:
+    """The set that a file is now: of a notebook that stays open, rows may change between two calls."""
+    return _set_of(path, artifacts.file_digest(path) if path.is_file() else "", to_train)
+
+
+@cache
+def _set_of(path: Path, content: str, to_train: bool) -> ParallelSet:
+    make = training if to_train else evaluation
+    return make(paths.called(path.name), _rows_of(path, content))
+
+
+@cache
+def _rows_of(path: Path, content: str) -> list[dict]:
+    """Its rows; what they were taken to mean is said once."""
+    rows, said = read(path)
+    if said and processes.rank() == 0:
+        print(f"{path}: {said}", file=sys.stderr)
+    return rows
 
 
 def training(name: str, rows: list[dict]) -> ParallelSet:

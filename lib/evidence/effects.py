@@ -128,7 +128,12 @@ def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
 
 def hybrid(run: Run) -> str:
     """The label of the hybrid that stands for all in comparisons: that of the alpha nearest to .5."""
-    return f"hybrid-{min(run.config.alphas, key=lambda alpha: (abs(alpha - 0.5), alpha), default=0.5):g}"
+    return f"hybrid-{middle(run.config.alphas) or 0.5:g}"
+
+
+def middle(alphas: Iterable[float]) -> float | None:
+    """The alpha nearest to .5, the smaller of two; None of none."""
+    return min(alphas, key=lambda alpha: (abs(alpha - 0.5), alpha), default=None)
 
 
 def other(found: dict[Key, Scores], key: Key, label: str) -> Scores | None:
@@ -143,11 +148,11 @@ def common_seeds(parts: Iterable[Scores]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*sets))) if sets else ()
 
 
-def language_groups(run: Run, train: str, part: Scores) -> Iterator[tuple[str, np.ndarray]]:
-    """All units; and, where the training set lacks languages of the test, those with and without a lacking one."""
-    everything = np.arange(len(part.units))
-    yield ALL, everything
-    known = {*data.training_languages(train, run.config.eval, run.config.candidates), metrics.POOL}
+def language_groups(run: Run, trains: Iterable[str], part: Scores) -> Iterator[tuple[str, np.ndarray]]:
+    """All units; and, where a training set lacks languages of the test, those that all sets have, and the others."""
+    yield ALL, np.arange(len(part.units))
+    taught = [set(data.training_languages(train, run.config.eval, run.config.candidates)) for train in trains]
+    known = set.intersection(*taught) | {metrics.POOL}
     seen = np.array([set(unit) <= known for unit in part.units])
     if seen.any() and not seen.all():
         yield SEEN, np.flatnonzero(seen)
@@ -159,7 +164,7 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
     against = other(found, key, baseline)
     if against is None or not (seeds := common_seeds([one, against])):
         return
-    for languages, units in language_groups(run, key.train, one):
+    for languages, units in language_groups(run, [key.train], one):
         a, b = one.estimate(seeds, units), against.estimate(seeds, units)
         sure, values = (a - b).interval(), one.at(seeds, units) - against.at(seeds, units)
         row = {name: getattr(key, name) for name in ("encoder", "train", "dataset", "setting", "metric")}

@@ -19,8 +19,7 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
     Of seeds those that all strategies have (see `evidence.tables.paired`).
     """
     hybrid = table["strategy"] == "hybrid"
-    alphas = sorted(table.loc[hybrid, "alpha"].unique(), key=lambda alpha: (abs(alpha - 0.5), alpha))
-    return tables.paired(table[~hybrid | (table["alpha"] == alphas[0])] if alphas else table)
+    return tables.paired(table[~hybrid | (table["alpha"] == effects.middle(table.loc[hybrid, "alpha"]))])
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:

@@ -19,7 +19,7 @@ from ..data import catalog as data
 from ..evaluation import metrics
 from ..runs.plan import NONE
 from . import effects, stats
-from .effects import ALL, SEEN, UNSEEN, Key, Scores, common_seeds
+from .effects import ALL, Key, Scores, common_seeds
 
 WIKIPEDIA = {name for name, row in data.SETS.items() if row.is_wikipedia}
 BASELINES = ("x-x-mono", "x-y", "en-en", "x-x")
@@ -236,16 +236,8 @@ def _numbers(strategy: str, baseline: str, quantity: str, found: stats.Estimate,
 
 
 def language_groups(run: Run, task: Task, part: Scores) -> Iterator[tuple[str, np.ndarray]]:
-    """All units; those of languages that both training sets have, and the others; and those of each query language."""
-    yield ALL, np.arange(len(part.units))
-    known = [
-        {*data.training_languages(name, run.config.eval, run.config.candidates), metrics.POOL}
-        for name in (task.nearer, task.farther)
-    ]
-    seen = np.array([all(set(unit) <= languages for languages in known) for unit in part.units])
-    if seen.any() and not seen.all():
-        yield SEEN, np.flatnonzero(seen)
-        yield UNSEEN, np.flatnonzero(~seen)
+    """Those of `effects.language_groups`, of both training sets; and the units of each query language."""
+    yield from effects.language_groups(run, (task.nearer, task.farther), part)
     asked = np.array([unit[0] for unit in part.units])
     for language in dict.fromkeys(asked):
         yield language, np.flatnonzero(asked == language)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special
 
 LEVEL = 0.95
 BETTER, WORSE, EQUIVALENT, OPEN = WORDS = ("better", "worse", "equivalent", "open")
@@ -117,6 +116,8 @@ class Estimate:
         error = np.sqrt(variance)
         if error <= 1e-12 * max(1.0, abs(value)):  # no variation but rounding
             return Interval(value, value, value, float(abs(value) < 1e-12))
+        from scipy import special  # which takes a quarter of a second, and a look at a finished run does without
+
         # Student's t as `scipy.stats.t` has it, without the checks that take a millisecond each time.
         reach = special.stdtrit(freedom, (1 + level) / 2) * error
         p = 2 * special.stdtr(freedom, -abs(value) / error)

@@ -1,11 +1,9 @@
 """Which figures a run has, saved to its folder, and the gallery that shows them with what each one says."""
 
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -17,10 +15,10 @@ from ..evidence import judge as evidence
 from ..evidence import selection, tables
 from . import answer as figures_answer
 from . import bias as figures_bias
+from . import drawn, style
 from . import evidence as figures_evidence
 from . import retrieval as figures
 from . import robustness as figures_robustness
-from . import style
 
 ORDER = (
     "plane",
@@ -44,9 +42,11 @@ ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
 # Figures of one encoder, the first of a run with several: panels of more would be too small, means over them wrong.
 OF_ONE = {*figures.FIGURES, *figures_bias.FIGURES, "forest", "alpha", "ledger"} - {"data", "kinds"}
 APPENDIX = ("loss", "batches", "data", "ledger")  # what the gallery shows last
-SEAL = "figures.json"
 RUNS = ("full",)  # in the order of the gallery
-INTRODUCTION = "Numbers in the text are those of multilingual-e5-small, filled in from the tables of this run.\n"
+INTRODUCTION = (
+    "Numbers in the text are those of multilingual-e5-small where no other encoder is named, filled in from the tables "
+    "of this run.\n"
+)
 
 
 def available(run: Run) -> list[str]:
@@ -81,56 +81,27 @@ def save_all(run: Run) -> list[Path]:
     A run that shows what is published takes the tracked PNG files, if they were drawn from the same cells by today's
     code: to draw them takes a minute and gives the same.
     """
-    if run.config.is_shown and (source := _published(run)):
-        return _taken(source, run)
-    drawn = workers.each(partial(_save, run, style.provenance(run, tables.digest(run))), available(run))
-    found = [path for files in drawn for path in files]
-    seal(run, run.folder, found)
+    if source := drawn.tracked(run):
+        return drawn.take(run, source)
+    made = workers.each(partial(_save, run, style.provenance(run, tables.digest(run))), available(run))
+    found = [path for files in made for path in files]
+    drawn.seal(run, run.folder, found)
     return found
 
 
 def tracked(run: Run, name: str) -> Path | None:
     """The PNG file of a figure of a run that shows what is published, if it was drawn from the same cells and code."""
-    source = _published(run) if run.config.is_shown else None
+    source = drawn.tracked(run)
     return source / f"{name}.png" if source and (source / f"{name}.png").is_file() else None
-
-
-def _published(run: Run) -> Path | None:
-    """The folder of tracked figures that this run would draw just so."""
-    folders = sorted(paths.FIGURES.glob("*/"))
-    return next((f for f in folders if artifacts.is_current(f / SEAL, _made_from(run), f)), None)
-
-
-def _taken(source: Path, run: Run) -> list[Path]:
-    target = run.folder / "figures"
-    copies = {path: target / path.name for path in sorted(source.glob("*.png"))} | {source / SEAL: run.folder / SEAL}
-    for path, copy in copies.items():
-        with artifacts.replacing(copy) as temporary:
-            shutil.copyfile(path, temporary)
-    return sorted(target.glob("*.png"))
-
-
-def seal(run: Run, folder: Path, pictures: list[Path]) -> None:
-    """Write down, beside copies of a run's figures, what they were drawn from."""
-    artifacts.write_seal(folder / SEAL, _made_from(run), pictures)
 
 
 def _save(run: Run, origin: dict[str, str], name: str) -> list[Path]:
     return style.save(draw(run, name), run.folder / "figures" / name, origin)
 
 
-def current(run: Run) -> bool:
-    """Whether the run's figures are there, undamaged, and drawn from its present cells."""
-    return artifacts.is_current(run.folder / SEAL, _made_from(run), run.folder / "figures")
-
-
-def _made_from(run: Run) -> dict[str, Any]:
-    return {"cells": tables.digest(run), "code": artifacts.code(("data", "evaluation", "evidence", "figures"))}
-
-
 def saved(run: Run) -> list[Path]:
     """The paths of the run's figures, drawn first if they are not current."""
-    if not current(run):
+    if not drawn.current(run):
         return save_all(run)
     files = (path for name in available(run) for path in style.files(run.folder / "figures" / name))
     return [path for path in files if path.exists()]

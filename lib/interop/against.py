@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..base.errors import UserError
 from ..evaluation import metrics
+from ..evaluation.measures import MEASURES
 from ..evidence import effects, stats
 from ..runs import names
 from ..show import bias_views
@@ -81,5 +82,5 @@ def _verdict(measure: str, sure: stats.Interval) -> str:
 
 
 def _number(row: Any, name: str, sign: str = "") -> str:
-    form = ",.0f" if row.measure in ("rank_distance", "max_rank") else ".3f"
+    form = MEASURES[row.measure].form
     return f"{getattr(row, name):{sign}{form}}"

@@ -16,8 +16,8 @@ from ..runs.plan import Cell
 EVALUATING = ("max_tokens", "candidates", "precision")  # keys of a run that an evaluation depends on
 
 
-def parser(module: str, description: str) -> argparse.ArgumentParser:
-    """The arguments that say which cells of which run, and where to; ``module`` also names the default folder."""
+def parser(module: str, description: str, place: str = "") -> argparse.ArgumentParser:
+    """The arguments that say which cells of which run, and where to: by default ``place``, else named as the module."""
     take = Parser(prog=f"python -m {paths.PACKAGE}.interop.{module}", allow_abbrev=False, description=description)
     profiles = f"one of {', '.join(config.profiles())} (default: quick), or the name of a run, as it is printed"
     take.add_argument("--profile", default="quick", help=profiles)
@@ -25,7 +25,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as the run was started with"
     )
     take.add_argument("--cells", metavar="PATTERN", default="*", help="only those of these names, such as '*_seed0'")
-    take.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: {module} in the folder of the run")
+    take.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: {place or module} in the folder of the run")
     return take
 
 

@@ -18,6 +18,7 @@ from ..data import catalog as data
 from ..data.sets import ParallelSet
 from ..encoders import load as encoders
 from ..evaluation import bias, metrics
+from ..evaluation.measures import MEASURES
 from ..evaluation.search import Ranking
 from ..evidence import effects, stats
 from ..runs import cells, names
@@ -246,7 +247,7 @@ def _bias_table(found: pd.DataFrame) -> pd.DataFrame:
         if measure in measured and measure != "map":
             sure = _interval(found, measure)
             chance = f"{_value(found, measure, 'by chance'):.3f}" if measure in by_chance else ""
-            form = ",.0f" if measure in ("rank_distance", "max_rank") else ".3f"
+            form = MEASURES[measure].form
             row = {"measure": label, "value": f"{sure.value:{form}}", "95% interval": _ends(sure, form)}
             rows.append(row | {"by chance": chance})
     return pd.DataFrame(rows)

@@ -59,7 +59,7 @@ class Cost:
 def work(cell: grid.Cell, config: Config) -> Work:
     """What a cell takes; held-out questions share the pool of all questions."""
     pools = dict.fromkeys(catalog.base(name) for name in grid.evaluated(cell, config))
-    steps = config.of(cell.encoder).steps if cell.train != grid.NONE else 0
+    steps = cell.settings(config).steps if cell.train != grid.NONE else 0
     return Work(steps, {name: _texts(name, config) for name in pools})
 
 
@@ -90,13 +90,13 @@ def gpu(run: Run) -> Cost:
     )
 
 
-def seconds(run: Run, cells: Iterable[grid.Cell]) -> float:
-    """Seconds that cells will about take on this machine."""
+def seconds(run: Run, cells: Iterable[grid.Cell], speed: float | None = None) -> float:
+    """Seconds that cells will about take, at a speed in billions of operations a second; by default this machine's."""
     total = 0.0
     for cell in cells:
-        effort, config = _known(cell.encoder).effort, run.config.of(cell.encoder)
+        effort, config = _known(cell.encoder).effort, cell.settings(run.config)
         precision = device.precision(config.precision) if effort == OTHERS else "float32"
-        found, second = work(cell, run.config), device.operations_per_second(precision) / 1e9
+        found, second = work(cell, run.config), speed or device.operations_per_second(precision) / 1e9
         if found.steps:
             total += START + found.steps * effort.step * config.batch_size / 32 / second
         total += sum(found.texts.values()) * (effort.text + RANKED) / second

@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -34,7 +35,7 @@ class Cell:
     on: str = ""
     changes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A file name that says what it is: ``e5-small-q4_mlqa-r_hybrid-0.5_seed0``."""
         name = paths.called(self.encoder)
@@ -72,7 +73,7 @@ class Cell:
 
 
 def plan(config: Config) -> list[Cell]:
-    """All cells of a run, in the order in which they are made: by training set, then seed, then strategy.
+    """The cells of a run's grid, in the order in which they are made: by training set, then seed, then strategy.
 
     Those on the MIRACL passages, which take longest to encode, come last: of the first encoder no fine-tuning, and of
     the first training set the first seed of each strategy.
@@ -86,7 +87,7 @@ def plan(config: Config) -> list[Cell]:
 
 
 def parts(config: Config) -> list[Cell]:
-    """The cells of a run's sweeps and cross-fitting, in the order in which they are made.
+    """The cells of a run's sweeps and cross-fitting; they are made only where ``--cells`` names them.
 
     An entry of the profile's ``sweep`` lists encoders, training sets, strategies, alphas, seeds and changes, of which
     all combinations are made, each scored on each set of ``test``. ``{fold}`` stands for each fold's
@@ -125,7 +126,7 @@ def named(run: Run, pattern: str, trained: bool = False) -> list[Cell]:
     found = found or [cell for cell in among if fnmatch.fnmatchcase(cell.id, pattern)]
     if not found:
         some = "trained cell" if trained else "cell"
-        raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; --dry-run lists them")
+        raise UserError(f"--cells {pattern}: no {some} of run {run.name} has such a name; one is {among[0].id}")
     return found
 
 

@@ -1,7 +1,7 @@
 """What the explorer shows: how the models of a run rank the pool of all languages for one question.
 
-Each model encodes a data set once, and the vectors are kept in the store. They stay in float32: in 16 bits some ranks
-would differ from those of the run's tables.
+What published models found first is tracked, and is shown without them. Any other model encodes a data set once, and
+the vectors are kept in the store. They stay in float32: in 16 bits some ranks would differ from those of the tables.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,13 @@ from ..evaluation import search
 from ..runs import cells, estimate
 from ..runs import plan as grid
 from ..runs.plan import NONE, Cell
+from . import rankings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-QUICK = 60  # seconds: a cell that takes less is made without asking
+QUICK = 60  # seconds: a cell that takes less is made without asking,
+USUAL = 100  # at so many billions of operations a second, however busy this machine is at the moment
 MODELS = 4  # kept in memory, of 0.5 GB each, for questions of one's own
 SETS = 8  # vectors of a data set by a model, kept in memory, of 60 MB each
 
@@ -38,7 +40,8 @@ class Answer:
 
     Attributes:
         top: the first passages: ``rank`` (from 1), ``language``, ``text``, ``score`` (the dot product of the vectors:
-            the cosine, where they have length 1) and ``right``, whether the passage is known to answer the question.
+            the cosine, where they have length 1; NaN where there is no model) and ``right``, whether the passage is
+            known to answer the question.
         ranks: by language, the rank of its right passage, the first where there are several; empty for a question of
             one's own, whose right passages are not known.
     """
@@ -91,20 +94,50 @@ class Retriever:
         order = search.top_passages(scores[None], len(scores))[0]
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(1, len(order) + 1)
-        first = order[:depth]
-        top = self.data.passages.iloc[first][["language", "text"]].reset_index(drop=True)
-        top = top.assign(rank=rank[first], score=scores[first], right=np.isin(first, relevant))
-        best = pd.Series(rank[relevant]).groupby(self.data.passages["language"].to_numpy()[relevant]).min()
-        return Answer(top, {name: int(best[name]) for name in self.data.languages if name in best})
+        return _answer(self.data, order[:depth], scores[order[:depth]], relevant, rank[relevant])
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a published model found first in a data set, and where it found what is right: all that is tracked of it.
+
+    Attributes:
+        data: the set.
+        first: int64 [queries, 25], places of passages, best first.
+        ranks: int64, the place in the pool of the passage of each row of ``data.qrels``.
+    """
+
+    data: ParallelSet
+    first: np.ndarray
+    ranks: np.ndarray
+
+    def answer(self, query: int, depth: int = search.TOP) -> Answer:
+        """The ranking for a row of ``data.queries``, of at most 25 passages."""
+        asked = self.data.qrels["query"].to_numpy() == query
+        relevant, first = self.data.qrels["passage"].to_numpy()[asked], self.first[query, :depth]
+        return _answer(self.data, first, np.full(len(first), np.nan), relevant, self.ranks[asked])
 
 
 def explorable(run: Run, dataset: str) -> list[Cell]:
-    """The cells scored on a data set that are finished, came with the repository, or are quick to make."""
+    """The cells scored on a data set that are finished, came with the repository, or are quick to make.
+
+    Those whose rankings are tracked come first: they are shown at once.
+    """
     if dataset == data.BY_SHARD:
         return []
     cells.adopt_published(run)
     scored = [cell for cell in grid.plan(run.config) if dataset in grid.evaluated(cell, run.config)]
-    return [cell for cell in scored if cells.record(run, cell) is not None or _quick(run, cell)]
+    found = [cell for cell in scored if cells.record(run, cell) is not None or _quick(run, cell)]
+    return sorted(found, key=lambda cell: rankings.find(run, cell, dataset) is None)
+
+
+@lru_cache(SETS)
+def opened(run: Run, cell: Cell, dataset: str) -> Retriever | Listed:
+    """What answers the questions of a data set: what is tracked of the cell, else its model (see `retriever`)."""
+    if path := rankings.find(run, cell, dataset):
+        chosen = data.evaluation_set(dataset, cell.settings(run.config).candidates)
+        return Listed(chosen, rankings.read(path), rankings.ranks(run, cell, dataset)["pool_rank"].to_numpy())
+    return retriever(run, cell, dataset)
 
 
 @lru_cache(SETS)
@@ -139,6 +172,16 @@ def retriever(run: Run, cell: Cell, dataset: str) -> Retriever:
     return Retriever(folder, config.max_tokens, chosen, *vectors)
 
 
+def _answer(
+    chosen: ParallelSet, first: np.ndarray, scores: np.ndarray, relevant: np.ndarray, ranks: np.ndarray
+) -> Answer:
+    """The answer with these passages first, and these ranks of the relevant ones."""
+    top = chosen.passages.iloc[first][["language", "text"]].reset_index(drop=True)
+    top = top.assign(rank=np.arange(1, len(first) + 1), score=scores, right=np.isin(first, relevant))
+    best = pd.Series(ranks).groupby(chosen.passages["language"].to_numpy()[relevant]).min()
+    return Answer(top, {name: int(best[name]) for name in chosen.languages if name in best})
+
+
 @lru_cache(MODELS)
 def _model(folder: Path, max_tokens: int) -> "SentenceTransformer":
     model = encoders.load(folder)
@@ -147,4 +190,4 @@ def _model(folder: Path, max_tokens: int) -> "SentenceTransformer":
 
 
 def _quick(run: Run, cell: Cell) -> bool:
-    return estimate.seconds(run, [cell]) < QUICK
+    return estimate.seconds(run, [cell], USUAL) < QUICK

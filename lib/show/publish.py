@@ -1,17 +1,22 @@
-"""Copy what a finished run has made to where it is tracked: cells, tables, figures, and the numbers in README."""
+"""Copy what a finished run has made to where it is tracked: cells, tables, figures, and the numbers in README.
 
+``python -m lib.show.publish`` does so for the notebooks that ``./run_all.sh`` executed.
+"""
+
+import json
 import shutil
+import sys
 from pathlib import Path
 
 from ..base import paths
 from ..base import store as artifacts
 from ..base.config import FACTS, Run
-from ..base.errors import UserError
+from ..base.errors import UserError, told
 from ..evidence import judge as evidence
 from ..evidence import tables
-from ..figures import gallery
+from ..figures import drawn, gallery
 from ..runs import cells
-from . import texts
+from . import notebooks, texts
 
 BEGIN, END = "<!-- answer: written by run_all.sh --publish -->", "<!-- end of answer -->"  # in README
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
@@ -50,10 +55,10 @@ def publish(run: Run) -> list[Path]:
     for source, copy in copies.items():
         with artifacts.replacing(copy) as temporary:
             shutil.copyfile(source, temporary)
-    gallery.seal(run, pictures, sorted(pictures.glob("*.png")))
+    drawn.seal(run, pictures, sorted(pictures.glob("*.png")))
     read = texts.gallery(texts.numbers(run)) if run.name == texts.QUOTED else {}
     artifacts.write_text(pictures / "README.md", gallery.page(run, read))
-    written = [*copies.values(), pictures / gallery.SEAL, pictures / "README.md", gallery.write_index()]
+    written = [*copies.values(), pictures / drawn.SEAL, pictures / "README.md", gallery.write_index()]
     if update(run):
         written.append(paths.ROOT / "README.md")
     return written
@@ -73,3 +78,43 @@ def quoted() -> str:
     """What the README says between its marks."""
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     return text.split(BEGIN)[1].split(END)[0].strip()
+
+
+def store(executed: Path, notebook: Path) -> None:
+    """Put the outputs of an executed notebook into that of the repository, without what differs from run to run.
+
+    Raises:
+        UserError: it was executed from other cells, or an output names the folder of the project.
+    """
+    mine, done = (json.loads(path.read_text(encoding="utf-8")) for path in (notebook, executed))
+    ran = [cell for cell in done["cells"] if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    if ["".join(cell["source"]) for cell in ran] != ["".join(cell["source"]) for cell in mine["cells"]]:
+        raise UserError(f"{paths.shown(executed)} was executed from other cells; ./run_all.sh executes them again")
+    code = [pair for pair in zip(mine["cells"], ran, strict=True) if pair[0]["cell_type"] == "code"]
+    for number, (cell, run) in enumerate(code, start=1):
+        outputs = [output for output in run["outputs"] if output.get("name") != "stderr"]
+        for output in outputs:
+            output.pop("transient", None)
+            if "execution_count" in output:
+                output["execution_count"] = number
+        cell |= {"execution_count": number, "outputs": outputs}
+    text = json.dumps(mine, indent=1, ensure_ascii=False) + "\n"
+    if str(paths.ROOT) in text:
+        raise UserError(f"{paths.shown(executed)}: an output names {paths.ROOT}")
+    artifacts.write_text(notebook, text)
+
+
+def main() -> int:
+    """Store the notebooks that ``./run_all.sh`` executed."""
+    return told(_main)
+
+
+def _main() -> int:
+    for path in notebooks.notebooks():
+        store(paths.results() / "default" / "notebooks" / path.name, path)
+        print(paths.shown(path))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

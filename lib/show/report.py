@@ -1,57 +1,14 @@
 """The report of a run: one self-contained page with the answer, claims, figures, tables, and how it was made."""
 
-import base64
-import hashlib
-import io
-import json
-import re
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
-from markupsafe import Markup, escape
-
-from ..base import config, paths, progress
 from ..base import store as artifacts
 from ..base.config import Run
-from ..data import catalog as data
-from ..evidence import judge as evidence
-from ..evidence import shift, tables
-from ..figures import gallery, style
-from . import lead, sheets
-from .sheets import Sheet
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from ..evidence import tables
 
 PAGE = "report.html"
 SEAL = "report.json"
-TEMPLATES = Path(__file__).parent / "templates"
-LONG = 16  # rows of a table that stands open; the main one always does
-PICTURES = 1_450_000  # characters of all figures, so that the page stays within 3 MB
-PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page: what it shows, its title, and its pictures as ``data:`` addresses."""
-
-    name: str
-    heading: str
-    shows: str
-    caption: str
-    read: str  # what a reader should see in it, where somebody wrote that of these numbers
-    light: str
-    dark: str
-    size: tuple[int, int]
-    has_svg: bool = False
-
-    @property
-    def alt(self) -> str:
-        """What is shown, in the words of the code and of the title."""
-        return f"{self.shows} {self.caption}"
 
 
 def write(run: Run) -> Path:
@@ -60,8 +17,10 @@ def write(run: Run) -> Path:
     The tables of metrics must be there (see `judge.evaluate`); verdicts, figures and executed notebooks are shown
     where they are. The same files and the same commit give the same page.
     """
+    from . import report_page  # and all that draws
+
     target = run.folder / PAGE
-    artifacts.write_text(target, render(run))
+    artifacts.write_text(target, report_page.render(run))
     artifacts.write_seal(run.folder / SEAL, _made_from(run), [target])
     return target
 
@@ -73,205 +32,3 @@ def current(run: Run) -> bool:
 
 def _made_from(run: Run) -> dict[str, Any]:
     return {"cells": tables.digest(run), "code": artifacts.code([""])}
-
-
-def render(run: Run) -> str:
-    """The page as text."""
-    style_text, script = (_beside(f"report.{kind}") for kind in ("css", "js"))
-    style_text += _colours()
-    allowed = f"default-src 'none'; img-src data:; style-src {_hash(style_text)}; script-src {_hash(script)}"
-    return (
-        _templates()
-        .get_template("report.html")
-        .render(
-            run=run,
-            policy=f"{allowed}; base-uri 'none'; form-action 'none'",
-            style=Markup(style_text),
-            script=Markup(script),
-            warning=style.WARNING if style.on_facts(run) else "",
-            explained=config.FACTS_ONLY if run.fallback else "",
-            source=_source(run),
-            pictures=pictures(run),
-            main=sheets.main(run),
-            LONG=LONG,
-            **_judged(run),
-            **_made(run),
-        )
-    )
-
-
-def pictures(run: Run) -> list[Picture]:
-    """The run's figures, the answer first; for dark pages too, and in as many colours, as leave the page small."""
-    names = [name for name in gallery.available(run) if (run.folder / "figures" / f"{name}.png").exists()]
-    read = lead.readings(run)
-    for colours, dark in PALETTES:
-        found = [_picture(run, name, read.get(name, ""), colours, dark) for name in names]
-        if sum(len(picture.light) + len(picture.dark) for picture in found) <= PICTURES:
-            break
-    return found
-
-
-def _picture(run: Run, name: str, read: str, colours: int, both: bool) -> Picture:
-    light, dark = (run.folder / "figures" / f"{name}{shade}.png" for shade in ("", style.DARK_SUFFIX))
-    heading, draw = gallery.ALL[name]
-    content, size = _small(light, colours)
-    return Picture(
-        name=name,
-        heading=heading,
-        shows=" ".join((draw.__doc__ or heading).split()),
-        caption=f"{style.capital(style.caption(light)).rstrip('.')}.",
-        read=read.replace("`", ""),
-        light=content,
-        dark=_small(dark, colours)[0] if both and dark.exists() else "",
-        size=size,
-        has_svg=light.with_suffix(".svg").exists(),
-    )
-
-
-def _small(picture: Path, colours: int) -> tuple[str, tuple[int, int]]:
-    """A PNG with a palette of its own as WebP, without further loss, in a ``data:`` address; and its size in pixels."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    with Image.open(picture) as image:
-        # Octree: keeps a strategy's colour however few its pixels are, where the median cut mixes it with others.
-        few = image.convert("RGB").quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        few.convert("RGB").save(buffer, "WEBP", lossless=True, quality=60, method=4)
-        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}", image.size
-
-
-def _judged(run: Run) -> dict[str, Any]:
-    """The answer, the verdicts, and the tables that they rest on; the verdicts where notebook 06 has been run."""
-    others = [sheets.by_language(run)]
-    if any(data.is_own(name) for name in (*run.config.train, *run.config.eval)):
-        judged = [sheets.effects(run)] if evidence.current(run) else []
-        return lead.of_own(run) | {"claims": [], "others": [*others, *judged]}
-    if not evidence.current(run):
-        return lead.as_published() | {"claims": [], "others": others}
-    claims = tables.read(run, "claims.csv").astype(object).fillna("")
-    moved = tables.read(run, "domain_shift.csv")
-    rows = shift.compared(moved)
-    others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
-    answered = lead.of_run(run, rows) if len(rows) else lead.as_published()
-    return answered | {
-        "counted": f"{sheets.claims_in_words(claims[claims['encoder'] == run.config.encoder[0]])}.",
-        "claims": lead.claims(claims),
-        "others": [sheet for sheet in others if len(sheet.rows)],
-    }
-
-
-def _made(run: Run) -> dict[str, Any]:
-    """Configuration, data, software, machine, times, and links to what lies beside the page."""
-    made = artifacts.read_sealed(run.folder / tables.PROVENANCE) or {}
-    cells = made["cells"]
-    seconds = sum(cell["made"]["evaluation_seconds"] for cell in cells.values())
-    machines = dict.fromkeys(_machine(cell["made"]) for cell in cells.values())
-    data = _data(cells)
-    notebooks = _notebooks(run)
-    beside = [path.name for path in sorted(run.folder.glob("*.csv*"))] + [tables.PROVENANCE]
-    sets = dict.fromkeys(name.removesuffix("-heldout") for name in data["set"])
-    return {
-        "settings": {key: _plain(value) for key, value in made["config"].items()},
-        "software": made["software"],
-        "command": run.command + (" --finished" if run.finished else ""),
-        "commit": commit(),
-        "machines": list(machines),
-        "evaluation": progress.duration(seconds),
-        "data": Sheet("Data sets", "16 hex digits over texts, labels, ids and splits.", data, tables.PROVENANCE),
-        "files": sheets.files(sets),
-        "cells_made": sheets.made_cells(cells),
-        "digest": made["digest"],
-        "notebooks": notebooks,
-        "beside": beside,
-    }
-
-
-def _source(run: Run) -> str:
-    """Where the numbers come from, in one line."""
-    seeds = ", ".join(map(str, run.config.seeds))
-    return f"Run {run.name} · encoder {run.config.encoders} · seeds {seeds} · cells {tables.made_from(run)}"
-
-
-def _machine(made: dict[str, Any]) -> str:
-    versions = f"Python {made['python']}, PyTorch {made['torch']}"
-    return f"{made['device']}, {made['cores']} cores, {made['system']}, {versions}, {made['precision']}"
-
-
-def _data(cells: dict[str, dict]) -> pd.DataFrame:
-    """Each data set of a run, what it served for, and the digest of what was read from it."""
-    found = {}
-    for cell in cells.values():
-        inputs = cell["inputs"]
-        if "train" in inputs:
-            found[inputs["cell"]["train"], "trained on"] = inputs["train"]
-        found |= {(name, "scored on"): digest for name, digest in inputs["eval"].items()}
-    rows = [(name, use, digest) for (name, use), digest in found.items()]
-    return pd.DataFrame(rows, columns=["set", "use", "digest"])
-
-
-def _notebooks(run: Run) -> list[dict[str, str]]:
-    """The executed notebooks that there are as pages: title, address, when they ran and for how long."""
-    found = []
-    for page in sorted((run.folder / "notebooks").glob("*.html")):
-        notebook = json.loads(page.with_suffix(".ipynb").read_text(encoding="utf-8"))
-        title = "".join(notebook["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-        ran = notebook["metadata"].get("papermill", {})
-        took = progress.duration(ran["duration"]) if ran.get("duration") else ""
-        found.append({"title": title, "href": page.name, "took": took, "ended": (ran.get("end_time") or "")[:10]})
-    return found
-
-
-def commit() -> str:
-    """The commit of the code that writes the page, and whether files differ from it; empty outside of git."""
-    top = _git("rev-parse", "--short=12", "HEAD")
-    changed = _git("status", "--porcelain", "--", "lib", "notebooks", "configs", "published")
-    return top + (" with changes" if top and changed else "")
-
-
-def _git(*arguments: str) -> str:
-    """What git says of the project; nothing where there is no git, or the folder is not its own."""
-    command = ["git", "-C", str(paths.ROOT), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def _plain(value: Any) -> str:
-    """A value of the configuration as people write it."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "the encoder's own" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    found = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters |= {"code": _code, "base": sheets.base, "capitalised": style.capital}
-    return found
-
-
-def _code(text: str) -> Markup:
-    """Text with what stands between backticks as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def _beside(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _colours() -> str:
-    """One colour a strategy, as in the figures."""
-    return "".join(f".is-{name}::before {{ background: {colour}; }}\n" for name, colour in style.COLOURS.items())
-
-
-def _hash(text: str) -> str:
-    """How the page's policy names an inline style or script, so that no other is taken."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

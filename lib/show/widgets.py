@@ -10,7 +10,7 @@ import numpy as np
 from babel import Locale
 from IPython.display import clear_output, display
 
-from ..base import progress
+from ..base import paths, progress
 from ..base.config import Run
 from ..base.errors import UserError
 from ..data import catalog as data
@@ -18,7 +18,7 @@ from ..data.sets import ParallelSet
 from ..figures import style
 from ..runs import plan as grid
 from ..runs.plan import Cell
-from . import explorer
+from . import explorer, rankings
 from .explorer import Answer
 from .views import RIGHT_TO_LEFT
 
@@ -110,8 +110,9 @@ class Explorer(widgets.VBox):
 
     def _ranked(self, cell: Cell, own: str) -> Answer | UserError:
         try:
-            retriever = explorer.retriever(self.run, cell, self.dataset.value)
-            return retriever.ask(own) if own else retriever.answer(self._query())
+            if own:
+                return explorer.retriever(self.run, cell, self.dataset.value).ask(own)
+            return explorer.opened(self.run, cell, self.dataset.value).answer(self._query())
         except UserError as error:
             return error
 
@@ -152,10 +153,11 @@ class Explorer(widgets.VBox):
     def _offer_models(self) -> None:
         """Offer the models and the query languages of the data set."""
         found = self.models[self.dataset.value]
-        hybrid = [cell for cell in found if cell.strategy == "hybrid"]
+        ready = [cell for cell in found if rankings.find(self.run, cell, self.dataset.value)] or found
+        hybrid = [cell for cell in ready if cell.strategy == "hybrid"]
         options = [(cell_label(cell), cell) for cell in found]
-        _offer(self.left, options, found[0])
-        _offer(self.right, options, (hybrid or found)[-1])
+        _offer(self.left, options, ready[0])
+        _offer(self.right, options, (hybrid or ready)[-1])
         chosen = self.chosen()
         asked = [name for name in chosen.languages if name in set(chosen.queries["language"])]
         _offer(self.language, [(f"{language_name(x)} ({x})", x) for x in asked], "en" if "en" in asked else asked[0])
@@ -211,7 +213,7 @@ def passage(tag: str, text: str, language: str | None, name: str) -> str:
 
 
 def cell_label(cell: Cell) -> str:
-    """A model as people choose it: ``hybrid 0.5, trained on XQuAD-R, seed 0``."""
+    """A model as people choose it: ``hybrid 0.5, use-m trained on XQuAD-R, seed 0``."""
     return ", ".join(_names(cell))
 
 
@@ -221,9 +223,11 @@ def language_name(code: str) -> str:
 
 
 def _names(cell: Cell) -> list[str]:
+    encoder = paths.called(cell.encoder)
     if cell.train == grid.NONE:
-        return [style.name(grid.NONE)]
-    return [cell.label.replace("hybrid-", "hybrid "), f"trained on {style.name(cell.train)}", f"seed {cell.seed}"]
+        return [style.name(grid.NONE), encoder]
+    trained = f"{encoder} trained on {style.name(cell.train)}"
+    return [cell.label.replace("hybrid-", "hybrid "), trained, f"seed {cell.seed}"]
 
 
 def _side(cell: Cell, answer: Answer | UserError) -> str:
@@ -244,7 +248,7 @@ def _line(rank: int, score: float, language: str, text: str, right: bool) -> str
     code = f'<abbr title="{escape(language_name(language))}">{escape(language)}</abbr>'
     return (
         f'<tr{" class=found" if right else ""}><td>{mark}</td><td>{rank}</td><td class="code">{code}</td>'
-        f"{passage('td', text, language, 'text')}<td>{score:.3f}</td></tr>"
+        f"{passage('td', text, language, 'text')}<td>{'' if np.isnan(score) else f'{score:.3f}'}</td></tr>"
     )
 
 
