@@ -70,10 +70,12 @@ def copied(made, own_folders: Path):
     return config.load("smoke", run.overrides)
 
 
-def store_with(kept: Path, place: Path) -> None:
-    """A store in ``place`` that holds nothing but the encoders which a session's tests have built."""
+def store_with(kept: Path, place: Path, *kinds: str) -> None:
+    """A store in ``place`` with nothing but the encoders, and other ``kinds``, that a session's tests have made."""
     (place / "store").mkdir()
-    (place / "store" / "encoders").symlink_to(kept / "encoders")
+    for kind in ("encoders", *kinds):
+        (kept / kind).mkdir(exist_ok=True)
+        (place / "store" / kind).symlink_to(kept / kind)
 
 
 def encoder(words: Iterable[str], dimension: int = 8):

@@ -28,6 +28,15 @@ TRAINED = {
     "parallel-docs": "91228b6fd8f73c79", "facts": "3195e2bc45b78260",
     "parallel-docs-900-questions": "1bba1a564b7ba5c8", "xquad-r-7-languages": "bb5ccdb40c6a41e1",
 }  # fmt: skip
+FOLDS = {  # of each set: what is scored, and what is trained on, in each fold
+    "mlqa-r": ("2aef84401a1d6e09 3656fee630c708ad e61bc50ae21e1799 e45b6538041560f2 f1cdcc3bf9a3f571",
+               "93c532a6757f187e 16a73662d77baf17 fdbaee0f5779bf9c e0f792dcfe13abf0 afe7b7559c53eed4"),
+    "xquad-r": ("597c314b6fe5ed9f 229d4493f1631b7b be0fed95638b6867 d9a58bd8b2721255 6ddad15748e7eab6",
+                "15cdc7ee5cee1115 7045be4f06bcb7e9 2457779696d9981b 07d92ec5d887bf44 dcc50a8adc843014"),
+}  # fmt: skip
+for base, (scored, trained) in FOLDS.items():
+    EVALUATED |= {f"{base}-fold{number}": digest for number, digest in enumerate(scored.split())}
+    TRAINED |= {f"{base}-without-fold{number}": digest for number, digest in enumerate(trained.split())}
 FACTS = ("facts", "facts-heldout", "facts-new")
 ROWS = "034a8b1a685de128"
 FILES = "f925560babfad30c"
@@ -71,8 +80,8 @@ def test_a_trained_model_keeps_its_place_in_the_store(frozen, monkeypatch):
 
 def test_the_facts_corpus_has_its_digests():
     assert artifacts.digest(facts.rows())[:16] == ROWS
-    assert {name: data.evaluation_digest(name) for name in FACTS} == {name: EVALUATED[name] for name in FACTS}
-    assert data.training_digest("facts", FACTS) == TRAINED["facts"]
+    assert {name: data.evaluation_set(name).digest for name in FACTS} == {name: EVALUATED[name] for name in FACTS}
+    assert data.training_set("facts", FACTS).digest == TRAINED["facts"]
 
 
 def test_the_registry_lists_the_files_that_the_digests_were_worked_out_from():
@@ -83,9 +92,9 @@ def test_the_registry_lists_the_files_that_the_digests_were_worked_out_from():
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_the_data_sets_have_their_digests(real_data):
-    here = [name for name in EVALUATED if name in FACTS or download.status(name.removesuffix("-heldout")) == "mirror"]
+    here = [name for name in EVALUATED if name in FACTS or download.status(data.base(name)) == "mirror"]
     assert {name: data.evaluation_digest(name) for name in here} == {name: EVALUATED[name] for name in here}
     tested = config.load("full").config.eval
-    trained = [name for name in TRAINED if name in here or f"{name}-heldout" in here]
+    trained = [name for name in TRAINED if data.base(name) in here or f"{name}-heldout" in here]
     found = {name: data.training_digest(name, tested) for name in trained}
     assert found == {name: TRAINED[name] for name in trained}

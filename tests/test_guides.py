@@ -75,8 +75,8 @@ def run(line: str, here: Path, monkeypatch) -> None:
 
 @pytest.fixture
 def here(own_folders, kept, monkeypatch) -> Path:
-    """An empty folder in the place of the project's, with results and a store that hold nothing but encoders."""
-    synthetic.store_with(kept, own_folders)
+    """An empty folder in the place of the project's, with results, and a store with what other tests have made."""
+    synthetic.store_with(kept, own_folders, "models")
     place = own_folders / "here"
     place.mkdir()
     monkeypatch.chdir(place)

@@ -214,7 +214,7 @@ def by_trec_eval(topics: pd.DataFrame, qrels: pd.DataFrame, docids: np.ndarray) 
 
 def measured(topics: pd.DataFrame, qrels: pd.DataFrame, docids: np.ndarray) -> pd.DataFrame:
     found = metrics.measure(miracl.ranks(topics, qrels, docids), ["question"], "rank").set_index("question")
-    return found.loc[topics["question"], miracl.MEASURES]
+    return found.loc[topics["question"], miracl.COMPUTED]
 
 
 def test_a_relevant_passage_that_is_not_retrieved_lowers_recall_and_the_gain():
@@ -264,14 +264,14 @@ def test_real_passages_agree_with_trec_eval_and_with_the_search_of_all_at_once(r
     names = np.array([*passages])
     docids = np.array([names[np.lexsort((names, line))[::-1][:100]] for line in scores])
     wanted = by_trec_eval(chosen.topics, chosen.qrels, docids)
-    assert np.abs(rows[miracl.MEASURES].to_numpy() - wanted.to_numpy()).max() < 1e-9
+    assert np.abs(rows[miracl.COMPUTED].to_numpy() - wanted.to_numpy()).max() < 1e-9
 
     full = miracl_files.mini()
     pool, own = (full.passages["language"] == "zh").to_numpy(), full.queries["language"] == "zh"
     everywhere = np.zeros((len(pool), vectors.shape[1]), np.float32)
     everywhere[pool] = vectors
     units = metrics.units(search.rank(queries, everywhere, full.only(own.to_numpy())).ranks)
-    for name in miracl.MEASURES:  # it scores in float32, where near ties may fall the other way
+    for name in miracl.COMPUTED:  # it scores in float32, where near ties may fall the other way
         assert rows[name].mean() == pytest.approx(units[name].mean(), abs=0.002)
 
 

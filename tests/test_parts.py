@@ -28,6 +28,7 @@ def run(own_folders, monkeypatch):
         numbers = whole.get_indexer(data.outline(cell.on).questions["id"])
         rows = [(n, x, number + 0.1 * cell.seed) for (n, number), x in product(enumerate(numbers), LANGUAGES)]
         table = pd.DataFrame(rows, columns=["question", "query_language", "multilingual"])
+        table["query_language"] = pd.Categorical(table["query_language"], LANGUAGES[::-1])  # as a file has them
         return table.assign(monolingual=table["multilingual"], rank_distance=7.0)
 
     monkeypatch.setattr(cells, "parts_of", lambda run: grid.parts(run.config))

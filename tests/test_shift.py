@@ -89,6 +89,14 @@ def test_seeds_are_those_that_both_trainings_share(run):
     assert rows["x-y"] == 2 and rows["x-x-mono"] == 5
 
 
+def test_scores_of_languages_in_another_order_are_not_subtracted(run):
+    found = made({"xquad-r": NEAR_LEVELS, "parallel-docs": FAR_LEVELS})
+    key = next(key for key in found if (key.train, key.label) == ("parallel-docs", "x-y"))
+    found[key] = replace(found[key], units=UNITS[::-1])
+    with pytest.raises(ValueError, match="mlqa-r, multilingual: scores of different pairs of languages, or in another"):
+        shift.table(run, found)
+
+
 @pytest.mark.parametrize(
     ("test", "trains", "kinds"),
     [

@@ -18,7 +18,11 @@ TEXT = " ".join((paths.ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def numbers() -> dict:
-    return json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["e5-small-q4"]
+    return of("e5-small-q4")
+
+
+def of(encoder: str) -> dict:
+    return json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"][encoder]
 
 
 def signed(value: float, places: int = 3) -> str:
@@ -77,6 +81,22 @@ def test_how_far_the_farther_set_is(numbers):
         costs = numbers["shift"][test]["far"]["monolingual"]["cost"]
         assert interval(costs["hybrid-0.5"]["-"]) in text and interval(costs["x-x-mono"]["-"]) in text
     assert numbers["shift"]["xquad-r"]["far"]["monolingual"]["cost"]["hybrid-0.5"]["-"]["high"] < 0
+    assert interval(of("use-m")["shift"]["mlqa-r"]["far"]["monolingual"]["cost"]["hybrid-0.5"]["-"]) in text
+
+
+def test_in_how_many_shifts_from_home_x_y_is_more_robust():
+    moved = [of("use-m")["shift"][test][kind] for test in ("mlqa-r", "xquad-r") for kind in ("near", "home to far")]
+    words = [kind["multilingual"][shift.DIFFERENCE]["hybrid-0.5"]["x-y"]["verdict"] for kind in moved]
+    assert words.count("less robust") == 3 and "less robust in three." in line("One split into training")
+
+
+@pytest.mark.parametrize("test", ["mlqa-r", "xquad-r"])
+def test_shifts_from_home(test):
+    text, shifts = line("One split into training"), of("use-m")["shift"][test]
+    for kind in ("near", "home to far"):
+        found = shifts[kind]["multilingual"][shift.DIFFERENCE]["hybrid-0.5"]
+        assert "{} and {}".format(*(interval(found[name]) for name in ("x-x-mono", "x-y"))) in text
+        assert found["x-x-mono"]["seeds"] == 1 and found["x-x-mono"]["verdict"] == "equivalent"
 
 
 @pytest.mark.parametrize(("test", "train"), [("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")])
@@ -89,15 +109,14 @@ def test_what_centring_leaves(numbers, test, train):
 
 def test_the_size_of_what_fine_tuning_does(numbers):
     text, shares = line("Is .01 the same"), []
-    every = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]
     for encoder in ("e5-small-q4", "use-m"):
-        levels = every[encoder]["levels"]["mlqa-r"]
+        levels = of(encoder)["levels"]["mlqa-r"]
         mine, before = levels["xquad-r"]["hybrid-0.5"], levels["none"]["none"]
         gain = mine["multilingual"]["value"] - before["multilingual"]["value"]
         assert signed(gain)[1:] in text
-        shares.append(abs(far(every[encoder], "mlqa-r")["x-x-mono"]["value"]) / gain)
+        shares.append(abs(far(of(encoder), "mlqa-r")["x-x-mono"]["value"]) / gain)
     assert shares == pytest.approx([0.155, 0.155], abs=0.005) and "is about .15 of that with either" in text
-    ahead = [far(every["use-m"], "mlqa-r", name)["x-y"]["value"] for name in (shift.NEARER, shift.FARTHER)]
+    ahead = [far(of("use-m"), "mlqa-r", name)["x-y"]["value"] for name in (shift.NEARER, shift.FARTHER)]
     assert "({} and {})".format(*map(signed, ahead)) in text
 
 
@@ -120,13 +139,13 @@ def test_the_mixture(numbers):
         assert interval(found["multilingual"]["hybrid-0.5"]["mAP"][against]) in text
     both = found["monolingual and multilingual"]["hybrid-0.5"]["mAP"]["line between parents"]
     assert interval(both) in text
-    every = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]["synergy"]
+    every = of("use-m")["synergy"]
     other = {
         (test, train): trained["-"]["multilingual"]["hybrid-0.5"]["mAP"]["better parent"]
         for test in ("mlqa-r", "xquad-r")
         for train, trained in every[test].items()
     }
-    assert len(other) == 4 and "Of use-m's four" in text
+    assert len(other) == 6 and "Of use-m's six" in text
     assert [key for key, row in other.items() if row["low"] > 0] == [("xquad-r", "mlqa-r")]
     assert interval(other["xquad-r", "mlqa-r"]) in text
 
@@ -157,8 +176,7 @@ def test_languages_apart():
 
 def tried(choice: str, baseline: str, quantity: str = shift.DIFFERENCE) -> dict:
     """What use-m gave under another choice of settings."""
-    every = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]
-    return every["specification"][choice][quantity][baseline]
+    return of("use-m")["specification"][choice][quantity][baseline]
 
 
 @pytest.mark.parametrize("choice", ["scale=100", "learning_rate=9e-4", "learning_rate=1e-4", "profile, seed 0"])

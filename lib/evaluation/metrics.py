@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
-MEASURES = ("map", "recall@1", "recall@10", "recall@100", "ndcg@10", "rank_distance", "max_rank")
+COMPUTED = ("map", "recall@1", "recall@10", "recall@100", "ndcg@10", "rank_distance", "max_rank")
 POOL = "all"  # the passage language of the multilingual setting
 
 
@@ -112,7 +112,7 @@ def by_query(table: pd.DataFrame) -> pd.DataFrame:
 
 def by_language(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over questions for each setting and language pair, long: ``..., metric, value, n``."""
-    names = [name for name in MEASURES if name in table]
+    names = [name for name in COMPUTED if name in table]
     keys = ["setting", "query_language", "passage_language"]
     first, group, count = _groups(table, keys)
     means = np.stack([np.bincount(group, table[name].to_numpy()) / count for name in names], axis=1)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 FULL, MINI = miracl_files.NAME, "miracl-mini"
-MEASURES = ["ndcg@10", "recall@100"]
+COMPUTED = ["ndcg@10", "recall@100"]
 TOP = 100
 BLOCK = 256  # queries in one matrix product
 
@@ -68,9 +68,9 @@ def evaluate(
     """
     topics, placed = _placed(model, language, pool, size, precision, each)
     found = metrics.measure(placed, ["question"], "rank")
-    rows = topics[["question"]].merge(found[["question", *MEASURES]], on="question")
+    rows = topics[["question"]].merge(found[["question", *COMPUTED]], on="question")
     where = {"pool": pool, "setting": "monolingual", "query_language": language, "passage_language": language}
-    columns = ["pool", "setting", "question", "query_language", "passage_language", *MEASURES]
+    columns = ["pool", "setting", "question", "query_language", "passage_language", *COMPUTED]
     return rows.assign(**where)[columns]
 
 

@@ -4,7 +4,7 @@ All come from the finished cells; those of one encoder, training set and test se
 counts as equal is .01 mAP, and 1% of a rank distance.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -140,6 +140,13 @@ def other(found: dict[Key, Scores], key: Key, label: str) -> Scores | None:
     """The scores of another strategy on the same test, after the same training."""
     train = NONE if label == NONE else key.train
     return found.get(replace(key, train=train, label=label))
+
+
+def by_label(found: Mapping[Key, Scores], train: str, encoder: str, test: str, setting: str) -> dict[str, Scores]:
+    """The mAP of each strategy after training on a set, by label."""
+    return {
+        key.label: part for key, part in found.items() if key == Key(encoder, train, key.label, test, setting, "map")
+    }
 
 
 def common_seeds(parts: Iterable[Scores]) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ def values(run: Run, cell: Cell, wanted: Iterable[tuple[str, str]]) -> dict[tupl
     whole = data.outline(data.base(cell.on), run.config.candidates).questions
     here = data.outline(cell.on, run.config.candidates).questions
     place = pd.Index(whole["id"]).get_indexer(here["id"])
-    scored, found = cells.scores(run, cell), {}
+    scored, found = cells.scores(run, cell).astype({"query_language": str}), {}  # so in order, as those of the grid
     for metric, setting in wanted:
         column = setting if metric == "map" else metric
         wide = scored.pivot(index="question", columns="query_language", values=column)

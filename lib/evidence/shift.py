@@ -91,7 +91,8 @@ def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
     """
     rows = []
     for task in tasks(found):
-        sources = {source: _strategies(found, task, source) for source in (task.nearer, task.farther)}
+        place = task.encoder, task.test, task.setting
+        sources = {source: effects.by_label(found, source, *place) for source in (task.nearer, task.farther)}
         labels = [label for label in sources[task.nearer] if label in sources[task.farther]]
         if labels:
             rows += _rows(run, task, {name: {label: part[label] for label in labels} for name, part in sources.items()})
@@ -171,18 +172,11 @@ def _order(encoder: str, test: str, setting: str) -> tuple[str, str, int]:
     return encoder, test, -metrics.SETTINGS.index(setting)
 
 
-def _strategies(found: dict[Key, Scores], task: Task, train: str) -> dict[str, Scores]:
-    """The scores of each strategy after training on a set, by label."""
-    return {
-        key.label: part
-        for key, part in found.items()
-        if key == Key(task.encoder, train, key.label, task.test, task.setting, "map")
-    }
-
-
 def _rows(run: Run, task: Task, parts: Parts) -> Iterator[dict]:
     """All rows of a task: of each group of languages the costs, and hybrid against each baseline."""
     labels, main = list(parts[task.nearer]), effects.hybrid(run)
+    if len({part.units for by_label in parts.values() for part in by_label.values()}) > 1:
+        raise ValueError(f"{task.test}, {task.setting}: scores of different pairs of languages, or in another order")
     shared = {  # seeds that hybrid and a baseline have after both trainings
         label: common_seeds(by_label[name] for by_label in parts.values() for name in (label, main))
         for label in BASELINES

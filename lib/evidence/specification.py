@@ -35,7 +35,7 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
     """
     rows = []
     for encoder, choices in _swept(run).items():
-        profile = {train: _levels(found, encoder, train) for train in (NEARER, FARTHER)}
+        profile = {train: effects.by_label(found, train, encoder, TEST, SETTING) for train in (NEARER, FARTHER)}
         untrained = found.get(Key(encoder, NONE, NONE, TEST, SETTING, "map"))
         for choice, levels in with_profile(profile, choices).items():
             same = {"encoder": encoder, "test": TEST, "choice": choice}
@@ -95,14 +95,6 @@ def compared(levels: Parts, main: str, untrained: Scores | None = None) -> Itera
             row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
             clusters = len(estimates[baseline].parts)
             yield row | {"clusters": clusters, "seeds": seeds[baseline], "verdict": words[baseline]}
-
-
-def _levels(found: Mapping[Key, Scores], encoder: str, train: str) -> dict[str, Scores]:
-    """The scores of each strategy of the profile after a training, by label."""
-    here = {
-        key.label: part for key, part in found.items() if key == Key(encoder, train, key.label, TEST, SETTING, "map")
-    }
-    return {label: part for label, part in here.items() if part.seeds}
 
 
 def _seeds(levels: Parts) -> set[int]:
