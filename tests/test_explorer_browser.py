@@ -25,6 +25,7 @@ from lib.base import config, paths
 from lib.runs import cells
 from lib.runs import open as runs
 from lib.runs import plan as grid
+from lib.show import explorer
 
 LISTS = ".explorer .lists"
 PICTURES = paths.ROOT / "docs" / "walk"
@@ -173,6 +174,7 @@ def walk(chromium, folder: Path, **environment: str) -> None:
         for cell in grid.plan(run.config):
             if cell.strategy in (grid.NONE, "hybrid"):
                 cells.finish(run, cell)
+                explorer.retriever(run, cell, run.config.eval[0])
     parameters = 'profile, overrides, finished, facts = "quick", [], True, True'
     kept = {"HYBRID_STORE": str(folder / "store"), "HYBRID_RESULTS": str(folder / "results")} | environment
     for name, dark in (("light", False), ("dark", True)):

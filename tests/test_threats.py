@@ -185,6 +185,13 @@ def test_other_scales_and_learning_rates(choice):
     assert interval(tried(choice, "x-x-mono")) in text and interval(tried(choice, "x-y")) in text
 
 
+def test_pairs_of_languages_by_the_batch():
+    text = line("x-y could draw one pair")
+    for baseline in ("x-x-mono", "x-y"):
+        assert interval(tried("cross=batch", baseline)) in text
+        assert signed(tried("profile, seed 0", baseline)["value"]) in text
+
+
 def test_a_negative_d_of_a_hybrid_that_is_bad_near():
     text = line("Is a negative D always good?")
     assert interval(tried("scale=100", "x-x-mono")) in text
