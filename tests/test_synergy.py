@@ -122,6 +122,13 @@ def test_two_points_give_no_line():
     assert not len(robustness.table({k: replace(v, values=v.values * 0 + 0.5) for k, v in levels(same, same).items()}))
 
 
+def test_shifts_from_home_make_no_line():
+    found = levels(NEAR, NEAR)
+    home = {replace(key, train="mlqa-r"): part for key, part in found.items() if key.train == "xquad-r"}
+    assert {next(iter(home)).dataset} == {"mlqa-r"}
+    assert robustness.table(found | home).equals(robustness.table(found))
+
+
 # --- centring ---
 
 

@@ -147,8 +147,13 @@ def fixed_test(run: Run) -> Figure:
         where = f"{style.name(task.nearer)} or {style.name(task.farther)}"
         kind = shift.kind(task.test, task.nearer, task.farther)
         row[0].set_title(f"{style.name(task.test)} after {where} ({kind}), {style.name(task.encoder)}")
-        row[1].set_title(f"D: cost of hybrid minus cost of each, {int(part['seeds'].max())} seeds")
-    for axes, label in zip(grid[-1], ("multilingual mAP lost by training on the farther set", "D, mAP"), strict=True):
+        count = int(part["seeds"].max())
+        row[1].set_title(f"D, {count} seed{'s' * (count > 1)}", loc="center")
+    for axes, label in zip(
+        grid[-1],
+        ("multilingual mAP lost by training on the farther set", "D: that of hybrid minus that of each, mAP"),
+        strict=True,
+    ):
         axes.set_xlabel(label)
         axes.locator_params(axis="x", nbins=6)
     note = (
