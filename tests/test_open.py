@@ -44,6 +44,8 @@ def test_a_file_of_ones_own_is_not_replaced_by_the_facts_corpus(nothing_to_downl
 def test_the_facts_corpus_can_be_asked_for_where_the_benchmarks_can_be_had(own_folders, monkeypatch):
     monkeypatch.setattr(runs, "obtainable", lambda name: True)
     assert runs.open_run("quick", facts=True).config.eval == FACTS
+    with pytest.raises(UserError, match="run quick-facts: no cell is finished yet"):
+        runs.open_run("quick", facts=True, finished=True)
     assert runs.open_run("quick").config.eval == ("xquad-r", "mlqa-r")
 
 

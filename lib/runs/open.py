@@ -34,10 +34,10 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
     run = _scored_on_own(config.load(profile, overrides))
     finished = finished or run.config.is_shown
     facts = facts or run.fallback
-    gone = [] if finished else _sets(run.config) if facts else lacking(run)
+    gone = _sets(run.config) if facts else [] if finished else lacking(run)
     if gone and run.profile == QUICK:
         run = _on_facts(run)
-    elif gone and not cells.all_at_hand(run):
+    elif gone and not finished and not cells.all_at_hand(run):
         run = replace(run, config=_without(run, gone), left_out=tuple(gone))
     if run.config.checkpoint == "validation" and not obtainable("squadshifts"):
         raise UserError(f"checkpoint=validation needs squadshifts, {NOWHERE}; or use checkpoint=last")
