@@ -44,7 +44,9 @@ def synthetic() -> Styled:
         Styled(table.rename(columns=LABELS))
         .apply(lambda _: colours.rename(columns=LABELS), axis=None)
         .format(precision=2)
-        .format("{:.0f}", subset=[LABELS[name] for name in table if measures.MEASURES[name].form == ",.0f"])
+        .format(
+            "{:.0f}", subset=[LABELS[name] for name, measure in measures.MEASURES.items() if measure.form == ",.0f"]
+        )
         .format(precision=3, subset=[LABELS["awrf"]])
         .set_uuid(artifacts.digest(list(table.index))[:8])
     )
