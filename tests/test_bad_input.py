@@ -174,7 +174,7 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
     ("two options that exclude each other", said("--only", "01", "--from", "02"), ("--from", "--only")),
     ("a notebook that is not there", said("--only", "9"), ("notebook '9' does not exist", "01_data_prep")),
     ("a notebook to start from that is not there", said("--from", "7x"), ("notebook '7x' does not exist",)),
-    ("cells that match nothing", changed(more=("--cells", "*_seed9")), ("--cells *_seed9", "one is static_")),
+    ("cells that match nothing", changed(more=("--cells", "*_seed9")), ("--cells *_seed9", "one is static-own_none")),
     ("Ray without cells", changed(more=("--ray",)), ("--ray needs --cells",)),
     ("cells in a dry run", changed(more=("--cells", "*", "--dry-run")), ("--cells and --dry-run",)),
     ("finished, with nothing finished", changed(more=("--finished",)), ("no cell is finished yet",)),

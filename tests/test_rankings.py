@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib.base import config, paths
+from lib.base import paths
 from lib.base import store as artifacts
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.interop import write_rankings
+from lib.runs import open as runs
 from lib.runs import plan as grid
 from lib.show import explorer, rankings
 from lib.show import widgets as explorer_view
@@ -56,6 +57,7 @@ def test_what_is_shown_without_the_model_is_what_the_model_finds(run):
 
 def test_models_whose_rankings_are_tracked_are_looked_at_first(run, monkeypatch):
     written(run)
+    explorer.retriever.cache_clear()
     artifacts.shutil.rmtree(paths.store() / "models")
     monkeypatch.setattr(explorer, "QUICK", 0)
     view = explorer_view.Explorer(run)
@@ -102,8 +104,8 @@ def test_the_command_writes_the_chosen_cells_once_for_each_whole_set(run, capsys
 # --- the tracked ones ---
 
 
-def test_tracked_rankings_have_the_right_passages_where_the_published_cells_have_them():
-    full = config.load("full")
+def test_tracked_rankings_have_the_right_passages_where_the_published_cells_have_them(own_folders):
+    full = runs.open_run("full", finished=True)
     files = sorted(TRACKED.glob("*.xz"))
     assert {path.name for path in files} == set(rankings.seal(TRACKED))
     looked_at = set()
