@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import synthetic
 
 from lib.base import paths
 
@@ -39,6 +40,21 @@ def smoke_folders(own_folders, kept, monkeypatch):
     """Results of a test, and the shared store, in which the encoder of `smoke` and its trainings are made once."""
     monkeypatch.setenv("HYBRID_STORE", str(kept))
     return own_folders
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    return synthetic.finished(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def explored(finished, own_folders):
+    """A tiny run on questions of one's own, both cells finished, and nothing of other tests in memory."""
+    from lib.show import explorer
+
+    explorer.retriever.cache_clear()
+    explorer.opened.cache_clear()
+    return synthetic.copied(finished, own_folders)
 
 
 @pytest.fixture(scope="session")

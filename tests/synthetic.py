@@ -48,13 +48,16 @@ def folders(place: Path) -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
-def finished(place: Path, changes: list[str]):
-    """A run of `smoke` on `own_files`, all of whose cells are finished, for a module's tests to copy (see `copied`)."""
+SHORT = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"]
+
+
+def finished(place: Path):
+    """A short run of `smoke` on `own_files`, both cells finished, for tests to copy (see `copied`)."""
     from lib.base import config
     from lib.runs import cells, plan
 
     with folders(place):
-        run = config.load("smoke", [*own_files(place), *changes])
+        run = config.load("smoke", [*own_files(place), *SHORT])
         for cell in plan.plan(run.config):
             cells.finish(run, cell)
     return run, place

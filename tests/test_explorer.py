@@ -21,21 +21,12 @@ from lib.show import explorer
 from lib.show import widgets as explorer_view
 from lib.show.explorer import Answer
 
-SHORT = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,hybrid]"]
 HOSTILE = '<script>alert("x")<b>&'
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return synthetic.finished(tmp_path_factory.mktemp("explorer"), SHORT)
-
-
 @pytest.fixture
-def run(made, own_folders):
-    """A tiny run on questions of one's own, both cells finished, and nothing of other tests in memory."""
-    explorer.retriever.cache_clear()
-    explorer.opened.cache_clear()
-    return synthetic.copied(made, own_folders)
+def run(explored):
+    return explored
 
 
 def stored(run, cell, dataset):
@@ -127,7 +118,7 @@ def test_a_model_that_is_gone_and_slow_to_train_is_asked_for_in_one_line(run, mo
 
 
 def test_a_run_of_which_nothing_is_finished_offers_only_what_is_quick_to_make(own_folders, monkeypatch):
-    quick = config.load("smoke", [*synthetic.own_files(own_folders), *SHORT])
+    quick = config.load("smoke", [*synthetic.own_files(own_folders), *synthetic.SHORT])
     monkeypatch.setattr("lib.base.device.operations_per_second", lambda *_: 1.0)  # busy: what is quick stays quick
     assert explorer.explorable(quick, quick.config.eval[0]) == grid.plan(quick.config)
     monkeypatch.setattr(explorer, "QUICK", 0)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import synthetic
 
 from lib.base import paths
 from lib.base import store as artifacts
@@ -14,21 +13,12 @@ from lib.runs import plan as grid
 from lib.show import explorer, rankings
 from lib.show import widgets as explorer_view
 
-SHORT = ["steps=4", "batch_size=8", "warmup_steps=1", "strategies=[none,x-y,hybrid]"]
 TRACKED = paths.TRACKED / "full" / "published" / rankings.FOLDER
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return synthetic.finished(tmp_path_factory.mktemp("rankings"), SHORT)
-
-
 @pytest.fixture
-def run(made, own_folders):
-    """A tiny run on rows of one's own, and nothing of other tests in memory."""
-    explorer.retriever.cache_clear()
-    explorer.opened.cache_clear()
-    return synthetic.copied(made, own_folders)
+def run(explored):
+    return explored
 
 
 def hybrid(run):
@@ -85,7 +75,7 @@ def test_a_damaged_file_is_one_line(run):
 
 
 def test_a_model_that_ranks_otherwise_than_the_cell_is_refused_and_nothing_is_written(run, monkeypatch):
-    cell, other = hybrid(run), grid.plan(run.config)[1]
+    cell, other = hybrid(run), grid.plan(run.config)[0]
     model = explorer.retriever(run, other, run.config.eval[0])
     monkeypatch.setattr(explorer, "retriever", lambda *_: model)
     with pytest.raises(UserError, match=r"stand there here; make the cell and its model on one machine$"):
@@ -95,10 +85,10 @@ def test_a_model_that_ranks_otherwise_than_the_cell_is_refused_and_nothing_is_wr
 
 def test_the_command_writes_the_chosen_cells_once_for_each_whole_set(run, capsys):
     overrides = [part for text in run.overrides for part in ("--set", text)]
-    assert write_rankings.main(["--profile", "smoke", *overrides, "--cells", "*_x-y_*"]) == 0
+    assert write_rankings.main(["--profile", "smoke", *overrides, "--cells", "*_hybrid-*"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(run.config.eval) and all(" kB" in line for line in lines)
-    assert rankings.find(run, grid.plan(run.config)[1], run.config.eval[0])
+    assert rankings.find(run, hybrid(run), run.config.eval[0])
 
 
 # --- the tracked ones ---

@@ -235,7 +235,7 @@ def test_no_copies_in_the_far_shift():
 
 
 def test_the_second_encoder():
-    numbers = json.loads((PUBLISHED / "answer.json").read_text(encoding="utf-8"))["encoders"]["use-m"]
+    numbers = of("use-m")
     text, mlqa = line("One encoder"), far(numbers, "mlqa-r")
     assert f"on MLQA-R is {interval(mlqa['x-x-mono'])}, against x-y {interval(mlqa['x-y'])}" in text
     assert f"with {mlqa['x-x-mono']['seeds']} seeds" in text

@@ -75,9 +75,9 @@ def _main(arguments: list[str] | None) -> int:
     run, chosen = exports.finished(asked.profile, asked.overrides, asked.cells)
     folder = asked.out or run.folder / place
     for cell in (cell for cell in chosen if not cell.is_part):  # parts keep no ranks
-        for dataset in grid.evaluated(cell, run.config):
-            pool = data.outline(dataset, run.config.candidates).passages
-            if not dataset.endswith(data.HELDOUT) and len(pool) < LARGEST:
+        whole = [name for name in grid.evaluated(cell, run.config) if not name.endswith(data.HELDOUT)]
+        for dataset in (name for name in whole if name != data.BY_SHARD):
+            if len(data.outline(dataset, run.config.candidates).passages) < LARGEST:
                 path = write(run, cell, dataset, folder)
                 print(f"{paths.shown(path)}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
     return 0
