@@ -13,13 +13,14 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import kruskal, spearmanr
 
 from lib.base import config, workers
-from lib.evaluation import bias
+from lib.data import own_rows
+from lib.evaluation import bias, search
 from lib.evaluation import synthetic as synthetic_rankings
 from lib.evaluation.synthetic import GOOD, LANGUAGES, Kind
 from lib.evidence import tables
 from lib.figures import bias as figures_bias
 from lib.figures import style
-from lib.runs import cells
+from lib.runs import cells, records
 from lib.runs import plan as grid
 from lib.show import bias_views
 
@@ -82,6 +83,31 @@ def test_complete_says_nothing_of_a_query_that_has_more_answers_than_places():
     found = bias.per_query(ranks_table({(0, "l0"): {f"l{n}": n + 1 for n in range(11)}}))
     assert found["complete@10"].isna().all() and (found["complete@100"] == 1).all()
     assert "complete@10" not in set(bias.measures(random_ranks(3, [f"l{n}" for n in range(11)]))["measure"])
+
+
+def test_answers_of_a_question_are_matched_by_what_they_are_where_its_languages_have_different_ones(tmp_path):
+    asked = [("wo?", "where?"), ("wo?", "where then?"), ("wo denn?", "where?")]
+    rows = [
+        {"id": str(n), "q": dict(zip(("de", "en"), words, strict=True)), "p": {"de": f"da {n}", "en": f"there {n}"}}
+        for n, words in enumerate(asked)
+    ]
+    found = own_rows.evaluation("mine", rows)  # of question 0, rows 0 and 1 are right in German, 0 and 2 in English
+    vectors = np.random.default_rng(0).normal(size=(2, 40, 4)).astype(np.float32)
+    ranks = search.rank(vectors[0, : len(found.queries)], vectors[1, : len(found.passages)], found).ranks
+    first = ranks[ranks["question"] == 0]
+    docids = found.passages["docid"].to_numpy()[first["passage"]]
+    assert docids.tolist() == ["de-000000", "de-000001", "en-000000", "en-000001",
+                               "de-000000", "de-000002", "en-000000", "en-000002"]  # fmt: skip
+    assert bias.rank_correlation(ranks)[0].isna().all()
+    assert bias.rank_correlation(ranks.drop(columns="passage"))[0].notna().all()  # of nothing
+    other = first.drop(columns="passage").assign(dataset="other")
+    records.write_ranks(pd.concat([ranks.assign(dataset="mine"), other]), tmp_path / "ranks")
+    kept = pd.read_parquet(tmp_path / "ranks")
+    assert kept["passage"].tolist() == [*ranks["passage"], *[-1] * len(first)]
+    alike = [row | {"q": {"de": f"wo {row['id']}?", "en": f"where {row['id']}?"}} for row in rows]
+    found = own_rows.evaluation("mine", alike)
+    ranks = search.rank(vectors[0, : len(found.queries)], vectors[1, : len(found.passages)], found).ranks
+    assert "passage" not in ranks
 
 
 def test_own_language_first_needs_an_answer_in_the_own_language():

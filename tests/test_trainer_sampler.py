@@ -6,7 +6,8 @@ import pytest
 import synthetic
 
 from lib.base.errors import UserError
-from lib.training import sampling
+from lib.data import sets as parallel
+from lib.training import fit, sampling
 from lib.training.pairs import Pairs
 from lib.training.sampling import Strategy
 
@@ -146,6 +147,16 @@ def test_a_data_set_that_was_shuffled_since_is_refused(trainer):
     run = trainer(Strategy("x-y").sampler(pairs_of(columns)), dataset_of(columns).shuffle(seed=1))
     with pytest.raises(UserError, match="has other passages than the pairs: make it from them, in their order"):
         run.train()
+
+
+def test_pairs_of_a_parallel_set_know_their_data_set_and_refuse_it_shuffled():
+    made = parallel.from_rows("made up", synthetic.rows(24, LANGUAGES))
+    pairs = Pairs.of(made)
+    sampler = Strategy("x-y").sampler(pairs)
+    dataset = fit.as_dataset(made, pairs)
+    assert len(sampler(dataset, batch_size=6).log(1)) == 1
+    with pytest.raises(UserError, match="has other passages than the pairs"):
+        sampler(dataset.shuffle(seed=1), batch_size=6)
 
 
 def test_a_data_set_with_the_passages_of_several_pairs_is_refused():

@@ -114,7 +114,10 @@ def _rank_correlation(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         z = apart / spread[query]
     language = ranks["passage_language"]
-    passage = _place(_joined(query, language), np.arange(len(ranks)))  # numbers them within each query and language
+    if "passage" in ranks and (ranks["passage"] >= 0).all():
+        passage = ranks["passage"].to_numpy()
+    else:  # the same in each language that a question is asked in: numbered within each query and language
+        passage = _place(_joined(query, language), np.arange(len(ranks)))
     number, question = np.unique(ranks["question"], return_inverse=True)
     _, alike = np.unique(_joined(question * int(passage.max() + 1) + passage, language), return_inverse=True)
     question_of = np.zeros(len(count), np.int64)

@@ -24,7 +24,8 @@ class Ranking:
 
     Attributes:
         ranks: one row per relevant pair: ``question, query_language, passage_language, rank, pool_rank``. ``rank`` is
-            its place (from 1) among the passages of its own language, ``pool_rank`` that among all.
+            its place (from 1) among the passages of its own language, ``pool_rank`` that among all. Where a question's
+            relevant passages depend on the language that it is asked in, also ``passage``, the row of each.
         top: int64 [languages, languages]: of the first 10 in the pool, summed over the queries of a language (row),
             how many passages are in each language (column).
     """
@@ -67,7 +68,18 @@ def rank(queries: np.ndarray, passages: np.ndarray, data: ParallelSet, block: in
             "pool_rank": found[1],
         }
     )
+    if _depend_on_the_language(data):
+        ranks["passage"] = pair_passage.astype(np.int32)
     return Ranking(ranks, top)
+
+
+def _depend_on_the_language(data: ParallelSet) -> bool:
+    """Whether some question has other relevant passages in one of its languages than in another."""
+    question = data.queries["question"].to_numpy()
+    asked = np.bincount(question)
+    of_pair = question[data.qrels["query"]].astype(np.int64) * len(data.passages) + data.qrels["passage"].to_numpy()
+    pair, found = np.unique(of_pair, return_counts=True)
+    return bool((found != asked[pair // len(data.passages)]).any())
 
 
 def scores(queries: np.ndarray, passages: np.ndarray, block: int = BLOCK) -> Iterator[np.ndarray]:

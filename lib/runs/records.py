@@ -69,6 +69,8 @@ def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
     """As small as it gets, within a quarter of the ranks' entropy; the same bytes each time."""
     packing = {"question": "DELTA_BINARY_PACKED", "rank": "BYTE_STREAM_SPLIT", "pool_rank": "BYTE_STREAM_SPLIT"}
     ordered = ranks[["dataset", "question", *NAMES[1:], "rank", "pool_rank"]]
+    if "passage" in ranks:  # in those of one set, perhaps not of another
+        ordered = ordered.assign(passage=ranks["passage"].fillna(-1).astype(np.int32))
     ordered.to_parquet(
         path, index=False, compression="brotli", compression_level=11, use_dictionary=NAMES, column_encoding=packing
     )

@@ -30,7 +30,7 @@ class Pairs:
             answer. A column a language holds its explicit negatives, if the set has them; further ones mark the
             wordings that what it shows, answer or negative, is right for in another row.
         texts: uint64 [pairs], hash of each row's passage, by which the data set that the pairs were made from is known
-            again; None of a `ParallelSet`.
+            again.
     """
 
     languages: list[str]
@@ -40,7 +40,7 @@ class Pairs:
     negative: np.ndarray | None
     answers: np.ndarray
     wrong: np.ndarray
-    texts: np.ndarray | None = None
+    texts: np.ndarray
 
     @property
     def english(self) -> int | None:
@@ -66,7 +66,8 @@ class Pairs:
             wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers, np.hstack([answers, wrong]))])
             answers = np.hstack([answers, wordings])
         anchor, positive = queries[question, query_language], passages[question, passage_language]
-        return Pairs(data.languages, row, anchor, positive, negative, answers, wrong)
+        hashed = pd.util.hash_array(data.passages["text"].to_numpy(object))[positive]
+        return Pairs(data.languages, row, anchor, positive, negative, answers, wrong, hashed)
 
     @staticmethod
     def listed(

@@ -83,7 +83,7 @@ def _fit(pairs: Pairs, dataset: Any) -> bool:
     """Whether a data set is that of the pairs: by its length and, where they can be seen, by some of its passages."""
     if len(dataset) != len(pairs.anchor):
         return False
-    return pairs.texts is None or not hasattr(dataset, "column_names") or columns.hold(dataset, pairs.texts)
+    return not hasattr(dataset, "column_names") or columns.hold(dataset, pairs.texts)
 
 
 def _asked_by_trainer() -> tuple[str, bool]:
