@@ -16,6 +16,6 @@ SETUP_WITH=tests source ./setup.sh
 export PYTHONUTF8=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 python -m ruff check --output-format concise .
-exec python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+exec python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
     --override-ini tmp_path_retention_policy=failed \
     -p tests.without_benchmarks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with tests/sanitize.cfg "$@"

@@ -1,12 +1,32 @@
 """Fixtures that several test files share."""
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import synthetic
 
 from lib.base import paths
+
+# Files of tests that take longest, the longest first. They begin, so that no process is left alone with one at the end;
+# the first makes the tables that the notebooks show.
+LONG = ("published", "guides", "report", "distributed", "environment", "mmarco", "explorer_browser", "cells")
+MANY = 300  # modules that were loaded since
+
+
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
+
+def pytest_runtest_setup(item, frozen=[0]):  # noqa: B006 - what is frozen stays so for the session
+    """Keep what was imported out of the collections of garbage that each training begins with: a second each time."""
+    if len(sys.modules) > frozen[0] + MANY:
+        gc.collect()
+        gc.freeze()
+        frozen[0] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +48,19 @@ def own_folders(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory) -> Path:
-    """A store that all tests of a session share, in whichever process: what several of them make is made once."""
+    """A store that all tests of a session share, in whichever process: what several of them make is made once.
+
+    Its encoder `static` is a small one.
+    """
+    from lib.base import store
+    from lib.encoders import load
+
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept"
-    (folder / "encoders").mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRID_STORE", str(folder))
+        wanted = {"encoder": "static", "identity": load.identity("static")}
+        store.make("encoders", wanted, synthetic.small_static)
     return folder
 
 

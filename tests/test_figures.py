@@ -239,11 +239,13 @@ def test_every_strategy_has_a_colour_and_a_marker_of_its_own():
         assert len({str(value) for value in table.values()}) == len(table)
 
 
-def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_the_same_bytes(run):
+def test_each_figure_is_saved_in_two_formats_with_its_provenance_and_again_with_the_same_bytes(run, monkeypatch):
+    names = ("map_by_setting", "top10", "languages")
+    monkeypatch.setattr(gallery, "ALL", {name: gallery.ALL[name] for name in names})
     write(run)
     saved, main = gallery.save_all(run), titled(run)
     ends = (".svg", ".png", "-dark.svg", "-dark.png")
-    assert {p.name for p in saved} == {f"{name}{end}" for name in figures.FIGURES for end in ends}
+    assert {p.name for p in saved} == {f"{name}{end}" for name in names for end in ends}
     first = {path: path.read_bytes() for path in saved}
     for path, content in first.items():
         if path.suffix == ".png":

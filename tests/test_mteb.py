@@ -11,7 +11,9 @@ import synthetic
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.encoders import encode as embedding
+from lib.encoders import load as encoders
 from lib.evaluation import metrics, search
+from lib.runs import cells
 
 mteb = pytest.importorskip("mteb", reason="pip install mteb")
 
@@ -49,9 +51,10 @@ def encoder():
     return SentenceTransformer(modules=[synthetic.encoder(words)[0], Normalize()], prompts=prompts, device="cpu")
 
 
-def ours(model, name: str) -> pd.DataFrame:
-    """Our values of every unit, mAP with MTEB's cutoff."""
+def ours(model, name: str, languages: list[str] | None = None) -> pd.DataFrame:
+    """Our values of every unit, of some languages alone if they are given, mAP with MTEB's cutoff."""
     chosen = data.evaluation_set(name)
+    chosen = chosen.within(languages, name) if languages else chosen
     queries = embedding.encode(model, chosen.queries["text"].tolist(), "query")
     passages = embedding.encode(model, chosen.passages["text"].tolist(), "document")
     ranks = search.rank(queries, passages, chosen).ranks
@@ -108,14 +111,13 @@ def test_the_mean_of_the_subsets_is_our_macro_mean(own, encoder, monkeypatch):
 
 
 @pytest.mark.real_data
-def test_mteb_gives_our_scores_on_xquad_r(real_data, monkeypatch):
-    from lib.encoders import load as encoders
-
-    model = encoders.load("static")
+def test_mteb_gives_our_scores_on_xquad_r(real_data, kept, monkeypatch):
+    monkeypatch.setenv("HYBRID_STORE", str(kept))
+    model = encoders.load(cells.encoder_folder("static"))
     task = mteb_tasks.XQuADRMonolingualRetrieval().filter_languages(languages=None, hf_subsets=["de", "th"])
     means, by_query = theirs(model, task, monkeypatch)
     assert set(means) == {"de", "th"}
-    units = ours(model, "xquad-r")
+    units = ours(model, "xquad-r", ["de", "th"])
     for subset in means:
         chosen = of_subset(units, "monolingual", subset)
         assert len(by_query[subset]) == 1190

@@ -19,9 +19,13 @@ GOOD = "print(profile)"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run of `smoke` in folders of its own; its notebooks are what `notebook` writes."""
+    """A run of `smoke` in folders of its own; its notebooks are what `notebook` writes, its kernels import little."""
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(suite, "TO_SHOW", "import wave")
+    monkeypatch.setattr(suite, "TO_TRAIN", "import wave, this_trains")
+    (tmp_path / "this_trains.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return config.load("smoke")
 
 
@@ -98,12 +102,19 @@ def test_each_notebook_has_a_kernel_of_its_own_and_none_outlives_the_run(run):
 @pytest.mark.parametrize("is_made", [False, True])
 def test_what_trains_is_imported_ahead_only_for_notebooks_that_train(run, is_made, monkeypatch):
     monkeypatch.setattr(suite.cells, "missing", lambda run: [] if is_made else ["a cell"])
-    tell = "import sys\nprint(*[name in sys.modules for name in ('sentence_transformers', 'pandas')])"
+    tell = "import sys\nprint(*[name in sys.modules for name in ('this_trains', 'wave')])"
     trains = f"{tell}\n'lib.replicate(run)'"
     found = [notebook(name, code) for name, code in (("01_first", tell), ("02_trains", trains), ("03_shows", tell))]
     execute(run, *found)
     told = ["".join(json.loads(suite.outputs(run, p)[0].read_text())["cells"][2]["outputs"][0]["text"]) for p in found]
     assert told[1] == "True True\n" and told[2] == ("False True\n" if is_made else "True True\n")
+
+
+@pytest.mark.parametrize("code", [suite.TO_SHOW, suite.TO_TRAIN])
+def test_what_is_imported_ahead_leaves_no_name(code):
+    names: dict = {}
+    exec(code, names)
+    assert names.keys() == {"__builtins__"}
 
 
 def test_a_kernel_that_waits_is_stopped_when_a_notebook_fails(run):
