@@ -1,5 +1,6 @@
 """Small made-up inputs for the tests: parallel rows, and a tiny encoder that has one token for each word."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -93,6 +94,17 @@ def encoder(words: Iterable[str], dimension: int = 8):
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     vectors = np.random.default_rng(0).normal(size=(len(vocabulary), dimension)).astype(np.float32)
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu")
+
+
+def fingerprint(model) -> str:
+    """SHA-256 (hexadecimal) over the names, types, shapes and bytes of all weights of a SentenceTransformer."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def small_static(folder: Path) -> None:

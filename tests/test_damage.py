@@ -237,7 +237,7 @@ KINDS = {
     "notebook": Kind(
         ("notebooks/01_one.ipynb", "notebooks/01_one.html", "notebooks/.01_one.done.json"),
         in_results,
-        lambda made: suite.is_done(made.run, suite.notebooks(only="01")[0]),
+        lambda made: not suite.not_done(made.run, suite.notebooks(only="01")),
         lambda made: execute(made.run, suite.notebooks(only="01")[0]),
     ),
 }
@@ -385,7 +385,7 @@ def broken_off(made, monkeypatch):
         model = encoders.load(cells.encoder_folder(recipe.encoder))
         training.fit(model, questions, recipe.strategy, 0, run.config, folders[of_twin])
         shutil.rmtree(folders[of_twin] / "checkpoint-4")
-        return encoders.fingerprint(model)
+        return synthetic.fingerprint(model)
 
     folders = [paths.store() / "checkpoints" / name for name in NAMES]
     unbroken = go_on()

@@ -48,9 +48,9 @@ def execute(run, *notebooks) -> None:
 
 def test_a_finished_notebook_is_done_and_leaves_a_page(run):
     path = notebook("01_good", GOOD)
-    assert not suite.is_done(run, path)
+    assert suite.not_done(run, [path])
     execute(run, path)
-    assert suite.is_done(run, path)
+    assert not suite.not_done(run, [path])
     executed, page = suite.outputs(run, path)
     assert "smoke" in json.loads(executed.read_text())["cells"][2]["outputs"][0]["text"][0]
     assert "<html" in page.read_text()
@@ -71,21 +71,21 @@ def test_done_ends_when_source_or_output_changes(run, damage):
     else:
         marker = executed.with_name(".01_good.done.json")
         marker.write_text(marker.read_text().replace("ipynb", "ipynd", 1))
-    assert not suite.is_done(run, path)
+    assert suite.not_done(run, [path])
 
 
 def test_a_failing_cell_is_named_with_its_last_error_line(run):
     path = notebook("02_bad", GOOD, 'raise ValueError("no such thing")')
     with pytest.raises(suite.NotebookFailed, match=r"02_bad\.ipynb, cell \d+: ValueError: no such thing"):
         execute(run, path)
-    assert not suite.is_done(run, path)
+    assert suite.not_done(run, [path])
 
 
 def test_a_killed_kernel_is_a_failure(run):
     path = notebook("02_killed", GOOD, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", GOOD)
     with pytest.raises(suite.NotebookFailed, match=r"02_killed\.ipynb.*(?i:kernel)"):
         execute(run, path)
-    assert not suite.is_done(run, path)
+    assert suite.not_done(run, [path])
 
 
 def test_each_notebook_has_a_kernel_of_its_own_and_none_outlives_the_run(run):

@@ -416,12 +416,17 @@ def test_the_page_is_valid_for_html_validate(run):
 # --- how it behaves, in a browser ---
 
 
+# Rows of a table are alike: of the thousands of a large run the first are looked at.
+FEWER_ROWS = "for (const body of document.querySelectorAll('tbody')) [...body.rows].slice(40).forEach(r => r.remove())"
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_everyone_can_read_it(run, chromium, dark):
     address = (run.folder / report.PAGE).as_uri()
     with browser.opened(chromium, address, dark=dark) as (page, errors):
         for part in page.locator("main details").all()[:2]:
             part.locator("summary").click()
+        page.evaluate(FEWER_ROWS)
         assert browser.violations(page, only="color-contrast" if dark else None) == []  # the rest is the same page
     assert errors == []
 

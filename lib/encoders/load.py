@@ -6,7 +6,6 @@ code is run, and no weight is made up: a folder that lacks weights is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from dataclasses import asdict, dataclass, fields
@@ -146,17 +145,6 @@ def not_finite(model: SentenceTransformer) -> str | None:
         if weights.numel() and not all(end.isfinite() for end in weights.detach().aminmax()):
             return name
     return None
-
-
-def fingerprint(model: SentenceTransformer) -> str:
-    """Return the SHA-256 (hexadecimal) over the names, types, shapes and bytes of all weights."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def encoded_string(model: SentenceTransformer, text: str, prompt_name: str) -> str:

@@ -20,7 +20,7 @@ from ..runs import plan as grid
 from ..runs.plan import NONE
 from . import stats, tables
 
-MARGIN, RELATIVE_MARGIN = 0.01, 0.01
+MARGIN = 0.01
 ENOUGH_SEEDS = 5  # with fewer a verdict is provisional
 MEASURED = {"map": metrics.SETTINGS, "rank_distance": ("multilingual",)}
 ALL, SEEN, UNSEEN = "all", "in training", "not in training"

@@ -52,13 +52,8 @@ def notebooks(only: str | None = None, start: str | None = None) -> list[Path]:
     return [found[matches[0]]] if only else found[matches[0] :]
 
 
-def is_done(run: Run, notebook: Path) -> bool:
-    """Whether the notebook was executed to its end with this configuration, code and results."""
-    return not not_done(run, [notebook])
-
-
 def not_done(run: Run, chosen: Sequence[Path]) -> list[Path]:
-    """Those of some notebooks that were not: what they depend on together is looked at once."""
+    """Those of some notebooks that were not executed to their end with this configuration, code and results."""
     settings = _settings(run)
     shown = {None, _results(run)}  # None: it was executed before there were results, which it does not show
     return [
