@@ -174,9 +174,9 @@ def test_means_are_taken_over_the_seeds_that_all_strategies_have_after_the_same_
     rows = [(*cell, 0.5 if cell[1] == "hybrid" else 0.0, seed) for cell, seeds in made.items() for seed in seeds]
     rows.append(("none", "none", np.nan, np.nan))
     table = pd.DataFrame(rows, columns=["train", "strategy", "alpha", "seed"])
-    kept = tables.paired(table)
+    kept = selection.paired(table)
     assert kept["seed"].tolist() == pytest.approx([0, 1, 0, 1, 3, np.nan], nan_ok=True)
-    assert tables.paired(table[table["train"] == "none"])["train"].tolist() == ["none"]
+    assert selection.paired(table[table["train"] == "none"])["train"].tolist() == ["none"]
 
 
 def shape(marker: MarkerStyle | PathCollection) -> list[list[float]]:

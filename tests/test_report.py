@@ -18,7 +18,7 @@ import synthetic
 from lib.base import config, paths, workers
 from lib.base import store as artifacts
 from lib.evidence import judge as evidence
-from lib.evidence import shift, tables, verdicts
+from lib.evidence import selection, shift, tables, verdicts
 from lib.figures import gallery, style
 from lib.runs import open as runs
 from lib.show import lead, report, report_page, sheets, texts
@@ -214,7 +214,7 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(full):
 def test_the_main_table_is_that_of_the_run(run):
     page, expected = (
         table(run, MAIN),
-        tables.headline(tables.read(run, "metrics.csv")),
+        selection.headline(tables.read(run, "metrics.csv")),
     )
     names = {"dataset": "tested on", "train": "trained on"}
     keys = [names.get(name, name) for name in expected.index.names]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import effects, shift, tables
+from . import effects, selection, shift
 
 NUMBERS = ("value", "low", "high", "clusters", "seeds", "verdict", "near", "far", "residual", "slope", "intercept")
 PLACES = 6
@@ -65,7 +65,7 @@ def levels(metrics: pd.DataFrame, bias: pd.DataFrame) -> pd.DataFrame:
     maps = metrics[metrics["metric"] == "map"].assign(measure=lambda t: t["setting"])
     distance = metrics[metrics["metric"] == "rank_distance"].assign(measure="rank_distance")
     every = pd.concat([maps, distance, bias[bias["measure"] == "own_share"]])
-    every = every.assign(label=tables.labels(every).str.replace(" ", "-"))
+    every = every.assign(label=selection.labels(every).str.replace(" ", "-"))
     grouped = every.groupby(["dataset", "train", "label", "measure"], sort=False)
     return grouped.agg(value=("value", "mean"), seeds=("seed", "nunique")).reset_index()
 

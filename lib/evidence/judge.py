@@ -26,6 +26,7 @@ from . import (
     ledger,
     parts,
     robustness,
+    selection,
     shift,
     specification,
     synergy,
@@ -174,7 +175,7 @@ def main_table(run: Run) -> pd.DataFrame:
 
     Values are means over seeds; a run of one test set that is not parallel has fewer columns. Says what `table` does.
     """
-    return tables.headline(table(run, "metrics.csv"))
+    return selection.headline(table(run, "metrics.csv"))
 
 
 def warn(run: Run, name: str, right: str) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..base import paths
 from ..base.config import Run
-from . import tables
+from . import selection, tables
 
 TABLES = range(1, 9)
 GROUP = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
@@ -43,7 +43,7 @@ def table(run: Run) -> pd.DataFrame:
 def ours(run: Run) -> pd.DataFrame:
     """Our value for each row that the paper has: by query language, and the mean over them."""
     table = tables.read(run, "metrics_by_language.csv.gz")
-    table = tables.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
+    table = selection.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
     other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
     table = table[table["train"] == table["dataset"].map(other)]
     keys = ["encoder", "dataset", "train", "setting", "metric", "strategy"]
@@ -58,7 +58,7 @@ def summary(ledger: pd.DataFrame) -> pd.DataFrame:
     """How often direction and order agree, by encoder, the paper's encoder, test set, setting and measure."""
     kept = ledger[ledger["direction"] != NOT_RUN]
     others = kept[kept["strategy"] != "hybrid"]
-    keys = [*tables.several(kept), "paper_encoder", "dataset", "setting", "metric"]
+    keys = [*selection.several(kept), "paper_encoder", "dataset", "setting", "metric"]
     agree = others.assign(same=others["direction"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])
     first = kept[kept["strategy"] == "hybrid"]
     order = first.assign(same=first["order"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..data.sets import LANGUAGES, ParallelSet
 from ..training.strategies import STRATEGIES
-from . import effects, tables
+from . import effects
 
 COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # strategies of the paper, and no fine-tuning
 PARTS = ("-heldout", "-new")
@@ -16,10 +16,45 @@ Task = tuple[str, str]  # trained on, scored on
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the strategies as compared in figures: of several hybrids the one with alpha nearest to .5.
 
-    Of seeds those that all strategies have (see `evidence.tables.paired`).
+    Of seeds those that all strategies have (see `paired`).
     """
     hybrid = table["strategy"] == "hybrid"
-    return tables.paired(table[~hybrid | (table["alpha"] == effects.middle(table.loc[hybrid, "alpha"]))])
+    return paired(table[~hybrid | (table["alpha"] == effects.middle(table.loc[hybrid, "alpha"]))])
+
+
+def paired(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those seeds that all strategies and alphas have after the same training, scored on the same set.
+
+    Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
+    """
+    task = [name for name in ("encoder", "train", "dataset") if name in table]
+    trained = table["seed"].notna()
+    labels = table["strategy"] + table["alpha"].map(str)
+    keys = [table.loc[trained, name] for name in (*task, "seed")]
+    having = labels[trained].groupby(keys).transform("nunique")
+    most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
+    return table[~trained | (having == most).reindex(table.index, fill_value=False)]
+
+
+def headline(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The main table of the rows of ``metrics.csv``; with the encoder in front where there are several."""
+    wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
+    chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
+    chosen["strategy"] = labels(chosen)
+    order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
+    keys = [*several(chosen), "dataset", "train", "strategy"]
+    table = chosen.pivot_table(index=keys, columns="column", values="value", aggfunc="mean", sort=False)
+    return table[[name for name in order if name in table]].rename_axis(columns=None)
+
+
+def several(table: pd.DataFrame) -> list[str]:
+    """The column that tells encoders apart, if there are several: a key of every mean, which never goes over them."""
+    return ["encoder"] if table["encoder"].nunique() > 1 else []
+
+
+def labels(table: pd.DataFrame) -> pd.Series:
+    """The strategy of each row as people read it, hybrid with its alpha: ``hybrid 0.5``."""
+    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:g}".format))
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:

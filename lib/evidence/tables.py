@@ -240,41 +240,6 @@ def read(run: Run, name: str) -> pd.DataFrame:
     return table[table["encoder"].isin(run.config.encoder)].reset_index(drop=True) if "encoder" in table else table
 
 
-def paired(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of those seeds that all strategies and alphas have after the same training, scored on the same set.
-
-    Means over seeds compare like with like then, as the intervals do, also while some seeds are still to be run.
-    """
-    task = [name for name in ("encoder", "train", "dataset") if name in table]
-    trained = table["seed"].notna()
-    labels = table["strategy"] + table["alpha"].map(str)
-    keys = [table.loc[trained, name] for name in (*task, "seed")]
-    having = labels[trained].groupby(keys).transform("nunique")
-    most = labels[trained].groupby(keys[:-1] or (lambda row: 0)).transform("nunique")
-    return table[~trained | (having == most).reindex(table.index, fill_value=False)]
-
-
-def headline(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The main table of the rows of ``metrics.csv``; with the encoder in front where there are several."""
-    wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
-    chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
-    chosen["strategy"] = labels(chosen)
-    order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
-    keys = [*several(chosen), "dataset", "train", "strategy"]
-    table = chosen.pivot_table(index=keys, columns="column", values="value", aggfunc="mean", sort=False)
-    return table[[name for name in order if name in table]].rename_axis(columns=None)
-
-
-def several(table: pd.DataFrame) -> list[str]:
-    """The column that tells encoders apart, if there are several: a key of every mean, which never goes over them."""
-    return ["encoder"] if table["encoder"].nunique() > 1 else []
-
-
-def labels(table: pd.DataFrame) -> pd.Series:
-    """The strategy of each row as people read it, hybrid with its alpha: ``hybrid 0.5``."""
-    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:g}".format))
-
-
 def digest(run: Run) -> str:
     """16 hex digits over the run's finished cells: which numbers a table or a figure was made from."""
     return artifacts.digest(_made(run))[:16]

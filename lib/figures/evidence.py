@@ -14,7 +14,7 @@ from . import panels, style
 @style.house()
 def alpha_curve(run: Run) -> Figure:
     """Monolingual against multilingual mAP as alpha goes from 0 (x-y) to 1 (x-x-mono), with a cross over seeds."""
-    table = tables.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
+    table = selection.paired(tables.read(run, "metrics.csv").query("metric == 'map' and alpha == alpha"))
     found = selection.tasks(table[table["setting"] == "multilingual"])
     figure, grid = panels.tiles(run, len(found), 2, 1.1, 3.1)
     for axes, task in zip(grid.flat, found, strict=False):

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from scipy import special
 
 from ..base.config import Run
-from ..evidence import effects, robustness, shift, specification, tables
+from ..evidence import effects, robustness, selection, shift, specification, tables
 from ..runs.names import capital
 from ..runs.plan import NONE
 from . import style
@@ -29,7 +29,7 @@ ASIDE = {"hybrid-0.5": (-6, 10), "hybrid-0.25": (4, -26), "x-y": (9, -14)}  # wh
 def confound(run: Run) -> Figure:
     """The same models on two tests: differences between strategies on XQuAD-R (across) and on MLQA-R (up)."""
     table = tables.read(run, "metrics.csv")
-    table = table.assign(label=tables.labels(table).str.replace(" ", "-"))
+    table = table.assign(label=selection.labels(table).str.replace(" ", "-"))
     table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
     table = table[table["train"].isin(shift.FARTHEST) & table["dataset"].isin(TESTS)]
     found = {key: apart for key, part in table.groupby(["encoder", "train"], sort=False) if len(apart := _apart(part))}

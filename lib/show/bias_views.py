@@ -6,7 +6,7 @@ from ..base import store as artifacts
 from ..base.config import Run
 from ..evaluation import bias, measures
 from ..evaluation import synthetic as synthetic_rankings
-from ..evidence import tables
+from ..evidence import selection, tables
 from .views import Styled
 
 LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} | {"peer": "PEER"}
@@ -15,10 +15,10 @@ LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} 
 def gaps(run: Run) -> pd.DataFrame:
     """The worst language of each strategy, and what crossing languages costs (`bias.gap`), on each parallel set."""
     table = tables.read(run, "metrics_by_language.csv.gz")
-    table["strategy"] = tables.labels(table)
+    table["strategy"] = selection.labels(table)
     parallel = table.loc[table["setting"] == "cross-lingual", "dataset"].unique()
     table = table[table["dataset"].isin(parallel)]
-    keys = [*tables.several(table), "dataset", "train", "strategy"]
+    keys = [*selection.several(table), "dataset", "train", "strategy"]
     by_strategy = table.groupby(keys, sort=False)[list(table.columns)]
     return by_strategy.apply(lambda part: bias.gap(part).set_index("measure")["value"]).rename_axis(columns=None)
 
@@ -26,8 +26,8 @@ def gaps(run: Run) -> pd.DataFrame:
 def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
     table = tables.read(run, "bias.csv.gz")
-    table["strategy"] = tables.labels(table)
-    index = [*tables.several(table), "dataset", "train", "strategy"]
+    table["strategy"] = selection.labels(table)
+    index = [*selection.several(table), "dataset", "train", "strategy"]
     wide = table.pivot_table(index=index, columns="measure", values="value", sort=False)
     return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
 

@@ -14,7 +14,7 @@ from ..data import download
 from ..data.catalog import SETS
 from ..evaluation import measures, metrics
 from ..evidence import judge as evidence
-from ..evidence import replication, tables
+from ..evidence import replication, selection, tables
 from ..runs import cells
 from ..runs import estimate as cost
 from ..runs import names as names_of
@@ -76,7 +76,7 @@ def scores(run: Run, cell: Cell) -> list[str]:
 
 def main(table: pd.DataFrame) -> str:
     """The main table, from ``metrics.csv``: mAP with 3 decimals, rank distances as whole numbers."""
-    wide = tables.headline(table).reset_index()
+    wide = selection.headline(table).reset_index()
     for column in wide.select_dtypes("number"):
         form = "{:.0f}" if column == "rank distance" else "{:.3f}"
         wide[column] = wide[column].map(form.format, na_action="ignore").astype(object).fillna("")

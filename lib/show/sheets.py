@@ -84,7 +84,7 @@ def answer(rows: pd.DataFrame) -> Sheet:
 
 def own(run: Run) -> Sheet:
     """On data of one's own: mAP of each strategy, and hybrid minus it in the pool of all languages."""
-    wide = tables.headline(tables.read(run, "metrics.csv")).reset_index()
+    wide = selection.headline(tables.read(run, "metrics.csv")).reset_index()
     wide["label"] = wide["strategy"].str.replace(" ", "-")
     paired = tables.read(run, "effects.csv")
     paired = paired[(paired["metric"] == "map") & (paired["languages"] == "all")]
@@ -104,9 +104,9 @@ def own(run: Run) -> Sheet:
 def main(run: Run) -> Sheet:
     """The main table: mAP in the three settings and rank distance."""
     metrics = tables.read(run, "metrics.csv")
-    wide = tables.headline(metrics)
-    keys = [*tables.several(metrics), *KEYS]
-    seeds = metrics.assign(strategy=tables.labels(metrics)).groupby(keys)["seed"].nunique().reindex(wide.index)
+    wide = selection.headline(metrics)
+    keys = [*selection.several(metrics), *KEYS]
+    seeds = metrics.assign(strategy=selection.labels(metrics)).groupby(keys)["seed"].nunique().reindex(wide.index)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"})
     for name in wide:
         rows[name] = rows[name].map(lambda x, form=",.0f" if name == "rank distance" else ".3f": number(x, form))
@@ -119,8 +119,8 @@ def by_language(run: Run) -> Sheet:
     """Multilingual mAP by the language of the question, one column a language."""
     table = tables.read(run, "metrics_by_language.csv.gz")
     table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
-    table = table.assign(strategy=tables.labels(table))
-    index = [*tables.several(table), *KEYS]
+    table = table.assign(strategy=selection.labels(table))
+    index = [*selection.several(table), *KEYS]
     wide = table.pivot_table(index=index, columns="query_language", values="value", sort=False)
     wide = wide[selection.ordered(wide.columns)].map(number)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)

@@ -15,7 +15,7 @@ from ..data import miracl as miracl_files
 from ..data.sets import ParallelSet
 from ..encoders import load as encoders
 from ..evaluation import measures
-from ..evidence import tables
+from ..evidence import selection
 from ..runs import cells
 from ..runs import plan as grid
 from ..training.pairs import Pairs
@@ -156,10 +156,10 @@ def one_batch(run: Run, kind: str, rows: int = 4) -> Any:
 
 def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
     """A metric by query language (rows) and strategy (columns), averaged over seeds; one block a data set."""
-    metrics = metrics.assign(strategy=tables.labels(metrics))
+    metrics = metrics.assign(strategy=selection.labels(metrics))
     chosen = metrics[(metrics["metric"] == metric) & (metrics["setting"] == setting)]
     order = list(dict.fromkeys(chosen["strategy"]))
-    index = [*tables.several(chosen), "dataset", "query_language"]
+    index = [*selection.several(chosen), "dataset", "query_language"]
     table = chosen.pivot_table(index=index, columns="strategy", values="value", aggfunc="mean")
     return table[order].rename_axis(columns=None)
 
@@ -179,7 +179,8 @@ def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: s
 
 def vectors(table: pd.DataFrame) -> pd.DataFrame:
     """How much language the vectors hold, before and after centring, mean over seeds; and by chance."""
-    keys, table = [*tables.several(table), "dataset", "train", "strategy"], table.assign(strategy=tables.labels(table))
+    keys = [*selection.several(table), "dataset", "train", "strategy"]
+    table = table.assign(strategy=selection.labels(table))
     wide = table.pivot_table(index=keys, columns=["measure", "centring"], values="value", sort=False)
     return wide.reindex(columns=["before", "after", "chance"], level="centring").rename_axis(columns=[None, None])
 
@@ -190,8 +191,8 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen[chosen["variant"].isin(["all queries", "centred"])]
     names = chosen["setting"].where(chosen["metric"] == "map", "rank distance")
     chosen = chosen.assign(column=names, variant=chosen["variant"].replace("all queries", "as it is"))
-    chosen["strategy"] = tables.labels(chosen)
-    keys = [*tables.several(chosen), "dataset", "train", "strategy"]
+    chosen["strategy"] = selection.labels(chosen)
+    keys = [*selection.several(chosen), "dataset", "train", "strategy"]
     both = chosen.groupby([*keys, "variant"])["value"].count().unstack().dropna().index
     wide = chosen.pivot_table(index=keys, columns=["column", "variant"], values="value", sort=False)
     return wide.loc[wide.index.isin(both)].rename_axis(columns=[None, None])
