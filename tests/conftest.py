@@ -13,7 +13,7 @@ from lib.base import paths
 # Files of tests that take longest, the longest first. They begin, so that no process is left alone with one at the end;
 # the first makes the tables that the notebooks show.
 LONG = ("published", "guides", "report", "distributed", "environment", "mmarco", "explorer_browser", "cells")
-MANY = 300  # modules that were loaded since
+MANY, FROZEN = 300, pytest.StashKey[int]()  # modules loaded since, and modules loaded then
 
 
 def pytest_collection_modifyitems(items):
@@ -21,12 +21,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
 
 
-def pytest_runtest_setup(item, frozen=[0]):  # noqa: B006 - what is frozen stays so for the session
+def pytest_runtest_setup(item):
     """Keep what was imported out of the collections of garbage that each training begins with: a second each time."""
-    if len(sys.modules) > frozen[0] + MANY:
+    stash = item.config.stash
+    if len(sys.modules) > stash.get(FROZEN, 0) + MANY:
         gc.collect()
         gc.freeze()
-        frozen[0] = len(sys.modules)
+        stash[FROZEN] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)
