@@ -163,6 +163,18 @@ def test_longer_training():
     assert "rises by {}, {} and {} for x-x-mono, x-y and hybrid".format(*rises) in line("Are 80 steps")
 
 
+def test_larger_batches():
+    text = line("Batches differ in more")
+    assert all(interval(tried("batch_size=64", baseline)) in text for baseline in ("x-x-mono", "x-y"))
+
+
+def test_longer_training_on_both_sets():
+    text = line("Are 80 steps")
+    for baseline in ("x-x-mono", "x-y"):
+        assert interval(tried("steps=240", baseline)) in text
+        assert signed(tried("profile, seed 0", baseline)["value"]) in text
+
+
 def test_seeds_and_articles(numbers):
     rows = [far(numbers, test)["x-y"] for test in ("mlqa-r", "xquad-r")]
     counts = (rows[0]["seeds"], *(row["clusters"] for row in rows))
@@ -180,7 +192,9 @@ def tried(choice: str, baseline: str, quantity: str = shift.DIFFERENCE) -> dict:
     return of("use-m")["specification"][choice][quantity][baseline]
 
 
-@pytest.mark.parametrize("choice", ["scale=100", "learning_rate=9e-4", "learning_rate=1e-4", "profile, seed 0"])
+@pytest.mark.parametrize(
+    "choice", ["scale=50", "scale=100", "learning_rate=9e-4", "learning_rate=1e-4", "profile, seed 0"]
+)
 def test_other_scales_and_learning_rates(choice):
     text = line("One learning rate")
     assert interval(tried(choice, "x-x-mono")) in text and interval(tried(choice, "x-y")) in text
@@ -194,10 +208,13 @@ def test_pairs_of_languages_by_the_batch():
 
 
 def test_a_negative_d_of_a_hybrid_that_is_bad_near():
-    text = line("Is a negative D always good?")
-    assert interval(tried("scale=100", "x-x-mono")) in text
-    assert signed(tried("scale=100", "x-x-mono", shift.NEARER)["value"]) in text
-    assert signed(tried("scale=100", "none", shift.NEARER)["value"]) in text
+    text, scales = line("Is a negative D always good?"), ("scale=50", "scale=100")
+    assert all(interval(tried(scale, "x-x-mono")) in text for scale in scales)
+    behind, below = (
+        " and ".join(signed(tried(scale, baseline, shift.NEARER)["value"]) for scale in scales)
+        for baseline in ("x-x-mono", "none")
+    )
+    assert f"it is {behind} from x-x-mono, {below} from no fine-tuning" in text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from ..training.strategies import STRATEGIES
 from . import effects
 
 COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # strategies of the paper, and no fine-tuning
+BENCHMARKS = ("xquad-r", "mlqa-r")
+FOREIGN = ("mmarco", "parallel-docs")  # what can be had of the paper's own training data, and what stands in for it
 PARTS = ("-heldout", "-new")
 Task = tuple[str, str]  # trained on, scored on
 
@@ -67,6 +69,16 @@ def tasks(table: pd.DataFrame) -> list[Task]:
     trained = foreign[foreign["train"] != "none"]
     pairs = (trained if len(trained) else foreign)[["train", "dataset"]].drop_duplicates()
     return sorted(pairs.itertuples(index=False, name=None), key=lambda pair: list(foreign["dataset"]).index(pair[1]))
+
+
+def judged_on(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of comparisons those that decide, after training on a foreign set if there are any; and those that stand beside.
+
+    With several foreign sets the first of ``FOREIGN`` decides; the others are left out.
+    """
+    foreign = next((name for name in FOREIGN if name in set(rows["train"])), None)
+    swapped = rows["train"].isin(BENCHMARKS)
+    return (rows[rows["train"] == foreign], rows[swapped]) if foreign else (rows[swapped], rows[:0])
 
 
 def of_task(table: pd.DataFrame, task: Task) -> pd.DataFrame:

@@ -14,10 +14,9 @@ from ..data import catalog as data
 from ..evaluation.metrics import SETTINGS
 from ..runs import names
 from . import effects, selection, shift, stats, tables
+from .selection import BENCHMARKS, FOREIGN
 
 REPRODUCED, PARTLY, NOT, NOT_RUN = VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
-BENCHMARKS = ("xquad-r", "mlqa-r")
-FOREIGN = ("mmarco", "parallel-docs")  # what can be had of the paper's own training data, and what stands in for it
 SUBSTANTIAL = 0.10  # fixed before the runs: the lower end of the interval of the relative reduction
 NOT_TRAINED = "hybrid and what it is compared with were not trained on one set and scored on another benchmark"
 NOT_SCORED = "XQuAD-R or MLQA-R is not scored in this run"
@@ -61,18 +60,8 @@ class Evidence:
         if shifted:
             found = shift.answer(self.shift)["seeds"].min()
         else:
-            found = judged_on(self.comparisons("map", ("x-x-mono", "x-y")))[0]["seeds"].min()
+            found = selection.judged_on(self.comparisons("map", ("x-x-mono", "x-y")))[0]["seeds"].min()
         return f" (provisional: {found:g} of {effects.ENOUGH_SEEDS} seeds)" if found < effects.ENOUGH_SEEDS else ""
-
-
-def judged_on(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Of comparisons those that decide, after training on a foreign set if there are any; and those that stand beside.
-
-    With several foreign sets the first of ``FOREIGN`` decides; the others are left out.
-    """
-    foreign = next((name for name in FOREIGN if name in set(rows["train"])), None)
-    swapped = rows["train"].isin(BENCHMARKS)
-    return (rows[rows["train"] == foreign], rows[swapped]) if foreign else (rows[swapped], rows[:0])
 
 
 def batches(evidence: Evidence) -> Verdict:
@@ -183,7 +172,7 @@ def best_with_both_encoders(evidence: Evidence) -> Verdict:
 def less_bias(evidence: Evidence) -> Verdict:
     """Substantially: the lower end of the interval of the relative reduction of rank distance against x-x-mono is above
     10%. Reproduced: on both benchmarks. Partly: on one, or the reduction is above 0 on both. Else not reproduced."""
-    rows, beside = judged_on(evidence.comparisons("rank_distance", ("x-x-mono",)))
+    rows, beside = selection.judged_on(evidence.comparisons("rank_distance", ("x-x-mono",)))
     if not len(rows):
         return NOT_RUN, NOT_TRAINED, ""
     numbers = "; ".join(
@@ -208,7 +197,7 @@ def zero_shot(evidence: Evidence) -> Verdict:
     if not len(rows):
         return NOT_RUN, NOT_TRAINED, ""
     swapped = rows["train"].isin(BENCHMARKS)
-    foreign = judged_on(rows[~swapped])[0]
+    foreign = selection.judged_on(rows[~swapped])[0]
     words = [*_words(foreign), *_words(rows[swapped])]
     # Nine comparisons of the swap protocol: MLQA-R lacks four of XQuAD-R's languages. mMARCO lacks some of both.
     wanted = 9 + (12 if "mmarco" in set(foreign["train"]) else 6) if len(foreign) else 9
@@ -221,7 +210,7 @@ def no_worse_than_the_specialist(evidence: Evidence) -> Verdict:
     """Non-inferiority, another test than being best: against x-x-mono in the monolingual and x-y in the cross-lingual
     setting, the interval lies above -.01 mAP. Reproduced: in all four. Partly: in some. Not reproduced: in none."""
     specialists = (("x-x-mono", "monolingual"), ("x-y", "cross-lingual"))
-    rows, beside = judged_on(pd.concat([evidence.comparisons("map", (name,), s) for name, s in specialists]))
+    rows, beside = selection.judged_on(pd.concat([evidence.comparisons("map", (name,), s) for name, s in specialists]))
     if not len(rows):
         return NOT_RUN, NOT_TRAINED, ""
     holds = rows["low"] > -effects.MARGIN
@@ -251,7 +240,7 @@ def more_robust(evidence: Evidence) -> Verdict:
 
 def _best(rows: pd.DataFrame, wanted: int) -> Verdict:
     """The verdict on comparisons that a claim says hybrid wins, and beside it the same of the swap protocol."""
-    rows, beside = judged_on(rows)
+    rows, beside = selection.judged_on(rows)
     if not len(rows):
         return NOT_RUN, NOT_TRAINED, ""
     verdict, reason = _counted(_words(rows), wanted)
