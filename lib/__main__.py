@@ -95,7 +95,7 @@ def lab(allow_root: bool = False) -> int:
         if not allow_root:
             raise UserError("--lab: you are root, and JupyterLab could do all that root can; add --allow-root if meant")
         command.append("--allow-root")
-    os.environ.setdefault(paths.FROM, os.getcwd())
+    os.environ.pop(paths.FROM, None)  # in JupyterLab a person stands where its terminal or its notebook does
     os.execv(command[0], command)
     return 0
 

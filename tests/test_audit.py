@@ -11,6 +11,7 @@ from lib.base import config
 from lib.base.errors import UserError
 from lib.evaluation import bias, metrics
 from lib.interop import audit as command
+from lib.interop import exports
 from lib.interop import language_audit as audit
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -252,3 +253,14 @@ def test_an_encoder_is_not_compared_with_itself(own, capsys):
     arguments = ["--encoder", str(own / "blind"), "--against", str(own / "blind"), "--eval", str(own / "mine.jsonl")]
     assert command.main(arguments) == 2
     assert "it is the encoder itself" in capsys.readouterr().err
+
+
+def test_an_audit_takes_from_a_run_the_settings_of_the_encoder(own_folders):
+    run = config.load("smoke", ["encoder=[static, use-m]", "by_encoder={use-m: {max_tokens: 32}}"])
+    config.remember(run)
+    settings, _ = exports.of_run(run.name, [])
+    cell = next(cell for cell in grid.trainings(grid.plan(run.config)) if cell.encoder == "use-m")
+    assert "max_tokens=32" in settings("use-m") and "max_tokens=32" in settings(cell.id)
+    assert "max_tokens=128" in settings("static")
+    settings, _ = exports.of_run(run.name, ["max_tokens=64"])
+    assert settings("use-m").count("max_tokens=64") == 1 and "max_tokens=32" not in settings("use-m")

@@ -121,6 +121,14 @@ def test_kernels_are_told_where_the_person_stands(tmp_path, monkeypatch, own_fol
     assert paths.FROM not in os.environ
 
 
+def test_a_terminal_of_jupyterlab_does_not_look_where_it_was_started(monkeypatch):
+    seen = {}
+    monkeypatch.setenv(paths.FROM, "/elsewhere")
+    monkeypatch.setattr(os, "execv", lambda *command: seen.update(os.environ))
+    command.lab(allow_root=True)
+    assert seen and paths.FROM not in seen
+
+
 def test_braces_in_a_path_are_braces_for_papermill(tmp_path):
     from papermill.iorw import papermill_io  # noqa: F401 - papermill has to be there
     from papermill.parameterize import parameterize_path

@@ -214,7 +214,8 @@ def test_each_encoder_has_its_own_keys():
 
 
 def test_values_of_an_encoder_and_of_a_change_are_read_like_those_of_a_profile():
-    run = config.load("smoke", ["by_encoder={use-m: {learning_rate: 1e-4}}"]).config  # YAML itself reads a text
+    changes = ["encoder=[use-m]", "by_encoder={use-m: {learning_rate: 1e-4}}"]  # YAML itself reads a text
+    run = config.load("smoke", changes).config
     assert run.of("use-m").learning_rate == 1e-4
     changed = run.changed(["learning_rate=9e-4", "alphas=[.25]"])
     assert (changed.learning_rate, changed.alphas) == (9e-4, (0.25,))
@@ -254,3 +255,10 @@ def test_a_mistake_in_an_encoders_own_keys_is_named(keys, message):
 def test_a_mistake_in_a_sweep_is_named_before_any_work(entry, message):
     with pytest.raises(UserError, match=message):
         config.load("smoke", [f"sweep=[{entry}]"])
+
+
+def test_settings_of_an_encoder_that_the_run_has_not_are_refused():
+    right = ["encoder=[use-m]", "by_encoder={use-m: {max_tokens: 32}}"]
+    assert config.load("smoke", right).config.of("use-m").max_tokens == 32
+    with pytest.raises(UserError, match="'usem' is no encoder of this run, which has use-m"):
+        config.load("smoke", [right[0], "by_encoder={usem: {max_tokens: 32}}"])

@@ -405,3 +405,14 @@ def test_an_older_sentence_transformers_is_one_clear_line(monkeypatch):
     for use in (lambda: encoders.load("static"), lambda: encoders.build("static", Path("nowhere"))):
         with pytest.raises(UserError, match="encoders need sentence-transformers 6 or newer, 5.1.2 is installed"):
             use()
+
+
+def test_equal_texts_have_one_vector_whatever_batches_they_fall_into(tiny_bert):
+    from lib.encoders import encode
+
+    model = encoders.load(tiny_bert, "cpu")
+    texts = [word for n in range(60) for word in ("Where is Athens?", "Athens " * (n % 9 + 1), f"Where {n}")]
+    vectors = encode.encode(model, texts, "query")
+    for text in set(texts):
+        same = vectors[[place for place, other in enumerate(texts) if other == text]]
+        assert (same == same[0]).all()

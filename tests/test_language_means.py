@@ -130,3 +130,12 @@ def test_where_only_rounding_is_left_of_a_language_nothing_is(tmp_path):
 def test_languages_are_a_list(languages):
     with pytest.raises(UserError, match="give one for each vector"):
         LanguageMeans.fit(np.eye(6, dtype=np.float32), languages)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "bool"])
+def test_quantised_vectors_are_refused(kind):
+    import torch
+
+    for vectors in (np.ones((2, 3), kind), torch.ones((2, 3), dtype=getattr(torch, kind))):
+        with pytest.raises(UserError, match="are quantised, and have no mean"):
+            LanguageMeans.fit(vectors, ["en", "de"])

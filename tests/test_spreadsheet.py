@@ -91,6 +91,24 @@ def test_rows_are_the_same_set_as_a_table(tmp_path, rows, shape, delimiter, name
         assert make("mine", found).digest == make("mine", right).digest
 
 
+@pytest.mark.parametrize("delimiter", "\t;")
+def test_quotation_marks_of_texts_join_no_cells(tmp_path, delimiter):
+    """Written without quoting: one text begins with a mark, one of a later cell or row ends with one."""
+    header = ["id", "question_en", "answer_en", "question_de", "answer_de"]
+    right = [["1", "Who?", "He did.", "Wer?", "Er."], ["2", "When?", "In May.", "Wann?", "Im Mai."]]
+    for first, last in (((0, 2), (1, 2)), ((0, 1), (0, 3))):
+        rows = [list(row) for row in right]
+        rows[first[0]][first[1]] = '"' + rows[first[0]][first[1]]
+        rows[last[0]][last[1]] += '"'
+        path = tmp_path / "faq.csv"
+        path.write_text("\n".join(delimiter.join(row) for row in [header, *rows]) + "\n", encoding="utf-8")
+        with pytest.raises(UserError, match="row 2: quotation marks join cells here, and without them each line is"):
+            own_rows.read(path)
+    quoted = [right[0], ["2", f"When{delimiter} and\nwhere?", f"In May{delimiter} here.", "Wann?", ""]]
+    found, _ = own_rows.read(write(tmp_path / "right.csv", header, quoted, delimiter))
+    assert [row["q"]["en"] for row in found] == ["Who?", f"When{delimiter} and\nwhere?"]
+
+
 def test_what_was_read_is_one_line(tmp_path, capsys):
     rows = [["1", "Is it open?", "Yes, it is.", "Offen?", "Ja.", "x"], ["2", "Is it free?", "No.", "", "Nein.", ""]]
     header = ["ID", "Question EN", "answer (en)", "de_question", "Answer-DE", "notes"]

@@ -86,7 +86,7 @@ def test_the_sampler_is_a_kind_of_sentence_transformers_own():
 )
 def test_columns_of_any_kind_give_the_same_pairs(take):
     wanted, found = pairs_of(listed()), pairs_of(listed(), take)
-    for name in ("languages", "row", "anchor", "positive", "answers", "texts"):
+    for name in ("languages", "row", "anchor", "positive", "answers"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
 
 
@@ -157,6 +157,38 @@ def test_pairs_of_a_parallel_set_know_their_data_set_and_refuse_it_shuffled():
     assert len(sampler(dataset, batch_size=6).log(1)) == 1
     with pytest.raises(UserError, match="has other passages than the pairs"):
         sampler(dataset.shuffle(seed=1), batch_size=6)
+
+
+def test_rows_that_changed_places_among_those_of_one_passage_are_refused_where_queries_are_given(trainer):
+    columns = listed()
+    known = Pairs.listed(*(columns[number] for number in (0, 1, 3, 4)), queries=columns[2])
+    dataset = dataset_of(columns).sort(["positive", "anchor"])
+    order = sorted(range(len(columns[0])), key=lambda n: columns[4][n])  # as the passages stand, the questions do not
+    moved = [[column[n] for n in order] for column in columns]
+    mixed = [*moved[:2], [moved[2][n ^ 1] for n in range(len(order))], *moved[3:]]
+    sampler = Strategy("x-y").sampler
+    assert sampler(known)(dataset_of(columns), batch_size=6).log(1)["kind"].tolist() == ["cross"]
+    with pytest.raises(UserError, match="has other passages than the pairs"):
+        sampler(known)(dataset, batch_size=6)
+    by_passages = Pairs.listed(*(moved[number] for number in (0, 1, 3, 4)))
+    assert sampler(by_passages)(dataset_of(mixed), batch_size=6)  # nobody can tell
+    by_both = Pairs.listed(*(moved[number] for number in (0, 1, 3, 4)), queries=moved[2])
+    with pytest.raises(UserError, match="make it from them, in their order"):
+        sampler(by_both)(dataset_of(mixed), batch_size=6)
+
+
+def test_each_epoch_has_its_own_batches_also_where_batches_are_dispatched(trainer):
+    columns = listed()
+    seen = {}
+    for dispatched in (False, True):
+        run = trainer(Strategy("hybrid", 0.5).sampler(pairs_of(columns)), dataset_of(columns),
+                      accelerator_config={"dispatch_batches": dispatched})  # fmt: skip
+        loader = run.get_train_dataloader()
+        seen[dispatched] = []
+        for epoch in range(2):
+            loader.set_epoch(epoch)
+            seen[dispatched].append([batch["anchor_input_ids"].tolist() for batch in loader])
+    assert seen[True] == seen[False] and seen[True][0] != seen[True][1]
 
 
 def test_a_data_set_with_the_passages_of_several_pairs_is_refused():

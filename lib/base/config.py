@@ -188,7 +188,11 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     own = {} if "by_encoder" in changes else values.get("by_encoder") or {}  # what is asked for holds for all encoders
     kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
     values |= {"by_encoder": {encoder: keys for encoder, keys in kept.items() if keys}} | changes
-    return Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
+    run = Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
+    if "by_encoder" in changes and (unknown := set(run.config.by_encoder) - set(run.config.encoder)):
+        named = f"is no encoder of this run, which has {run.config.encoders}"
+        raise UserError(f"--set by_encoder: '{min(unknown)}' {named}; name it as there")
+    return run
 
 
 def is_name(text: str) -> bool:

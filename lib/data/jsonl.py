@@ -8,6 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,27 @@ LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Za-z0-9]{2,8})*")
 CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of pairs that have no UTF-8
 LONGEST = 1_000_000  # characters of a text; an encoder sees the first 500 words
+FIELD = re.compile(r"field '(\w+)'(?:, language '([^']*)')?:? (.*)", re.DOTALL)  # as problems of rows begin
+Meaning = tuple[str, str | None]  # a key of JSONL's rows and, of a text, its language
+
+
+@dataclass
+class Row:
+    """A question, the row of the file in which it begins, and where each of its values stands: row and column."""
+
+    number: int
+    content: dict
+    places: dict[Meaning, tuple[int, str]] = field(default_factory=dict)
+
+    def told(self, problem: str) -> str:
+        """A problem of a field with its place: of a table, ``row 7, column 'answer_de': ...``."""
+        if not (found := FIELD.match(problem)):
+            return f"row {self.number}: {problem}"
+        key, language, rest = found.groups()
+        spots = [spot for (known, x), spot in self.places.items() if known == key and language in (None, x)]
+        if not spots:
+            return f"row {self.number}: {problem}"
+        return f"row {spots[0][0]}, column '{spots[0][1]}': {rest}"
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -92,10 +114,10 @@ def problem(row: object, seen: dict[str, dict]) -> str | None:
         return f"field 'id': {wrong}"
     if row["id"] in seen:
         return f"field 'id': '{row['id']}' occurs twice; ids must differ"
-    for field in ("q", "p", "n") if "n" in row else ("q", "p"):
-        if not row.get(field):
-            return _not_texts(field)
-        if wrong := _texts_problem(field, row[field]):
+    for side in ("q", "p", "n") if "n" in row else ("q", "p"):
+        if not row.get(side):
+            return _not_texts(side)
+        if wrong := _texts_problem(side, row[side]):
             return wrong
     if wrong := _negative_problem(row, seen):
         return wrong

@@ -75,16 +75,16 @@ def read(path: Path) -> tuple[list[dict], str]:
         raise UserError(f"{path}, {error}") from error
     if (wrong := _contradiction(found)) is not None:
         what = "field 'n': it is a text that answers the same question in another row"
-        raise UserError(f"{path}, {spreadsheet.Row(numbers[wrong], {}).told(what)}")
+        raise UserError(f"{path}, {jsonl.Row(numbers[wrong], {}).told(what)}")
     return found, "; ".join(part for part in (said, remarks.line(), *_doubts(found)) if part)
 
 
-def _given(path: Path) -> tuple[Iterable[spreadsheet.Row], str]:
+def _given(path: Path) -> tuple[Iterable[jsonl.Row], str]:
     """The rows of a file as they stand there, and what is said of a table."""
     if spreadsheet.is_one(path):
         return spreadsheet.read(path)
     lines = jsonl.read_lines(path, keys_once=True)
-    return (spreadsheet.Row(number, row) for number, row in enumerate(lines, start=1)), ""
+    return (jsonl.Row(number, row) for number, row in enumerate(lines, start=1)), ""
 
 
 def read_set(path: Path, to_train: bool = False) -> ParallelSet:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..base.errors import UserError
 from . import jsonl
+from .jsonl import Meaning, Row
 
 ENDINGS = (".csv", ".tsv")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -37,29 +38,6 @@ RIGHT = (
     "right is id, language, question, answer, or a column a language: question_en, answer_en, question_de, answer_de"
 )
 SAVE = "save it as UTF-8; in Excel: Save as, 'CSV UTF-8'"
-
-FIELD = re.compile(r"field '(\w+)'(?:, language '([^']*)')?:? (.*)", re.DOTALL)  # as problems of rows begin
-
-Meaning = tuple[str, str | None]  # a key of JSONL's rows and, of a text, its language
-
-
-@dataclass
-class Row:
-    """A question, the row of the sheet in which it begins, and where each of its values stands: row and column."""
-
-    number: int
-    content: dict
-    places: dict[Meaning, tuple[int, str]] = field(default_factory=dict)
-
-    def told(self, problem: str) -> str:
-        """A problem of a field with its place: of a table, ``row 7, column 'answer_de': ...``."""
-        if not (found := FIELD.match(problem)):
-            return f"row {self.number}: {problem}"
-        key, language, rest = found.groups()
-        spots = [spot for (known, x), spot in self.places.items() if known == key and language in (None, x)]
-        if not spots:
-            return f"row {self.number}: {problem}"
-        return f"row {spots[0][0]}, column '{spots[0][1]}': {rest}"
 
 
 @dataclass
@@ -144,17 +122,29 @@ def _cells(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
     if named := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
         text, number = text[named.end() :], 2
     delimiter = named[1] if named and named[1] in DELIMITERS else _delimiter(path, text)
-    rows, number, reader = [], number - 1, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = list(io.StringIO(text, newline=""))
+    rows, number, read_, reader = [], number - 1, 0, csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for row in reader:
             number += 1
             if any(cell.strip() for cell in row):
                 rows.append((number, row))
+                if _is_joined(row, lines[read_ : reader.line_num], delimiter, len(rows[0][1])):
+                    what = "quotation marks join cells here, and without them each line is a whole row"
+                    raise UserError(f"{path}, row {number}: {what}; double those of a text, as spreadsheets do")
+            read_ = reader.line_num
     except csv.Error as error:
         begins = f"after row {number}" if rows else "row 1"
         what = "a quotation mark is not closed, or stands within a text without being doubled"
         raise UserError(f"{path}, {begins}: {what} ({error})") from error
     return delimiter, rows
+
+
+def _is_joined(row: list[str], lines: list[str], delimiter: str, columns: int) -> bool:
+    """Whether quotation marks that belong to texts may have joined cells: read without them, every line is complete."""
+    if not any(delimiter in cell for cell in row):
+        return False
+    return all(line.count(delimiter) + 1 == columns for line in lines)
 
 
 def _delimiter(path: Path, text: str) -> str:

@@ -109,7 +109,13 @@ def encode(
             vectors[rows] = (part if _has_its_length(model) else torch.nn.functional.normalize(part)).cpu().numpy()
             if progress:
                 progress(len(rows))
-    return vectors
+    return vectors[_first_of_each(texts)]
+
+
+def _first_of_each(texts: Sequence[str]) -> np.ndarray:
+    """int64 [texts]: the first place of each text. Equal ones may differ in the last bits, as their batches did."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(text, place) for place, text in enumerate(texts)], np.int64)
 
 
 def _has_its_length(model: "SentenceTransformer") -> bool:

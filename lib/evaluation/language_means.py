@@ -137,6 +137,8 @@ def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series
     """Vectors at length 1 in float32, and the language of each."""
     if isinstance(languages, str) or languages is None:
         raise UserError(f"languages {languages!r}: give one for each vector, such as ['en', 'de']")
+    if str(getattr(vectors, "dtype", "")).endswith(("int8", "bool")):
+        raise UserError(f"vectors of {vectors.dtype} are quantised, and have no mean; give those of the encoder")
     vectors = vectors.detach().cpu().float() if hasattr(vectors, "detach") else vectors
     found, code = np.asarray(vectors, np.float32), pd.Series(list(languages), dtype=object)
     if found.ndim != 2 or len(found) != len(code) or not len(found):

@@ -24,10 +24,14 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def compare(encoder: str, other: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataFrame:
+def compare(
+    encoder: str, other: str, dataset: str, overrides: Sequence[str] = (), others: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Set an encoder against another one.
 
-    Args: as of `interop.language_audit.audit`.
+    Args:
+        encoder, dataset, overrides: as of `interop.language_audit.audit`.
+        others: the overrides of the other encoder, where they are not the same.
 
     Returns:
         One row a measure: ``encoder, against, dataset, setting, measure, value, other, difference, low, high,
@@ -41,7 +45,7 @@ def compare(encoder: str, other: str, dataset: str, overrides: Sequence[str] = (
     if encoder == other:
         raise UserError(f"--against {other}: it is the encoder itself; name another one")
     ranking, _, chosen = audit.measured(encoder, dataset, overrides)
-    its_ranking, _, _ = audit.measured(other, dataset, overrides)
+    its_ranking, _, _ = audit.measured(other, dataset, overrides if others is None else others)
     one, two = (audit.precisions(metrics.units(found.ranks), chosen) for found in (ranking, its_ranking))
     rows = [_row(setting, "map", one[setting], two[setting]) for setting in metrics.SETTINGS]
     one, two = (audit.preferences(found, chosen) for found in (ranking, its_ranking))

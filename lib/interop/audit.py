@@ -43,15 +43,16 @@ def _main(arguments: list[str] | None) -> None:
         raise UserError(f"--out {asked.out}: it is a folder; name a file in it, such as {asked.out / 'audit.csv'}")
     if asked.out:
         check_writable(asked.out)
-    overrides, cells = exports.of_run(asked.profile, asked.overrides) if asked.profile else (asked.overrides, {})
+    settings, cells = exports.of_run(asked.profile, asked.overrides) if asked.profile else (None, {})
+    own, others = (settings(name) if settings else asked.overrides for name in (asked.encoder, asked.against))
     encoder, other = (cells[name]() if name in cells else name for name in (asked.encoder, asked.against))
     called = {encoder: asked.encoder, other: asked.against}
     if asked.against:
-        found = against.compare(encoder, other, asked.eval, overrides)
+        found = against.compare(encoder, other, asked.eval, own, others)
         found["encoder"], found["against"] = found["encoder"].map(called), found["against"].map(called)
         print(against.text(found))
     else:
-        found = language_audit.audit(encoder, asked.eval, overrides)
+        found = language_audit.audit(encoder, asked.eval, own)
         found["encoder"] = found["encoder"].map(called)
         print(language_audit.text(found, data.evaluation_set(asked.eval)))
     if asked.out:

@@ -29,22 +29,27 @@ def parser(module: str, description: str, place: str = "") -> argparse.ArgumentP
     return take
 
 
-def of_run(profile: str, overrides: Sequence[str]) -> tuple[list[str], dict[str, Callable[[], str]]]:
-    """What an audit takes from a run: overrides that say how it evaluates, and for each trained cell its model.
+def of_run(
+    profile: str, overrides: Sequence[str]
+) -> tuple[Callable[[str], list[str]], dict[str, Callable[[], str]]]:
+    """What an audit takes from a run: how it evaluates an encoder, and for each trained cell its model.
 
     Args:
         overrides: of the audit, which go before those of the run.
 
     Returns:
-        ``key=value``, and by the names of cells what gives the folder of the model, or a `UserError` that says how to
-        make it.
+        What gives the settings, as ``key=value``, of an encoder by its name or by that of a cell; and by the names of
+        cells what gives the folder of the model, or a `UserError` that says how to make it.
     """
     run = runs.open_run(profile, [text for text in overrides if text.partition("=")[0] not in EVALUATING])
-    own = [f"{key}={getattr(run.config, key)}" for key in EVALUATING]
-    given = {text.partition("=")[0] for text in overrides}
-    kept = [text for text in own if text.partition("=")[0] not in given]
-    models = {cell.id: (lambda cell=cell: str(cells.model(run, cell))) for cell in grid.trainings(cells.of(run))}
-    return [*kept, *overrides], models
+    trained = {cell.id: cell for cell in grid.trainings(cells.of(run))}
+    kept = [key for key in EVALUATING if key not in {text.partition("=")[0] for text in overrides}]
+
+    def settings(encoder: str) -> list[str]:
+        own = run.config.of(trained[encoder].encoder if encoder in trained else encoder)
+        return [*(f"{key}={getattr(own, key)}" for key in kept), *overrides]
+
+    return settings, {name: (lambda cell=cell: str(cells.model(run, cell))) for name, cell in trained.items()}
 
 
 def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool = False) -> tuple[Run, list[Cell]]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..base.errors import UserError
 
-LOOKED_AT = 50  # rows of a data set, by which it is known
+LOOKED_AT = 20_000  # rows of a data set, by which it is known
 
 
 def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
@@ -42,9 +42,9 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
     return list(found.values())
 
 
-def hold(dataset: Any, texts: np.ndarray) -> bool:
-    """Whether a data set has, in some column, the texts of these hashes (uint64 [rows]), as far as it is looked at."""
+def hold(dataset: Any, texts: Sequence[np.ndarray]) -> bool:
+    """Whether a data set has the texts of each of these hashes (uint64 [rows]) in some column, as far as looked at."""
     rows = np.unique(np.linspace(0, len(dataset) - 1, LOOKED_AT).astype(int))
     shown = dataset[rows.tolist()]
-    found = [np.array(column, object) for column in shown.values() if isinstance(column[0], str)]
-    return any((pd.util.hash_array(column) == texts[rows]).all() for column in found)
+    found = [pd.util.hash_array(np.array(c, object)) for c in shown.values() if isinstance(c[0], str)]
+    return all(any((column == known[rows]).all() for column in found) for known in texts)

@@ -1,6 +1,6 @@
 """What batches are made of: every pair of a question and a passage that answers it, and which must never meet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,15 +22,15 @@ class Pairs:
             of one's own data set.
         negative: int32 [pairs], row in ``passages`` of a text in the positive's language that does not answer the
             question; None where the set has none.
-        answers: int64 [questions, languages], equal where two questions have the same relevant text, -1 where
-            there is none. Two questions that agree in any language must not share a batch: each one's positive
-            would be the other's false negative. If some questions share their wording, further columns mark
+        answers: int64 [questions, languages], equal where two questions have the same relevant text, in whatever
+            language, -1 where there is none. Two questions that agree in one must not share a batch: each one's
+            positive would be the other's false negative. If some questions share their wording, further columns mark
             those in the same way, one per language.
         wrong: int64 [questions, columns], as ``answers``: what must not share a batch with a question as another one's
             answer. A column a language holds its explicit negatives, if the set has them; further ones mark the
             wordings that what it shows, answer or negative, is right for in another row.
-        texts: uint64 [pairs], hash of each row's passage, by which the data set that the pairs were made from is known
-            again.
+        texts: uint64 [pairs] each, hashes of the rows' passages, and of their questions where these were given, by
+            which the data set that the pairs were made from is known again.
     """
 
     languages: list[str]
@@ -40,7 +40,7 @@ class Pairs:
     negative: np.ndarray | None
     answers: np.ndarray
     wrong: np.ndarray
-    texts: np.ndarray
+    texts: tuple[np.ndarray, ...]
 
     @property
     def english(self) -> int | None:
@@ -55,7 +55,7 @@ class Pairs:
         row = np.full(exists.shape, -1, np.int32)
         row[exists] = np.arange(exists.sum())
         question, query_language, passage_language = np.nonzero(exists)
-        texts = pd.factorize(data.passages["language"] + "\t" + data.passages["text"])[0]
+        texts = pd.factorize(data.passages["text"])[0]  # a name or a number answers in whatever language
         answers = np.where(passages >= 0, texts[passages], -1)
         negative, wrong = None, np.empty((len(answers), 0), np.int64)
         if data.negatives is not None:
@@ -66,8 +66,9 @@ class Pairs:
             wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers, np.hstack([answers, wrong]))])
             answers = np.hstack([answers, wordings])
         anchor, positive = queries[question, query_language], passages[question, passage_language]
-        hashed = pd.util.hash_array(data.passages["text"].to_numpy(object))[positive]
-        return Pairs(data.languages, row, anchor, positive, negative, answers, wrong, hashed)
+        passage, query = _hashed(data.passages["text"], data.queries["text"])
+        known = passage[positive], query[anchor]
+        return Pairs(data.languages, row, anchor, positive, negative, answers, wrong, known)
 
     @staticmethod
     def listed(
@@ -76,6 +77,7 @@ class Pairs:
         passage_languages: Sequence[str],
         passages: Sequence[str],
         negatives: Sequence[str] | None = None,
+        queries: Sequence[str] | None = None,
     ) -> "Pairs":
         """Pairs that are the rows of a data set of one's own, in its order: row n is pair n.
 
@@ -86,6 +88,8 @@ class Pairs:
                 language.
             negatives: the text of each row that does not answer it, if the data set has a column of such: one that
                 answers another question never shares a batch with that.
+            queries: the text of each row's question: with it a data set is refused too whose rows have changed places
+                among those of one passage.
 
         Raises:
             UserError: the columns differ in length, or a question has two rows, or two answers, in the same languages.
@@ -107,13 +111,21 @@ class Pairs:
         again = (row[question, asked, answered] != number) | (answers[question, answered] != text)
         if again.any():
             n = int(again.argmax())
-            here = f"from {query_languages[n]} to {passage_languages[n]}"
-            raise UserError(
-                f"row {n + 1}: question {questions[n]!r} occurs again {here}, or has another passage in the latter "
-                "language; keep one passage a language, and one row a pair of languages"
-            )
+            raise UserError(_twice(n + 1, questions[n], query_languages[n], passage_languages[n]))
         wrong = _wide(pd.DataFrame({"question": question[: len(wrong)], "value": wrong}), len(ids))
-        return Pairs(languages, row, number, number, None, answers, wrong, pd.util.hash_array(passages))
+        return Pairs(languages, row, number, number, None, answers, wrong, _hashed(passages, queries))
+
+
+def _twice(row: int, question: str, asked: str, answered: str) -> str:
+    return (
+        f"row {row}: question {question!r} occurs again from {asked} to {answered}, or has another passage in the "
+        "latter language; keep one passage a language, and one row a pair of languages"
+    )
+
+
+def _hashed(*columns: Iterable[str] | None) -> tuple[np.ndarray, ...]:
+    """uint64 [rows] each: the hashes of the texts of columns, of those that there are."""
+    return tuple(pd.util.hash_array(np.fromiter(column, object)) for column in columns if column is not None)
 
 
 def _answered_elsewhere(asked: np.ndarray, answers: np.ndarray, shown: np.ndarray) -> np.ndarray:

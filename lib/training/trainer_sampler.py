@@ -1,7 +1,7 @@
 """The batches of `training.sampling` as sentence-transformers' trainer takes them: a sampler of its own kind."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,24 @@ class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):
         version: int = VERSION,
     ):
         BatchOrder.__init__(self, strategy, pairs, batch_size, seed, processes, version)
-        DefaultBatchSampler.__init__(self, range(len(pairs.anchor)), batch_size=batch_size, drop_last=False, seed=seed)
+        rows = _Rows(self, len(pairs.anchor))
+        DefaultBatchSampler.__init__(self, rows, batch_size=batch_size, drop_last=False, seed=seed)
+
+
+class _Rows:
+    """The rows of a data set in their order; passes on the epoch, which accelerate's dispatcher tells them alone."""
+
+    def __init__(self, batches: LanguageBatchSampler, count: int):
+        self.batches, self.count = batches, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.count))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batches.set_epoch(epoch)
 
 
 def make(
