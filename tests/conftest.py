@@ -18,7 +18,7 @@ MANY, FROZEN = 300, pytest.StashKey[int]()  # modules loaded since, and modules 
 
 def pytest_collection_modifyitems(items):
     place = {f"test_{name}.py": number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG) + (item.path.suffix == ".py")))  # then notebooks
 
 
 def pytest_runtest_setup(item):

@@ -106,7 +106,7 @@ def test_the_vocabulary_is_whole_and_the_weights_are_the_trained_ones(made):
     for text in TEXTS:
         assert after.tokenizer(text)["input_ids"] == before.tokenizer(text)["input_ids"]
     assert after.prompts == PROMPTS and after.max_seq_length == 32
-    assert encoders.fingerprint(after) != encoders.fingerprint(before)
+    assert synthetic.fingerprint(after) != synthetic.fingerprint(before)
     assert np.abs(embedding.encode(after, TEXTS[:2], "query") - embedding.encode(before, TEXTS[:2], "query")).max() > 0
 
 

@@ -81,9 +81,9 @@ def test_a_trimmed_model_can_be_saved_and_loaded(folder, tmp_path):
 
 def test_undone_without_training_it_is_the_same_to_the_bit(folder):
     model = load(folder)
-    weights, tokenizer = encoders.fingerprint(model), vocabulary.tokenizer_of(model).to_str()
+    weights, tokenizer = synthetic.fingerprint(model), vocabulary.tokenizer_of(model).to_str()
     vocabulary.restore(model, vocabulary.trim(model, TEXTS))
-    assert encoders.fingerprint(model) == weights
+    assert synthetic.fingerprint(model) == weights
     assert vocabulary.tokenizer_of(model).to_str() == tokenizer
     assert model[0].tokenizer is model.tokenizer
 
@@ -112,11 +112,11 @@ def test_a_wordpiece_model_is_left_as_it_is(tmp_path):
 
     words = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1, "b": 2}, unk_token="[UNK]"))
     model = SentenceTransformer(modules=[StaticEmbedding(words, embedding_dim=4)], device="cpu")
-    before = encoders.fingerprint(model)
+    before = synthetic.fingerprint(model)
     assert vocabulary.trim(model, ["a"]) is None
-    assert encoders.fingerprint(model) == before
+    assert synthetic.fingerprint(model) == before
     vocabulary.restore(model, None)
-    assert encoders.fingerprint(model) == before
+    assert synthetic.fingerprint(model) == before
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
