@@ -19,6 +19,7 @@ import lib
 from lib import __main__ as command
 from lib.base import config, paths
 from lib.data import jsonl
+from lib.encoders.catalog import ENCODERS
 from lib.runs import plan as grid
 
 GUIDES = sorted((paths.ROOT / "docs" / "guides").glob("*.md"))
@@ -134,6 +135,12 @@ def test_a_name_that_lib_does_not_have_is_an_attribute_error():
 @pytest.mark.parametrize("guide", [page for page in GUIDES if page.stem not in FOLLOWED], ids=lambda page: page.stem)
 def test_every_example_of_a_guide_runs(guide, here, monkeypatch):
     follow(guide, here, monkeypatch)
+
+
+def test_the_guide_of_encoders_names_all_that_the_suite_knows():
+    text = (paths.ROOT / "docs" / "guides" / "encoder.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| `e5-small-q4`"))
+    assert set(re.findall(r"`([^`]+)`", row)) == set(ENCODERS)
 
 
 def test_the_guide_of_the_faq_ends_with_a_model_that_finds_answers(here, monkeypatch):
