@@ -22,6 +22,7 @@ from lib.data import catalog as data
 from lib.data import jsonl, mmarco
 from lib.data import sets as parallel
 from lib.data import squadshifts as validation
+from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evidence import judge as evidence
 from lib.evidence import tables, verdicts
@@ -263,6 +264,7 @@ def tiny_paper(home, tmp_path, monkeypatch):
     for name in ("_mmarco", "_trainable"):
         monkeypatch.setattr(data, name, getattr(data, name).__wrapped__)  # not from, nor into, the process's cache
     monkeypatch.setattr(validation, "pairs", lambda: [(f"question {n}", f"answer {n}") for n in range(8)])
+    monkeypatch.setitem(embedding.TOKENS_PER_BATCH, "cpu", 65_536)  # so tiny a model spends its time between batches
     changes = ["steps=3", "batch_size=8", "warmup_steps=1", "max_tokens=8", "precision=float32", "seeds=[0]"]
     return [*changes, f"encoder={tmp_path / 'encoder'}"]
 
