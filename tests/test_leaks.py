@@ -238,7 +238,7 @@ def test_a_shared_paragraph_is_found_behind_sentences_that_differ(tiny_lareqa):
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     "train, test",
-    [("xquad-r", "mlqa-r"), ("mlqa-r", "mlqa-r-heldout")],
+    [("xquad-r", "mlqa-r"), ("mlqa-r", "xquad-r"), ("xquad-r", "xquad-r-heldout")],
 )
 def test_nothing_of_a_benchmark_is_seen_in_training_on_another_set_as_published(train, test, real_data):
     run = config.load("full")

@@ -86,7 +86,7 @@ def test_the_sampler_is_a_kind_of_sentence_transformers_own():
 )
 def test_columns_of_any_kind_give_the_same_pairs(take):
     wanted, found = pairs_of(listed()), pairs_of(listed(), take)
-    for name in ("languages", "row", "anchor", "positive", "answers"):
+    for name in ("languages", "row", "anchor", "positive", "answers", "texts"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
 
 
@@ -159,7 +159,7 @@ def test_pairs_of_a_parallel_set_know_their_data_set_and_refuse_it_shuffled():
         sampler(dataset.shuffle(seed=1), batch_size=6)
 
 
-def test_rows_that_changed_places_among_those_of_one_passage_are_refused_where_queries_are_given(trainer):
+def test_rows_that_changed_places_among_those_of_one_passage_are_refused_where_queries_are_given():
     columns = listed()
     known = Pairs.listed(*(columns[number] for number in (0, 1, 3, 4)), queries=columns[2])
     dataset = dataset_of(columns).sort(["positive", "anchor"])

@@ -97,7 +97,7 @@ def make(
 
 
 def _fit(pairs: Pairs, dataset: Any) -> bool:
-    """Whether a data set is that of the pairs: by its length and, where they can be seen, by some of its passages."""
+    """Whether a data set is that of the pairs: by its length and, where they can be seen, by its texts."""
     if len(dataset) != len(pairs.anchor):
         return False
     return not hasattr(dataset, "column_names") or columns.hold(dataset, pairs.texts)
