@@ -85,11 +85,11 @@ ENCODERS = {
         Encoder("e5-small-q4", Q4_REVISION, build=e5q4.build, notes="a trained retriever already", size=SMALL),
         Encoder(
             "use-m", USE_REVISION, build=build_use_m, notes="trained on translation pairs, not on retrieval",
-            effort=Effort(35, 0.26),
+            effort=Effort(28, 0.25),
         ),
         Encoder(
             "static", Q4_REVISION, build=static.build_static, notes="a mean of word vectors",
-            size=Size(0, 96.0e6, 384), effort=Effort(30, 0.011),
+            size=Size(0, 96.0e6, 384), effort=Effort(42, 0.011),
         ),
         Encoder(
             "xlm-r", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089", "FacebookAI/xlm-roberta-base",
