@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 import synthetic
 
@@ -70,6 +71,14 @@ def smoke_folders(own_folders, kept, monkeypatch):
     """Results of a test, and the shared store, in which the encoder of `smoke` and its trainings are made once."""
     monkeypatch.setenv("HYBRID_STORE", str(kept))
     return own_folders
+
+
+@pytest.fixture(scope="session")
+def forking():
+    """Starts processes that need not import anything (see `forked`)."""
+    server = forked.Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

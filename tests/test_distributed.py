@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import distributed_worker as worker
+import forked
 import numpy as np
 import pytest
 import synthetic
@@ -29,15 +31,29 @@ KILL_AT = 7  # in the second epoch, after the checkpoint of step 6
 NO_GRADIENT = "attention.self.key.bias"
 
 
-def launch(*arguments: object, timeout: int = 900) -> subprocess.CompletedProcess:
-    """Run a script or module in two processes, as torchrun does."""
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(paths.ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    where = ["--nproc-per-node=2", "--master-addr=127.0.0.1", f"--master-port={port}"]
-    line = [sys.executable, "-m", "torch.distributed.run", *where, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(paths.ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(line, cwd=paths.ROOT, env=environment, capture_output=True, text=True, timeout=timeout)
+        return str(free.getsockname()[1])
+
+
+def launch(*arguments: str, timeout: int = 900) -> subprocess.CompletedProcess:
+    """Run a module in two processes by torchrun."""
+    where = ["--nproc-per-node=2", "--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+    line = [sys.executable, "-m", "torch.distributed.run", *where, *arguments]
+    return subprocess.run(line, cwd=paths.ROOT, env=environment(), capture_output=True, text=True, timeout=timeout)
+
+
+def train_together(server: forked.Server, *arguments: object) -> list[subprocess.CompletedProcess]:
+    """Run the worker in two processes with what torchrun tells them."""
+    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    ranks = [environment() | told | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+    jobs = [forked.job([WORKER, *arguments], paths.ROOT, one) for one in ranks]
+    return server.run(*jobs, together=True)
 
 
 def assert_same_weights(found: dict, expected: dict) -> None:
@@ -64,17 +80,17 @@ def alone(encoder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def together(encoder, tmp_path_factory):
+def together(encoder, forking, tmp_path_factory):
     """A folder with what two processes made: ``left``, the checkpoints of a training of which the second was killed in
     the second epoch; ``resumed``, the same to its end; ``unbroken``; and ``validated``.
     """
     folder = tmp_path_factory.mktemp("together")
-    killed = launch(WORKER, encoder, folder, "resumed", KILL_AT)
-    assert killed.returncode != 0
+    ended = train_together(forking, encoder, folder, "resumed", KILL_AT)
+    assert ended[1].returncode == -signal.SIGKILL and ended[0].returncode != 0
     assert not list(folder.glob("*.json"))
     shutil.copytree(folder / "resumed", folder / "left")
-    done = launch(WORKER, encoder, folder, "resumed,unbroken,validated")
-    assert done.returncode == 0, done.stderr
+    for done in train_together(forking, encoder, folder, "resumed,unbroken,validated"):
+        assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import nbformat
 import pytest
 import synthetic
@@ -288,12 +289,11 @@ def test_a_notebook_that_could_not_be_written_whole_is_still_one_line(tmp_path):
     assert said.startswith("01_x.ipynb: OSError: [Errno 28] No space left on device") and "\n" not in said
 
 
-def test_two_runs_at_once_in_one_folder_train_once_and_both_end_well(inputs, own_folders):
+def test_two_runs_at_once_in_one_folder_train_once_and_both_end_well(forking, inputs, own_folders):
     folders = {name: str(own_folders / name.lower()) for name in ("HYBRID_RESULTS", "HYBRID_STORE")}
-    both = [start([*settings(inputs), "--cells", "*"], **folders) for _ in range(2)]
-    for process in both:
-        _, said = process.communicate(timeout=600)
-        assert process.returncode == 0, said.decode()
+    asked = ["-m", "lib", *settings(inputs), "--cells", "*"]
+    for process in forking.run(*[forked.job(asked, paths.ROOT, os.environ | folders)] * 2):
+        assert process.returncode == 0, process.stderr
     run = config.load("smoke", settings(inputs)[3::2])
     for cell in grid.plan(run.config):
         theirs = own_folders / "hybrid_results" / run.name / "cells" / f"{cell.id}.parquet"

@@ -3,10 +3,9 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
+import forked
 import numpy as np
 import pytest
 import synthetic
@@ -68,13 +67,10 @@ def made(tmp_path_factory):
         yield SimpleNamespace(folder=folder, **found)
 
 
-def plainly(folder, code: str, *arguments: str) -> str:
+def plainly(server: forked.Server, folder, code: str, *arguments: str) -> str:
     """Run code in a process of its own that cannot import the suite; returns what it says."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    (done,) = server.run(forked.job(["-c", code, *arguments], folder, environment | {"HF_HUB_OFFLINE": "1"}))
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -82,10 +78,10 @@ def plainly(folder, code: str, *arguments: str) -> str:
 # --- the model ---
 
 
-def test_without_the_suite_it_encodes_the_vectors_of_the_stored_model(made):
+def test_without_the_suite_it_encodes_the_vectors_of_the_stored_model(forking, made):
     both = [made.static, made.bert]
     folders = json.dumps([str(one.folder) for one in both])
-    told = plainly(made.folder, PLAIN, folders, json.dumps(TEXTS))
+    told = plainly(forking, made.folder, PLAIN, folders, json.dumps(TEXTS))
     assert not re.search("(?i)missing|newly initialized|unexpected", told)  # no weights are invented
     for one in both:
         stored = encoders.load(cells.model(one.run, one.cell), "cpu")
@@ -196,10 +192,10 @@ def test_the_card_of_a_known_encoder_and_set_names_their_licences():
     assert "MS MARCO" in model_card._licences(grid.Cell("xlm-r", "mmarco", "x-y", None, 0))
 
 
-def test_the_code_of_the_card_runs_as_it_stands(made):
+def test_the_code_of_the_card_runs_as_it_stands(forking, made):
     text = (made.bert.folder / "README.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
-    assert "tensor([[" in plainly(made.folder / "out", 'import sys\nsys.modules["lib"] = None\n' + code)
+    assert "tensor([[" in plainly(forking, made.folder / "out", 'import sys\nsys.modules["lib"] = None\n' + code)
 
 
 # --- the command ---
@@ -233,13 +229,13 @@ def test_a_mistake_is_one_line(made, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_static_encoder_trained_on_facts_encodes_the_same_outside(smoke_folders):
+def test_the_static_encoder_trained_on_facts_encodes_the_same_outside(forking, smoke_folders):
     run = config.load("smoke", ["steps=2", "warmup_steps=1", "strategies=[hybrid]", "eval=[facts]"])
     (cell,) = grid.plan(run.config)
     cells.finish(run, cell)
     folder = model_card.export(run, cell, smoke_folders / "out")
     texts = ["Wo liegt Athen?", "ประเทศไทย", "Quito is the capital of Ecuador.", "🜨"]
-    plainly(smoke_folders, PLAIN, json.dumps([str(folder)]), json.dumps(texts))
+    plainly(forking, smoke_folders, PLAIN, json.dumps([str(folder)]), json.dumps(texts))
     stored = encoders.load(cells.model(run, cell), "cpu")
     found = np.load(f"{folder}.npy", allow_pickle=False)
     for vectors, kind in zip(found, ("query", "document"), strict=True):
