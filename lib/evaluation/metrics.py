@@ -65,25 +65,39 @@ def is_parallel(ranks: pd.DataFrame) -> bool:
 
 def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     """All measures for each group of ``keys``, from the ranks (from 1) in ``column``."""
-    codes = [_code(ranks[name]) for name in keys]
-    order = np.lexsort([ranks[column].to_numpy(), *codes[::-1]])
-    changes = [np.diff(code[order], prepend=-1) != 0 for code in codes]
-    first = np.flatnonzero(np.logical_or.reduce(changes))
-    rank = ranks[column].to_numpy()[order].astype(np.float64)
+    group, place_of = _joined(ranks, keys), ranks[column].to_numpy()
+    order = order_within(group, place_of)
+    first = np.flatnonzero(np.diff(group[order], prepend=-1) != 0)
+    whole = place_of[order]
+    rank = whole.astype(np.float64)
     count = np.diff(first, append=len(rank))
     place = np.arange(len(rank)) - np.repeat(first, count) + 1
     table = ranks[keys].take(order[first]).reset_index(drop=True)
     table["map"] = np.add.reduceat(place / rank, first) / count
     for k in (1, 10, 100):
         table[f"recall@{k}"] = np.add.reduceat((rank <= k).astype(np.float64), first) / count
-    gain = np.where(rank <= 10, 1 / np.log2(1 + rank), 0)
-    ideal = np.cumsum(1 / np.log2(1 + np.arange(1, 11)))
-    table["ndcg@10"] = np.add.reduceat(gain, first) / ideal[np.minimum(count, 10) - 1]
+    gains = 1 / np.log2(1 + np.arange(1, 11))  # of the first ten places
+    gain = np.append(gains, 0)[np.minimum(whole, 11) - 1]
+    table["ndcg@10"] = np.add.reduceat(gain, first) / np.cumsum(gains)[np.minimum(count, 10) - 1]
     if column == "pool_rank":
         last = first + count - 1
         table["rank_distance"] = rank[last] - rank[first]
         table["max_rank"] = rank[last]
     return table
+
+
+def order_within(group: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """int64 [rows]: the order by group and, in it, by value, whole numbers from 0; of equal ones the first stays first.
+
+    One key is sorted in place of two: rows stand in nearly that order, which a stable sort makes use of.
+    """
+    return np.argsort(group.astype(np.int64) * (int(values.max(initial=0)) + 1) + values, kind="stable")
+
+
+def _joined(table: pd.DataFrame, keys: list[str]) -> np.ndarray:
+    """int64 [rows]: one whole number for the values of all keys, in their order."""
+    codes = [_code(table[name]).astype(np.int64) for name in keys]
+    return np.ravel_multi_index(codes, [code.max(initial=0) + 1 for code in codes])
 
 
 def _code(values: pd.Series) -> np.ndarray:
@@ -132,6 +146,9 @@ def macro(languages: pd.DataFrame) -> pd.DataFrame:
 
 def _groups(table: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups of equal keys in their order: each group's first row, each row's group, and each group's size."""
-    codes = [_code(table[name]).astype(np.int64) for name in keys]
-    joined = np.ravel_multi_index(codes, [code.max(initial=0) + 1 for code in codes])
-    return np.unique(joined, return_index=True, return_inverse=True, return_counts=True)[1:]
+    joined = _joined(table, keys)
+    count = np.bincount(joined)
+    first = np.empty(len(count), np.int64)
+    first[joined[::-1]] = np.arange(len(joined))[::-1]  # the last that is written stays
+    there = np.flatnonzero(count)
+    return first[there], (np.cumsum(count > 0) - 1)[joined], count[there]
