@@ -102,8 +102,7 @@ def lab(allow_root: bool = False) -> int:
 
 def go(asked: argparse.Namespace) -> int:
     """Plan, run what is not done, and say where the results are."""
-    from .base import config
-    from .runs import cells, preflight
+    from .runs import cells, preflight, records
     from .runs import estimate as cost
     from .runs import open as runs
     from .show import notebooks, printed
@@ -114,9 +113,9 @@ def go(asked: argparse.Namespace) -> int:
         raise UserError("several processes share only the making of cells: add --cells PATTERN, or start one process")
     chosen = notebooks.notebooks(asked.only, asked.start)
     if asked.table:
-        if config.is_name(asked.table):
+        if records.is_name(asked.table):
             asked.profile, asked.table = asked.table, printed.MAIN
-        print(printed.text(config.load(asked.profile, asked.overrides), asked.table), end="")  # data are not needed
+        print(printed.text(records.load(asked.profile, asked.overrides), asked.table), end="")  # data are not needed
         return 0
     run = runs.open_run(asked.profile, asked.overrides, asked.finished)
     if asked.publish:

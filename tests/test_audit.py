@@ -13,7 +13,7 @@ from lib.evaluation import bias, metrics
 from lib.interop import audit as command
 from lib.interop import exports
 from lib.interop import language_audit as audit
-from lib.runs import cells
+from lib.runs import cells, records
 from lib.runs import plan as grid
 
 LANGUAGES = synthetic.LANGUAGES
@@ -257,7 +257,7 @@ def test_an_encoder_is_not_compared_with_itself(own, capsys):
 
 def test_an_audit_takes_from_a_run_the_settings_of_the_encoder(own_folders):
     run = config.load("smoke", ["encoder=[static, use-m]", "by_encoder={use-m: {max_tokens: 32}}"])
-    config.remember(run)
+    records.remember(run)
     settings, _ = exports.of_run(run.name, [])
     cell = next(cell for cell in grid.trainings(grid.plan(run.config)) if cell.encoder == "use-m")
     assert "max_tokens=32" in settings("use-m") and "max_tokens=32" in settings(cell.id)

@@ -23,7 +23,7 @@ from lib.encoders import load as encoders
 from lib.evidence import judge as evidence
 from lib.evidence import leaks, tables
 from lib.figures import drawn, gallery
-from lib.runs import cells
+from lib.runs import cells, records
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
 from lib.show import notebooks as suite
@@ -180,8 +180,8 @@ def cells_whole(made: Made) -> bool:
 def name_stands_for(made: Made) -> list[str] | None:
     """What the run's own file says, without the provenance, which says it too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "WRITTEN", config.WRITTEN[:1])
-        return config.remembered(made.run.name)
+        patch.setattr(records, "WRITTEN", records.WRITTEN[:1])
+        return records.remembered(made.run.name)
 
 
 WEIGHTS = ("model.safetensors", "tokenizer.json", "modules.json", "config_sentence_transformers.json", "encoder.json")
@@ -211,10 +211,10 @@ KINDS = {
         lambda made: evidence.evaluate(made.run),
     ),
     "name": Kind(
-        (config.WRITTEN[0],),
+        (records.WRITTEN[0],),
         in_results,
         lambda made: name_stands_for(made) == list(made.run.overrides),
-        lambda made: config.remember(made.run),
+        lambda made: records.remember(made.run),
     ),
     "evidence": Kind(
         (*evidence.FILES, evidence.SEAL),
@@ -299,7 +299,7 @@ def test_damage_to_any_stored_file_is_noticed(kind, made):
         ("cell", cell_files("hybrid")[1], flip),
         ("table", "metrics.csv", flip),
         ("table", tables.PROVENANCE, remove),
-        ("name", config.WRITTEN[0], flip),
+        ("name", records.WRITTEN[0], flip),
         ("evidence", "effects.csv", empty),
         ("figure", "figures/loss.png", cut),
         ("report", report.PAGE, flip),

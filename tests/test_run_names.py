@@ -11,6 +11,7 @@ from lib.base import store as artifacts
 from lib.base.errors import UserError
 from lib.interop import audit, model_card, trec
 from lib.runs import open as runs
+from lib.runs import records
 
 
 @pytest.mark.parametrize(
@@ -27,33 +28,33 @@ from lib.runs import open as runs
     ],
 )
 def test_what_a_run_could_be_called(text, is_one):
-    assert config.is_name(text) is is_one
+    assert records.is_name(text) is is_one
 
 
 def test_a_name_gives_the_run_with_further_overrides_before_its_own(own_folders):
     run = config.load("smoke", ["steps=7", "seeds=[0,1]"])
-    config.remember(run)
-    again = config.load(run.name)
+    records.remember(run)
+    again = records.load(run.name)
     assert (again.name, again.profile, again.config) == (run.name, "smoke", run.config)
-    assert config.load(run.name, ["steps=9"]) == config.load("smoke", ["seeds=[0,1]", "steps=9"])
+    assert records.load(run.name, ["steps=9"]) == config.load("smoke", ["seeds=[0,1]", "steps=9"])
     assert runs.open_run(run.name).command == run.command
 
 
 def test_a_run_of_before_is_known_by_its_provenance(own_folders):
     run = config.load("smoke", ["steps=7"])
     artifacts.write_sealed(run.folder / "provenance.json", {"profile": "smoke", "overrides": ["steps=7"], "files": {}})
-    assert config.load(run.name).config.steps == 7
+    assert records.load(run.name).config.steps == 7
 
 
 def test_a_run_on_the_facts_corpus_is_so_again(own_folders):
     run = runs.open_run("quick", ["steps=7"], facts=True)
-    config.remember(run)
+    records.remember(run)
     assert runs.open_run(run.name) == run and run.fallback
     assert runs.open_run("quick-facts").name == "quick-facts"
 
 
 def test_a_profile_without_overrides_leaves_nothing_behind(own_folders):
-    config.remember(config.load("smoke"))
+    records.remember(config.load("smoke"))
     assert not paths.results().exists()
 
 
@@ -81,11 +82,11 @@ def test_a_run_that_is_not_there_is_one_clear_line(main, arguments, there, own_f
 
 def test_a_damaged_note_is_as_good_as_none(own_folders):
     run = config.load("smoke", ["steps=7"])
-    config.remember(run)
-    file = run.folder / config.WRITTEN[0]
+    records.remember(run)
+    file = run.folder / records.WRITTEN[0]
     file.write_text(file.read_text().replace("steps=7", "steps=8"))
     with pytest.raises(UserError, match="there is no run"):
-        config.load(run.name)
+        records.load(run.name)
 
 
 def test_all_commands_take_the_name_of_a_run(own_folders, capsys):

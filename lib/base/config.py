@@ -5,7 +5,6 @@ command line), and its name says which: the profile's name, with 8 hex digits of
 """
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -27,10 +26,8 @@ FACTS_ONLY = (
 
 FACTS = ("facts", "facts-heldout", "facts-new")
 SHOWN = ("is_shown", "replicate", "takes_published")  # keys that say what becomes of cells, and are no setting
-WRITTEN = ("run.json", "provenance.json")  # files in the folder of a run that say what its name stands for
 NAMED = ("encoder", "train", "eval")  # keys whose values are names
 NO_NAMES = 'not a list of names in YAML; in it, put a name with its signs into quotation marks: {key}=["my #1", other]'
-NAME = re.compile(r"(?P<profile>.+?)(?P<facts>-facts)?(?P<digits>-[0-9a-f]{8})?")
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
 # Whole numbers are strict: a stray ``true`` would otherwise count as 1.
@@ -165,14 +162,12 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     """Read a profile and apply overrides.
 
     Args:
-        profile: name of a file in ``configs/``, or the printed name of a run, such as ``smoke-1a2b3c4d``.
-        overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``; they go before a run's own.
+        profile: name of a file in ``configs/``.
+        overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``.
 
     Raises:
         UserError: unknown profile, run or key, wrong type, impossible value; names the key and what is allowed.
     """
-    if is_name(profile):
-        return _again(profile, overrides)
     if profile not in profiles():
         raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")
     file = paths.CONFIGS / f"{profile}.yaml"
@@ -193,43 +188,6 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
         named = f"is no encoder of this run, which has {run.config.encoders}"
         raise UserError(f"--set by_encoder: '{min(unknown)}' {named}; name it as there")
     return run
-
-
-def is_name(text: str) -> bool:
-    """Whether a text is what a run could be called, and no profile: ``smoke-1a2b3c4d``, ``default-facts``."""
-    found = NAME.fullmatch(text)
-    return found is not None and text not in profiles() and found["profile"] in profiles()
-
-
-def remember(run: Run) -> None:
-    """Write into a run's folder what its name stands for."""
-    means = {"profile": run.profile, "overrides": list(run.overrides)}
-    path = run.folder / WRITTEN[0]
-    if run.overrides and artifacts.read_sealed(path) != means:
-        artifacts.write_sealed(path, means)
-
-
-def remembered(name: str) -> list[str] | None:
-    """Return the overrides that the printed name of a run stands for; None if its folder does not say so, undamaged."""
-    parts = NAME.fullmatch(name)
-    for file in WRITTEN:
-        found = artifacts.read_sealed(paths.results() / name / file)
-        if found and load(found["profile"], found["overrides"]).name == f"{parts['profile']}{parts['digits']}":
-            return found["overrides"]
-    return None
-
-
-def _again(name: str, overrides: Sequence[str]) -> Run:
-    """The run that was printed so, with further overrides."""
-    parts = NAME.fullmatch(name)
-    stored = remembered(name) if parts["digits"] else []
-    if stored is None:
-        there = sorted(path.name for path in paths.results().glob("*") if path.is_dir())
-        listed = f"has only {', '.join(there)}" if there else "has none yet"
-        raise UserError(f"there is no run {name}: {paths.results()} {listed}; or give --profile and --set")
-    changed = {text.partition("=")[0] for text in overrides}
-    kept = [text for text in stored if text.partition("=")[0] not in changed]
-    return replace(load(parts["profile"], [*kept, *overrides]), fallback=bool(parts["facts"]))
 
 
 def as_dict(config: Config) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..base import device, paths, processes
 from ..base import store as artifacts
-from ..base.config import FACTS, Config, Run, remember
+from ..base.config import FACTS, Config, Run
 from ..base.errors import UserError
 from ..data import catalog as data
 from ..data.sets import ParallelSet
@@ -96,7 +96,7 @@ def adopt_published(run: Run) -> list[Cell]:
                     shutil.copyfile(records.beside(source, suffix), temporary)
             adopted.append(cell)
     if adopted:
-        remember(run)
+        records.remember(run)
     return adopted
 
 
@@ -174,7 +174,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, () if cell.is_part else LOOKED_AT)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
-    remember(run)
+    records.remember(run)
     with artifacts.replacing(records.beside(path, RANKS)) as temporary:
         if cell.is_part:
             records.write_scores(metrics.by_query(metrics.units(ranks)), temporary)

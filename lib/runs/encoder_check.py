@@ -128,7 +128,8 @@ def _scored(model: "SentenceTransformer", vectors: np.ndarray) -> np.ndarray:
     if model.similarity_fn_name != "cosine":
         return vectors
     size = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return (vectors / np.maximum(size, 1e-12)).astype(np.float32)
+    with np.errstate(invalid="ignore"):  # what is infinite is refused, in one line
+        return (vectors / np.maximum(size, 1e-12)).astype(np.float32)
 
 
 def _attempt(folder: Path, who: str, work: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from ..base.config import FACTS, FACTS_ONLY, Run
 from ..base.errors import UserError
 from ..data import catalog as data
 from ..data import download
-from . import cells
+from . import cells, records
 from . import plan as grid
 from . import preflight as checks
 
@@ -29,9 +29,9 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
         facts: take the facts corpus in place of the benchmarks even if these can be had.
 
     Raises:
-        UserError: as `base.config.load`, or a data set is not obtainable, or no cell is finished.
+        UserError: as `runs.records.load`, or a data set is not obtainable, or no cell is finished.
     """
-    run = _scored_on_own(config.load(profile, overrides))
+    run = _scored_on_own(records.load(profile, overrides))
     finished = finished or run.config.is_shown
     facts = facts or run.fallback
     gone = _sets(run.config) if facts else [] if finished else lacking(run)

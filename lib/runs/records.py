@@ -1,6 +1,10 @@
-"""The two files of a finished cell: the table of its ranks, or of its scores, and the record of how it was made."""
+"""What the folder of a run keeps: what its name stands for, and two files of each finished cell: its ranks, or scores,
+and the record of how it was made."""
 
+import re
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -8,14 +12,65 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base import config, paths
 from ..base import store as artifacts
+from ..base.config import Run
+from ..base.errors import UserError
 from ..data.catalog import is_scored_alone
 from ..evaluation import metrics
 
+NAME = re.compile(r"(?P<profile>.+?)(?P<facts>-facts)?(?P<digits>-[0-9a-f]{8})?")
+WRITTEN = ("run.json", "provenance.json")  # files that say what the name of a run stands for
 RANKS, RECORD = SUFFIXES = (".parquet", ".json.gz")
 NAMES = ["dataset", "query_language", "passage_language"]  # columns of ranks that are written as categories
 SETTLED = 2_000_000_000  # nanoseconds
 UNIT = 10_000  # of the scores that a cell of a sweep keeps
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is what a run could be called, and no profile: ``smoke-1a2b3c4d``, ``default-facts``."""
+    found = NAME.fullmatch(text)
+    return found is not None and text not in config.profiles() and found["profile"] in config.profiles()
+
+
+def remember(run: Run) -> None:
+    """Write into a run's folder what its name stands for."""
+    means = {"profile": run.profile, "overrides": list(run.overrides)}
+    path = run.folder / WRITTEN[0]
+    if run.overrides and artifacts.read_sealed(path) != means:
+        artifacts.write_sealed(path, means)
+
+
+def remembered(name: str) -> list[str] | None:
+    """Return the overrides that the printed name of a run stands for; None if its folder does not say so, undamaged."""
+    parts = NAME.fullmatch(name)
+    for file in WRITTEN:
+        found = artifacts.read_sealed(paths.results() / name / file)
+        if found and config.load(found["profile"], found["overrides"]).name == f"{parts['profile']}{parts['digits']}":
+            return found["overrides"]
+    return None
+
+
+def load(profile: str, overrides: Sequence[str] = ()) -> Run:
+    """Return the run of a profile (see `base.config.load`), or the one of a printed name, such as ``smoke-1a2b3c4d``.
+
+    Args:
+        overrides: they go before those that a name stands for.
+
+    Raises:
+        UserError: as there; or no folder says what the name stands for.
+    """
+    if not is_name(profile):
+        return config.load(profile, overrides)
+    name, parts = profile, NAME.fullmatch(profile)
+    stored = remembered(name) if parts["digits"] else []
+    if stored is None:
+        there = sorted(path.name for path in paths.results().glob("*") if path.is_dir())
+        listed = f"has only {', '.join(there)}" if there else "has none yet"
+        raise UserError(f"there is no run {name}: {paths.results()} {listed}; or give --profile and --set")
+    changed = {text.partition("=")[0] for text in overrides}
+    kept = [text for text in stored if text.partition("=")[0] not in changed]
+    return replace(config.load(parts["profile"], [*kept, *overrides]), fallback=bool(parts["facts"]))
 
 
 def beside(path: Path, suffix: str) -> Path:
