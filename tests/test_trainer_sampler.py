@@ -145,7 +145,7 @@ def test_of_several_data_sets_each_is_batched_by_its_own_pairs(trainer, capsys):
 def test_a_data_set_that_was_shuffled_since_is_refused(trainer):
     columns = listed()
     run = trainer(Strategy("x-y").sampler(pairs_of(columns)), dataset_of(columns).shuffle(seed=1))
-    with pytest.raises(UserError, match="has other passages than the pairs: make it from them, in their order"):
+    with pytest.raises(UserError, match="has other texts than the pairs: make it from them, in their order"):
         run.train()
 
 
@@ -155,7 +155,7 @@ def test_pairs_of_a_parallel_set_know_their_data_set_and_refuse_it_shuffled():
     sampler = Strategy("x-y").sampler(pairs)
     dataset = fit.as_dataset(made, pairs)
     assert len(sampler(dataset, batch_size=6).log(1)) == 1
-    with pytest.raises(UserError, match="has other passages than the pairs"):
+    with pytest.raises(UserError, match="has other texts than the pairs"):
         sampler(dataset.shuffle(seed=1), batch_size=6)
 
 
@@ -168,7 +168,7 @@ def test_rows_that_changed_places_among_those_of_one_passage_are_refused_where_q
     mixed = [*moved[:2], [moved[2][n ^ 1] for n in range(len(order))], *moved[3:]]
     sampler = Strategy("x-y").sampler
     assert sampler(known)(dataset_of(columns), batch_size=6).log(1)["kind"].tolist() == ["cross"]
-    with pytest.raises(UserError, match="has other passages than the pairs"):
+    with pytest.raises(UserError, match="has other texts than the pairs"):
         sampler(known)(dataset, batch_size=6)
     by_passages = Pairs.listed(*(moved[number] for number in (0, 1, 3, 4)))
     assert sampler(by_passages)(dataset_of(mixed), batch_size=6)  # nobody can tell

@@ -89,7 +89,7 @@ def make(
         if not several:
             sizes = [len(one.anchor) for one in pairs]
             differs = f"{len(dataset)} rows, the pairs {' or '.join(map(str, sizes))}"
-            what = "other passages than the pairs" if len(dataset) in sizes else differs
+            what = "other texts than the pairs" if len(dataset) in sizes else differs
             raise UserError(f"the data set has {what}: make it from them, in their order")
         print(f"a data set of {len(dataset)} rows has no pairs: its batches are drawn at random", file=sys.stderr)
     shuffled = RandomSampler(dataset, generator=generator)
