@@ -25,6 +25,20 @@ def one(ranks: list[int], column: str = "rank") -> dict[str, float]:
     return metrics.measure(table, ["question"], column).iloc[0].to_dict()
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=30),
+    st.sampled_from([np.int32, np.int64, np.float64]),
+    st.booleans(),
+)
+def test_rows_are_ordered_by_group_then_value_and_equal_ones_stay_as_they_stand(rows, kind, are_missing):
+    group, values = np.array(rows, np.int64).reshape(-1, 2).T
+    values = values.astype(kind)
+    if are_missing and kind == np.float64:
+        values[values == 9] = np.inf  # not retrieved
+    wanted = sorted(range(len(rows)), key=lambda row: (group[row], values[row]))
+    assert metrics.order_within(group, values).tolist() == wanted
+
+
 # --- by hand ---
 
 

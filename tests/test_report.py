@@ -252,16 +252,16 @@ def test_the_answer_stands_with_the_costs_that_it_is_made_of():
     ]
     rows.append(same | {"quantity": shift.DIFFERENCE, "strategy": "hybrid-0.5", "baseline": "x-y", "value": -0.02,
                         "verdict": "more robust"})  # fmt: skip
-    (found,) = shift.compared(pd.DataFrame(rows, columns=shift.COLUMNS)).itertuples()
+    (found,) = shift.with_costs(pd.DataFrame(rows, columns=shift.COLUMNS)).itertuples()
     assert (found.hybrid, found.cost, found.value, found.verdict) == (0.01, 0.03, -0.02, "more robust")
-    sheet = sheets.answer(shift.compared(pd.DataFrame(rows, columns=shift.COLUMNS)))
+    sheet = sheets.answer(shift.with_costs(pd.DataFrame(rows, columns=shift.COLUMNS)))
     assert sheet.rows["cost of hybrid"].iloc[0].text == "+0.010" and sheet.rows["that is"].tolist() == ["more robust"]
 
 
 @pytest.mark.real_data
 def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")
-    rows = shift.compared(moved)
+    rows = shift.with_costs(moved)
     quoted = html.unescape(re.sub("<[^>]+>", "", text_of(full).split('<section id="answer"')[1].split("</section>")[0]))
     assert style.capital(texts.short(texts.numbers(full))) in quoted and lead.MEANING in quoted
     page = table(full, "Hybrid batches against each other strategy")

@@ -587,8 +587,8 @@ def test_a_damaged_checkpoint_is_passed_over(unbroken, tmp_path, monkeypatch):
 
 
 def test_kinds_of_a_strategy_are_those_that_are_checked_before_training():
-    assert sampling.KINDS["hybrid"] == ("mono", "cross")
+    assert sampling.BATCH_KINDS["hybrid"] == ("mono", "cross")
     draw = np.random.default_rng(0)
     for strategy in STRATEGIES:
         drawn = {strategy.kind(draw) for _ in range(50)}
-        assert drawn == set(sampling.KINDS.get(strategy.name, (strategy.name,)))
+        assert drawn == set(sampling.BATCH_KINDS.get(strategy.name, (strategy.name,)))

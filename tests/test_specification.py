@@ -1,4 +1,4 @@
-"""The specification curve: each choice is compared with itself, and nothing of it with what was made otherwise."""
+"""The specification curve: each choice is held against itself, and nothing of it against what was made otherwise."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from lib.base import config
 from lib.evidence import effects, shift, specification
 from lib.evidence.effects import Key, Scores
-from lib.evidence.specification import PROFILE, compared, with_profile
+from lib.evidence.specification import PROFILE, against_parents, with_profile
 from lib.figures import robustness, style
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -27,12 +27,12 @@ def trained(shift_of=0.0, seeds=(0, 1), **levels: float) -> dict[str, Scores]:
     return {label: scores(level + shift_of, seeds) for label, level in (LEVELS | levels).items()}
 
 
-def profile(seeds=(0, 1)) -> specification.Parts:
+def profile(seeds=(0, 1)) -> specification.Trained:
     return {"xquad-r": trained(seeds=seeds), "parallel-docs": trained(-0.05, seeds, **{"x-x-mono": 0.38})}
 
 
 def values(levels) -> dict[tuple[str, str], float]:
-    return {(row["quantity"], row["baseline"]): round(row["value"], 6) for row in compared(levels, MAIN)}
+    return {(row["quantity"], row["baseline"]): round(row["value"], 6) for row in against_parents(levels, MAIN)}
 
 
 def test_differences_and_d_of_the_profile_are_those_worked_out_by_hand():
@@ -42,7 +42,7 @@ def test_differences_and_d_of_the_profile_are_those_worked_out_by_hand():
         (shift.FARTHER, "x-x-mono"): 0.07, (shift.FARTHER, "x-y"): -0.01,
         (shift.DIFFERENCE, "x-x-mono"): -0.02, (shift.DIFFERENCE, "x-y"): 0.0,
     }  # fmt: skip
-    words = {(row["quantity"], row["baseline"]): row["verdict"] for row in compared(profile(), MAIN)}
+    words = {(row["quantity"], row["baseline"]): row["verdict"] for row in against_parents(profile(), MAIN)}
     assert words[shift.DIFFERENCE, "x-x-mono"] == "more robust" and words[shift.NEARER, "x-y"] == "worse"
 
 
@@ -54,7 +54,7 @@ def test_a_choice_of_which_a_strategy_is_still_to_be_made_is_not_held_against_th
 
 def test_beside_the_parents_stands_no_fine_tuning_which_has_no_shift_cost():
     untrained = Scores(scores(0.42, (0,)).values, scores(0.42).units, (), scores(0.42).articles)
-    found = {(row["quantity"], row["baseline"]): row for row in compared(profile(), MAIN, untrained)}
+    found = {(row["quantity"], row["baseline"]): row for row in against_parents(profile(), MAIN, untrained)}
     near = found[shift.NEARER, "none"]
     assert near["value"] == pytest.approx(0.03, abs=1e-4) and near["verdict"] == "better"
     assert (shift.DIFFERENCE, "none") not in found and len(found) == 8
@@ -86,8 +86,8 @@ def test_the_profile_is_shown_with_all_its_seeds_and_with_those_of_the_choices()
     swept = {"scale=100": {"xquad-r": trained(seeds=(0,))}}
     found = with_profile(profile(seeds=(0, 1, 2)), swept)
     assert list(found) == [PROFILE, f"{PROFILE}, seed 0", "scale=100"]
-    assert {row["seeds"] for row in compared(found[PROFILE], MAIN)} == {3}
-    assert {row["seeds"] for row in compared(found[f"{PROFILE}, seed 0"], MAIN)} == {1}
+    assert {row["seeds"] for row in against_parents(found[PROFILE], MAIN)} == {3}
+    assert {row["seeds"] for row in against_parents(found[f"{PROFILE}, seed 0"], MAIN)} == {1}
     assert list(with_profile(profile(seeds=(0,)), swept)) == [PROFILE, "scale=100"]
 
 

@@ -60,8 +60,8 @@ def test_an_estimate_is_the_macro_mean_whatever_the_articles():
     for articles in (None, np.arange(60) // 4, np.zeros(60, int)):
         found = stats.estimate(values, articles)
         assert found.value == pytest.approx(stats.macro_mean(values))
-        np.testing.assert_allclose(found.parts.mean(axis=0), np.nanmean(values, axis=0).mean(axis=0))
-    assert stats.estimate(values, np.arange(60) // 4).parts.shape == (15, 5)
+        np.testing.assert_allclose(found.shares.mean(axis=0), np.nanmean(values, axis=0).mean(axis=0))
+    assert stats.estimate(values, np.arange(60) // 4).shares.shape == (15, 5)
 
 
 def test_no_variation_gives_an_interval_of_no_width():

@@ -143,7 +143,7 @@ def test_articles_of_a_record_give_the_estimate_of_its_questions():
     articles = np.array([0, 0, 1, 2])
     sums = {x: np.bincount(articles, np.nan_to_num(column)).tolist() for x, column in zip("ab", values.T, strict=True)}
     counts = {x: np.bincount(articles, ~np.isnan(c), minlength=3) for x, c in zip("ab", values.T, strict=True)}
-    wanted = stats.estimate(values[:, :, None], articles).parts[:, 0]
+    wanted = stats.estimate(values[:, :, None], articles).shares[:, 0]
     np.testing.assert_allclose(centred.contributions(sums, counts), wanted)
 
 

@@ -73,7 +73,7 @@ def test_batches_of_the_picture_are_of_their_kind(run):
     chosen = data.training_set(run.config.train[0], run.config.eval)
     counted = {
         name: figures_batches.shares(figures_batches.languages_of_batches(chosen, name, 4))
-        for name in figures_batches.KINDS
+        for name in figures_batches.UNMIXED
     }
     assert [right for right, _ in counted.values()] == [1.0, 1.0, 0.0]
     assert counted["x-x-mono"][1] == 1.0

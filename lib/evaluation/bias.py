@@ -132,7 +132,7 @@ def _rank_correlation(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
 
 
 def _place(group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The rank of each value, a whole number, within its group, from 1; equal ones share the mean of theirs."""
+    """The rank of each value within its group, from 1; equal ones share the mean of theirs."""
     order = metrics.order_within(group, values)
     group, values = group[order], values[order]
     first = np.flatnonzero(np.diff(group, prepend=-1) != 0)

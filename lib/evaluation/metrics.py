@@ -68,8 +68,7 @@ def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     group, place_of = _joined(ranks, keys), ranks[column].to_numpy()
     order = order_within(group, place_of)
     first = np.flatnonzero(np.diff(group[order], prepend=-1) != 0)
-    whole = place_of[order]
-    rank = whole.astype(np.float64)
+    rank = place_of[order].astype(np.float64)
     count = np.diff(first, append=len(rank))
     place = np.arange(len(rank)) - np.repeat(first, count) + 1
     table = ranks[keys].take(order[first]).reset_index(drop=True)
@@ -77,7 +76,7 @@ def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     for k in (1, 10, 100):
         table[f"recall@{k}"] = np.add.reduceat((rank <= k).astype(np.float64), first) / count
     gains = 1 / np.log2(1 + np.arange(1, 11))  # of the first ten places
-    gain = np.append(gains, 0)[np.minimum(whole, 11) - 1]
+    gain = np.append(gains, 0)[np.minimum(rank, 11).astype(np.int64) - 1]
     table["ndcg@10"] = np.add.reduceat(gain, first) / np.cumsum(gains)[np.minimum(count, 10) - 1]
     if column == "pool_rank":
         last = first + count - 1
@@ -87,10 +86,12 @@ def measure(ranks: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
 
 
 def order_within(group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """int64 [rows]: the order by group and, in it, by value, whole numbers from 0; of equal ones the first stays first.
+    """int64 [rows]: the order by group and, in it, by value, from 0 up; of equal ones the first stays first.
 
-    One key is sorted in place of two: rows stand in nearly that order, which a stable sort makes use of.
+    Of whole numbers one key is sorted in place of two: rows stand nearly so, which a stable sort makes use of.
     """
+    if values.dtype.kind == "f":  # infinite where a passage was not retrieved
+        return np.lexsort([values, group])
     return np.argsort(group.astype(np.int64) * (int(values.max(initial=0)) + 1) + values, kind="stable")
 
 

@@ -26,7 +26,7 @@ CHANGE = "change"  # from the encoder as it is: no fine-tuning, nothing subtract
 SHARE = "own language's share of the first ten"
 COLUMNS = ["encoder", "test", "train", "farther", "means_of", "setting", "strategy", "baseline", "quantity", "value"]
 COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
-Parts = dict[int | None, np.ndarray]  # by seed, what each article adds to the macro mean: float [articles]
+Shares = dict[int | None, np.ndarray]  # by seed, what each article adds to the macro mean: float [articles]
 
 
 def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
@@ -36,12 +36,12 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `evidence.shift.table`.
     """
     every = {(NOTHING, key): _plain(part) for key, part in found.items() if key.metric == "map"}
-    every = {name: parts for name, parts in every.items() if name[1].setting in centring.SETTINGS}
+    every = {name: shares for name, shares in every.items() if name[1].setting in centring.SETTINGS}
     every |= centred(run)
     rows = []
-    for (source, key), parts in every.items():
+    for (source, key), shares in every.items():
         if not key.dataset.endswith("-heldout") and key.dataset in data.LAREQA:
-            rows += _levels(source, key, parts)
+            rows += _levels(source, key, shares)
             rows += _changes(every, source, key)
             if key.label == effects.hybrid(run):
                 rows += _leads(every, source, key)
@@ -50,9 +50,9 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def centred(run: Run) -> dict[tuple[str, Key], Parts]:
+def centred(run: Run) -> dict[tuple[str, Key], Shares]:
     """What the records of the cells hold of subtracted means, by their source."""
-    found: dict[tuple[str, Key], Parts] = {}
+    found: dict[tuple[str, Key], Shares] = {}
     for cell in cells.of(run):
         record = cells.record(run, cell) or {}
         for dataset, sources in record.get("centred", {}).items():
@@ -90,34 +90,34 @@ def _counts(dataset: str, candidates: str) -> dict[str, np.ndarray]:
     return {language: np.bincount(article[rows], minlength=article.max() + 1) for language, rows in asked}
 
 
-def _plain(part: effects.Scores) -> Parts:
+def _plain(part: effects.Scores) -> Shares:
     if not part.seeds:
-        return {None: stats.estimate(part.values, part.articles).parts[:, 0]}
-    return dict(zip(part.seeds, part.estimate(part.seeds).parts.T, strict=True))
+        return {None: stats.estimate(part.values, part.articles).shares[:, 0]}
+    return dict(zip(part.seeds, part.estimate(part.seeds).shares.T, strict=True))
 
 
-def _estimates(parts: Sequence[Parts], seeds: tuple) -> list[stats.Estimate]:
+def _estimates(shares: Sequence[Shares], seeds: tuple) -> list[stats.Estimate]:
     """The estimates of some seeds, with the articles of each if all have them; no fine-tuning is the same for each."""
-    found = [np.stack([part[None if None in part else seed] for seed in seeds], axis=1) for part in parts]
+    found = [np.stack([part[None if None in part else seed] for seed in seeds], axis=1) for part in shares]
     if len({len(array) for array in found}) > 1:
         found = [array.mean(axis=0, keepdims=True) for array in found]
     return [stats.Estimate(array) for array in found]
 
 
-def _seeds(*several: Parts) -> tuple:
-    trained = [set(parts) for parts in several if None not in parts]
+def _seeds(*several: Shares) -> tuple:
+    trained = [set(shares) for shares in several if None not in shares]
     return tuple(sorted(set.intersection(*trained))) if trained else (None,)
 
 
-def _levels(source: str, key: Key, parts: Parts) -> Iterator[dict]:
-    seeds = _seeds(parts)
-    (estimate,) = _estimates([parts], seeds)
-    ends = {"low": np.nan, "high": np.nan} if estimate.parts.size == 1 else {}  # one number has no interval
+def _levels(source: str, key: Key, shares: Shares) -> Iterator[dict]:
+    seeds = _seeds(shares)
+    (estimate,) = _estimates([shares], seeds)
+    ends = {"low": np.nan, "high": np.nan} if estimate.shares.size == 1 else {}  # one number has no interval
     row = _row(source, key, "", LEVEL, estimate.interval()) | ends
-    yield row | {"clusters": len(estimate.parts), "seeds": len(parts.keys() - {None})}
+    yield row | {"clusters": len(estimate.shares), "seeds": len(shares.keys() - {None})}
 
 
-def _changes(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterator[dict]:
+def _changes(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[dict]:
     """The change from no fine-tuning with nothing subtracted, each for itself."""
     before = (NOTHING, replace(key, label=NONE, train=NONE))
     if before in every and before != (source, key):
@@ -144,7 +144,7 @@ def _shares(run: Run) -> Iterator[dict]:
         yield _row(source, key, "", SHARE, sure) | {"clusters": 0, "seeds": seeds}
 
 
-def _leads(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterator[dict]:
+def _leads(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[dict]:
     """Hybrid minus each strategy and no fine-tuning, after the same training; one family."""
     pairs = {}
     for baseline in (NONE, *shift.BASELINES):
@@ -154,7 +154,7 @@ def _leads(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterat
     yield from _family(source, key, LEAD, pairs, lambda hybrid, other: hybrid - other)
 
 
-def _shifts(every: dict[tuple[str, Key], Parts], source: str, key: Key) -> Iterator[dict]:
+def _shifts(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[dict]:
     """D of hybrid against each baseline, ``key`` being the nearer training; one family a farther set."""
     farther = [k.train for s, k in every if s == source and k == replace(key, train=k.train)]
     for far in farther:
@@ -179,18 +179,18 @@ def _family(
     source: str,
     key: Key,
     quantity: str,
-    pairs: dict[str, tuple[Parts, ...]],
+    pairs: dict[str, tuple[Shares, ...]],
     of: Callable[..., stats.Estimate],
     lower: bool = False,
 ) -> Iterator[dict]:
     """What ``of`` makes of the estimates of each pair, judged together."""
-    seeds = {baseline: shared for baseline, parts in pairs.items() if (shared := _seeds(*parts))}
+    seeds = {baseline: shared for baseline, shares in pairs.items() if (shared := _seeds(*shares))}
     made = {baseline: of(*_estimates(pairs[baseline], shared)) for baseline, shared in seeds.items()}
     sure = {baseline: estimate.interval() for baseline, estimate in made.items()}
     words = shift.words(sure, lower)
     for baseline, one in sure.items():
-        counts = {"clusters": len(made[baseline].parts), "seeds": len(set(seeds[baseline]) - {None})}
-        alone = made[baseline].parts.size == 1  # one number has no interval
+        counts = {"clusters": len(made[baseline].shares), "seeds": len(set(seeds[baseline]) - {None})}
+        alone = made[baseline].shares.size == 1  # one number has no interval
         ends = {"low": np.nan, "high": np.nan, "verdict": ""} if alone else {"verdict": words[baseline]}
         yield _row(source, key, baseline, quantity, one) | counts | ends
 

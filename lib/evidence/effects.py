@@ -181,7 +181,7 @@ def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: s
         if key.metric == "rank_distance" and b.value:
             share = ((b - a) / b).interval()
             row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
-        counts = {"questions": int((~np.isnan(values)).any(axis=(1, 2)).sum()), "articles": len(a.parts)}
+        counts = {"questions": int((~np.isnan(values)).any(axis=(1, 2)).sum()), "articles": len(a.shares)}
         yield row | counts | {"seeds": len(seeds)}
 
 

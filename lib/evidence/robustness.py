@@ -50,7 +50,7 @@ def _points(found: dict[Key, Scores]) -> Iterator[dict]:
                 far = found.get(Key(task.encoder, task.farther, key.label, task.test, task.setting, "map"))
                 seeds = common_seeds([near, far]) if far is not None else ()
                 if seeds:
-                    levels = [part.estimate(seeds).parts.mean(axis=0) for part in (near, far)]
+                    levels = [part.estimate(seeds).shares.mean(axis=0) for part in (near, far)]
                     for seed, x, y in zip(seeds, *levels, strict=True):
                         yield {**vars(task), "strategy": key.label, "seed": seed, "near": x, "far": y}
 

@@ -30,10 +30,10 @@ COST, DIFFERENCE = "cost", "difference of costs"
 NEARER, FARTHER = "difference, nearer", "difference, farther"  # of mAP after training on the one and on the other set
 ROBUST = {stats.BETTER: "more robust", stats.WORSE: "less robust"}  # the other words are as they are
 HOME, NEAR, FAR = range(3)  # how far a training set is from a test
-KINDS = {(NEAR, FAR): "far", (HOME, NEAR): "near", (HOME, FAR): "home to far"}
+SHIFTS = {(NEAR, FAR): "far", (HOME, NEAR): "near", (HOME, FAR): "home to far"}
 COLUMNS = ["encoder", "test", "nearer", "farther", "setting", "languages", "strategy", "baseline", "quantity", "value"]
 COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
-Parts = dict[str, dict[str, Scores]]  # by training set and strategy
+Trained = dict[str, dict[str, Scores]]  # by training set and strategy
 EstimateOf = Callable[[str, tuple[int, ...]], stats.Estimate]  # a strategy, over some seeds
 
 
@@ -53,12 +53,12 @@ class Measured:
     """mAP of each strategy after training on either set of a task, over some languages, as estimates on the same test.
 
     Attributes:
-        parts: the scores, by training set and strategy.
+        trained: the scores, by training set and strategy.
         units: places of the chosen pairs of languages, in the ``units`` of the scores.
     """
 
     task: Task
-    parts: Parts
+    trained: Trained
     units: np.ndarray
     known: dict[tuple, stats.Estimate] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ class Measured:
     def _level(self, train: str, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
         key = (train, label, seeds)
         if key not in self.known:  # each serves several differences
-            self.known[key] = self.parts[train][label].estimate(seeds, self.units)
+            self.known[key] = self.trained[train][label].estimate(seeds, self.units)
         return self.known[key]
 
 
@@ -123,7 +123,7 @@ def distance(test: str, train: str) -> int:
 
 def kind(test: str, nearer: str, farther: str) -> str:
     """``near``, ``far`` or ``home to far``, by the distances of the two training sets from the test."""
-    return KINDS[distance(test, nearer), distance(test, farther)]
+    return SHIFTS[distance(test, nearer), distance(test, farther)]
 
 
 def answer(table: pd.DataFrame, test: str = "mlqa-r", encoder: str | None = None) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def answer(table: pd.DataFrame, test: str = "mlqa-r", encoder: str | None = None
     return rows[rows["farther"] == farther]
 
 
-def compared(table: pd.DataFrame) -> pd.DataFrame:
+def with_costs(table: pd.DataFrame) -> pd.DataFrame:
     """D of the far shift on MLQA-R, and of its mirror on XQuAD-R, with the costs of hybrid and of the baseline."""
     rows = pd.concat([answer(table, test) for test in ("mlqa-r", "xquad-r")])
     costs = table[(table["quantity"] == COST) & (table["languages"] == ALL)]
@@ -172,20 +172,20 @@ def _order(encoder: str, test: str, setting: str) -> tuple[str, str, int]:
     return encoder, test, -metrics.SETTINGS.index(setting)
 
 
-def _rows(run: Run, task: Task, parts: Parts) -> Iterator[dict]:
+def _rows(run: Run, task: Task, trained: Trained) -> Iterator[dict]:
     """All rows of a task: of each group of languages the costs, and hybrid against each baseline."""
-    labels, main = list(parts[task.nearer]), effects.hybrid(run)
-    if len({part.units for by_label in parts.values() for part in by_label.values()}) > 1:
+    labels, main = list(trained[task.nearer]), effects.hybrid(run)
+    if len({part.units for by_label in trained.values() for part in by_label.values()}) > 1:
         raise ValueError(f"{task.test}, {task.setting}: scores of different pairs of languages, or in another order")
     shared = {  # seeds that hybrid and a baseline have after both trainings
-        label: common_seeds(by_label[name] for by_label in parts.values() for name in (label, main))
+        label: common_seeds(by_label[name] for by_label in trained.values() for name in (label, main))
         for label in BASELINES
         if {label, main} <= set(labels)
     }
-    for languages, units in language_groups(run, task, parts[task.nearer][labels[0]]):
-        same, measured = {**vars(task), "languages": languages}, Measured(task, parts, units)
+    for languages, units in language_groups(run, task, trained[task.nearer][labels[0]]):
+        same, measured = {**vars(task), "languages": languages}, Measured(task, trained, units)
         for label in labels:
-            if seeds := common_seeds(by_label[label] for by_label in parts.values()):
+            if seeds := common_seeds(by_label[label] for by_label in trained.values()):
                 yield same | _numbers(label, "", COST, measured.cost(label, seeds), seeds) | {"verdict": ""}
         yield from _against(same, DIFFERENCE, main, shared, measured.cost, lower=True)
         yield from _against(same, NEARER, main, shared, measured.nearer)
@@ -226,7 +226,7 @@ def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, st
 def _numbers(strategy: str, baseline: str, quantity: str, found: stats.Estimate, seeds: tuple[int, ...]) -> dict:
     row, sure = {"strategy": strategy, "baseline": baseline, "quantity": quantity}, found.interval()
     row |= {"value": sure.value, "low": sure.low, "high": sure.high}
-    return row | {"clusters": len(found.parts), "seeds": len(seeds)}
+    return row | {"clusters": len(found.shares), "seeds": len(seeds)}
 
 
 def language_groups(run: Run, task: Task, part: Scores) -> Iterator[tuple[str, np.ndarray]]:

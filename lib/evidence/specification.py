@@ -14,7 +14,7 @@ from ..data import catalog as data
 from ..runs.plan import NONE
 from . import effects, parts, shift, stats
 from .effects import Key, Scores, Values, common_seeds
-from .shift import Parts
+from .shift import Trained
 from .synergy import PARENTS
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
@@ -39,11 +39,11 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
         untrained = found.get(Key(encoder, NONE, NONE, TEST, SETTING, "map"))
         for choice, levels in with_profile(profile, choices).items():
             same = {"encoder": encoder, "test": TEST, "choice": choice}
-            rows += [same | row for row in compared(levels, effects.hybrid(run), untrained)]
+            rows += [same | row for row in against_parents(levels, effects.hybrid(run), untrained)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def with_profile(profile: Parts, choices: Mapping[str, Parts]) -> dict[str, Parts]:
+def with_profile(profile: Trained, choices: Mapping[str, Trained]) -> dict[str, Trained]:
     """Each choice with what it leaves as it is, after the profile itself, with all seeds and with those of a choice.
 
     A set that is cut stands in the place of the whole one, the other training set stays. Nothing else is taken from
@@ -69,7 +69,7 @@ def with_profile(profile: Parts, choices: Mapping[str, Parts]) -> dict[str, Part
     return found
 
 
-def compared(levels: Parts, main: str, untrained: Scores | None = None) -> Iterator[dict]:
+def against_parents(levels: Trained, main: str, untrained: Scores | None = None) -> Iterator[dict]:
     """Rows of hybrid (``main``) against each parent that was trained alike; not of a whole set beside a cut one."""
     is_cut = any(data.base(name) != name for name in levels)
     sides = {shift.NEARER: NEARER, shift.FARTHER: FARTHER}
@@ -93,11 +93,11 @@ def compared(levels: Parts, main: str, untrained: Scores | None = None) -> Itera
         for baseline, one in sure.items():
             row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": main}
             row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
-            clusters = len(estimates[baseline].parts)
+            clusters = len(estimates[baseline].shares)
             yield row | {"clusters": clusters, "seeds": seeds[baseline], "verdict": words[baseline]}
 
 
-def _seeds(levels: Parts) -> set[int]:
+def _seeds(levels: Trained) -> set[int]:
     return {seed for by_label in levels.values() for part in by_label.values() for seed in part.seeds}
 
 
@@ -106,7 +106,7 @@ def _only(part: Scores, seeds: set[int]) -> Scores | None:
     return Scores(part.at(kept), part.units, kept, part.articles) if kept else None
 
 
-def _swept(run: Run) -> dict[str, dict[str, Parts]]:
+def _swept(run: Run) -> dict[str, dict[str, Trained]]:
     """The scores of all finished cells of the sweeps on the test, by encoder and choice."""
     grouped: dict[tuple[str, str, str, str], dict[int, Values]] = {}
     for cell, values in parts.on(run, TEST, SETTING):
@@ -115,7 +115,7 @@ def _swept(run: Run) -> dict[str, dict[str, Parts]]:
             continue
         choice = ", ".join([*cut, *cell.changes])
         grouped.setdefault((cell.encoder, choice, cell.train, cell.label), {})[cell.seed] = values
-    found: dict[str, dict[str, Parts]] = {}
+    found: dict[str, dict[str, Trained]] = {}
     for (encoder, choice, train, label), by_seed in grouped.items():
         levels = found.setdefault(encoder, {}).setdefault(choice, {})
         levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)

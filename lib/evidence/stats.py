@@ -72,30 +72,30 @@ class Estimate:
     """A macro mean, or a number made from several on the same questions, as what each article and seed adds to it.
 
     Attributes:
-        parts: float [articles, seeds]; the mean over articles is the number of each seed. An article's part is its
+        shares: float [articles, seeds]; the mean over articles is the number of each seed. An article's share is its
             seed's number plus how far its questions lie from the means of their languages, by the article's weight.
     """
 
-    parts: np.ndarray
+    shares: np.ndarray
 
     @property
     def value(self) -> float:
         """The number."""
-        return float(self.parts.mean())
+        return float(self.shares.mean())
 
     def __add__(self, other: "Estimate") -> "Estimate":
-        return Estimate(self.parts + other.parts)
+        return Estimate(self.shares + other.shares)
 
     def __sub__(self, other: "Estimate") -> "Estimate":
-        return Estimate(self.parts - other.parts)
+        return Estimate(self.shares - other.shares)
 
     def __mul__(self, factor: float) -> "Estimate":
-        return Estimate(self.parts * factor)
+        return Estimate(self.shares * factor)
 
     def __truediv__(self, other: "Estimate") -> "Estimate":
         """The share of two estimates, to first order in what articles and seeds add to them (the delta method)."""
         share = self.value / other.value
-        return Estimate(share + (self.parts - share * other.parts) / other.value)
+        return Estimate(share + (self.shares - share * other.shares) / other.value)
 
     def interval(self, level: float = LEVEL) -> Interval:
         """The t interval over crossed articles and seeds.
@@ -109,7 +109,7 @@ class Estimate:
         Where seeds vary 0 to 8 times as much as the mean over questions does, it covers .94 to .955 with 5 seeds, .91
         with 3 and .89 with 2 (simulated in ``tests/test_stats.py``).
         """
-        value, (articles, seeds) = self.value, self.parts.shape
+        value, (articles, seeds) = self.value, self.shares.shape
         if articles == seeds == 1:
             return Interval(value, -np.inf, np.inf, 1.0)
         variance, freedom = self._variance()
@@ -125,15 +125,15 @@ class Estimate:
 
     def _variance(self) -> tuple[float, float]:
         """The variance of the number, and its degrees of freedom."""
-        articles, seeds = self.parts.shape
-        by_seed, by_article = self.parts.mean(axis=0), self.parts.mean(axis=1)
+        articles, seeds = self.shares.shape
+        by_seed, by_article = self.shares.mean(axis=0), self.shares.mean(axis=1)
         if seeds == 1:
             return by_article.var(ddof=1) / articles, articles - 1
         square_seeds = articles * by_seed.var(ddof=1)
         if articles == 1:
             return square_seeds / seeds, seeds - 1
         square_articles = seeds * by_article.var(ddof=1)
-        rest = self.parts - by_seed - by_article[:, None] + self.value
+        rest = self.shares - by_seed - by_article[:, None] + self.value
         square_error = (rest**2).sum() / ((articles - 1) * (seeds - 1))
         size = articles * seeds
         if square_articles <= square_error:
@@ -175,14 +175,14 @@ def bootstrap(values: np.ndarray, articles: np.ndarray | None = None, draws: int
     Few seeds show a bootstrap too little of how seeds vary: a nominal 95% covers .94, .89 and .84 where 5 seeds vary 0,
     3 and 8 times as much as the mean over questions does (simulated in ``tests/test_stats.py``).
     """
-    parts, draw = estimate(values, articles).parts, np.random.default_rng(seed)
+    shares, draw = estimate(values, articles).shares, np.random.default_rng(seed)
     found = []
     for start in range(0, draws, BLOCK):
         size = min(BLOCK, draws - start)
-        means = _drawn(draw, parts.shape[0], size) @ parts
-        found.append((means * _drawn(draw, parts.shape[1], size)).sum(axis=1))
+        means = _drawn(draw, shares.shape[0], size) @ shares
+        found.append((means * _drawn(draw, shares.shape[1], size)).sum(axis=1))
     low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(parts.mean()), float(low), float(high))
+    return Interval(float(shares.mean()), float(low), float(high))
 
 
 def _drawn(draw: np.random.Generator, units: int, size: int) -> np.ndarray:

@@ -103,7 +103,7 @@ def _line(found: dict[Key, Scores], key: Key) -> Iterator[dict]:
         if where is not None:
             both = "monolingual and multilingual"
             yield _row(key, "", both, MAP, LINE, where.distance, seeds)
-            fixed = stats.Estimate(np.full_like(where.distance.parts, where.place))
+            fixed = stats.Estimate(np.full_like(where.distance.shares, where.place))
             row = _row(key, "", both, PLACE, LINE, fixed, seeds)
             yield row | {"low": np.nan, "high": np.nan, "verdict": ""}
 
@@ -127,4 +127,4 @@ def _row(
     word = stats.compared(-sure if quantity == COST else sure, effects.MARGIN)
     row = {"encoder": key.encoder, "test": key.dataset, "train": key.train, "farther": farther, "setting": setting}
     row |= {"strategy": key.label, "quantity": quantity, "against": against, "value": sure.value, "low": sure.low}
-    return row | {"high": sure.high, "clusters": len(estimate.parts), "seeds": len(seeds), "verdict": word}
+    return row | {"high": sure.high, "clusters": len(estimate.shares), "seeds": len(seeds), "verdict": word}

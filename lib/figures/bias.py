@@ -19,7 +19,7 @@ def who_is_hurt(run: Run) -> Figure:
     heights = [1.0 + 0.17 * min(panels.MOST, rows["query_language"].nunique()) for rows in found.values()]
     figure = style.new(run, 0.9 + sum(heights))
     scale = LogNorm(1, max(10, table["rank"].max()))
-    for part, rows in zip(panels.parts(figure, list(found), heights), found.values(), strict=True):
+    for part, rows in zip(panels.subfigures(figure, list(found), heights), found.values(), strict=True):
         grid = part.subplots(1, len(names), squeeze=False)[0]
         shown = panels.ends(rows.groupby("query_language")["rank"].mean())
         for axes, name in zip(grid, names, strict=True):

@@ -230,7 +230,7 @@ def by_source(rows: list[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def parts(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
+def subfigures(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
     """One part of the figure under the other for each task, with its name."""
     found_parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, task in zip(found_parts, found, strict=True):

@@ -131,7 +131,8 @@ def map_by_setting(run: Run) -> Figure:
     figure = style.new(run, 0.9 + sum(heights))
     strategies = list(shown["strategy"])
     baseline = next((name for name in ("x-x-mono", "none") if name in strategies), strategies[0])
-    for part, (task, (own, paper)) in zip(panels.parts(figure, list(groups), heights), groups.items(), strict=True):
+    places = panels.subfigures(figure, list(groups), heights)
+    for part, (task, (own, paper)) in zip(places, groups.items(), strict=True):
         for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
             one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
             panels.comparison(axes, *one, rows[task], setting == settings[0], baseline, REACH)
@@ -209,7 +210,7 @@ def top10_languages(run: Run) -> Figure:
     most = max(part["query_language"].nunique() for part in parts.values())
     heights = [0.85 + 0.17 * (min(panels.MOST, part["query_language"].nunique()) + 1) for part in parts.values()]
     figure = style.new(run, 1.0 + sum(heights))
-    for part, rows in zip(panels.parts(figure, list(parts), heights), parts.values(), strict=True):
+    for part, rows in zip(panels.subfigures(figure, list(parts), heights), parts.values(), strict=True):
         grid = part.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(grid, names, strict=True):
             top = rows[rows["strategy"] == name]

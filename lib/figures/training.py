@@ -15,7 +15,7 @@ from ..training.pairs import Pairs
 from ..training.sampling import BatchOrder, Strategy
 from . import style
 
-KINDS = ("x-x", "x-x-mono", "x-y")
+UNMIXED = ("x-x", "x-x-mono", "x-y")
 SHOWN = 10  # pairs of a batch
 COUNTED = 30  # batches
 OTHER, SAME = "#EDEDED", "#A8A8A8"
@@ -26,10 +26,10 @@ def batch_kinds(run: Run) -> Figure:
     """The first pairs of the first batch of each kind: queries (rows), passages (columns), and their languages."""
     shown = run.on_facts() if runs.lacking(run) else run  # any parallel texts show what a batch is
     chosen = data.training_set(shown.config.train[0], shown.config.eval, shown.config.candidates)
-    drawn = {name: languages_of_batches(chosen, name, run.config.batch_size) for name in KINDS}
+    drawn = {name: languages_of_batches(chosen, name, run.config.batch_size) for name in UNMIXED}
     counted = {name: shares(batches) for name, batches in drawn.items()}
     figure = style.new(run, 4.8)
-    for axes, (name, batches) in zip(figure.subplots(1, len(KINDS)), drawn.items(), strict=True):
+    for axes, (name, batches) in zip(figure.subplots(1, len(UNMIXED)), drawn.items(), strict=True):
         _square(axes, *(languages[:SHOWN] for languages in batches[0]), style.COLOURS[name])
         axes.set(title=f"{name}: {counted[name][1]:.0%} of the wrong\npassages are in the query's language")
         axes.set_xlabel("passages of the batch")

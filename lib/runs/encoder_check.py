@@ -36,7 +36,7 @@ TEXTS = (
     "ร้านขายยาที่ใกล้ที่สุดอยู่ที่ไหน",
     "The house at the river was built in 1874; its owner, whose name is not known, left it in the same year. " * 40,
 )
-KINDS = ("query", "document")
+ROLES = ("query", "document")
 
 
 def as_meant(folder: Path, config: Config, trained: bool) -> None:
@@ -53,9 +53,9 @@ def as_meant(folder: Path, config: Config, trained: bool) -> None:
     if (name := encoder_files.overlooked(folder)) and processes.rank() == 0:
         _say_prompt(folder, name, encoders.prompt(model, "document"))
     _check_length(folder, model, config.max_tokens)
-    wanted = {kind: _attempt(folder, "sentence-transformers", lambda k=kind: _own(folder, k, model)) for kind in KINDS}
-    found = {kind: _attempt(folder, "this suite", lambda k=kind: embedding.encode(model, TEXTS, k)) for kind in KINDS}
-    for kind in KINDS:
+    wanted = {kind: _attempt(folder, "sentence-transformers", lambda k=kind: _own(folder, k, model)) for kind in ROLES}
+    found = {kind: _attempt(folder, "this suite", lambda k=kind: embedding.encode(model, TEXTS, k)) for kind in ROLES}
+    for kind in ROLES:
         embedding.check(wanted[kind], TEXTS, f"{folder}, {kind}")
         _compare(folder, f"the {kind}", found[kind], wanted[kind])
     if trained:
@@ -108,7 +108,7 @@ def _training_vectors(model: "SentenceTransformer", config: Config) -> dict[str,
     cut = vocabulary.trim(model, TEXTS)
     trainer.prepare(model, config)
     learner = trainer.in_groups(model).eval()
-    columns = dict(zip(("anchor", "positive"), KINDS, strict=True))
+    columns = dict(zip(("anchor", "positive"), ROLES, strict=True))
     collate = SentenceTransformerDataCollator(preprocess_fn=model.preprocess, prompts=trainer.prompts(model))
     batch = collate([dict.fromkeys(columns, text) for text in TEXTS])
     found = {}

@@ -127,7 +127,7 @@ def _judged(run: Run) -> dict[str, Any]:
         return lead.as_published() | {"claims": [], "others": others}
     claims = tables.read(run, "claims.csv").astype(object).fillna("")
     moved = tables.read(run, "domain_shift.csv")
-    rows = shift.compared(moved)
+    rows = shift.with_costs(moved)
     others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
     answered = lead.of_run(run, rows) if len(rows) else lead.as_published()
     return answered | {

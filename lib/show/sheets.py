@@ -17,7 +17,7 @@ MINUS = "\N{MINUS SIGN}"
 KEYS = ["dataset", "train", "strategy"]
 
 
-class Cell(NamedTuple):
+class Field(NamedTuple):
     """What a cell shows, and the number that it is sorted by, if it is one (None where it is missing)."""
 
     text: str
@@ -31,7 +31,7 @@ class Sheet:
     Attributes:
         title: its caption.
         note: what a reader needs to know beside it.
-        rows: by column: numbers as `Cell`, everything else as text.
+        rows: by column: numbers as `Field`, everything else as text.
         source: the file that it is taken from, in the run's folder.
     """
 
@@ -43,7 +43,7 @@ class Sheet:
     @property
     def numbers(self) -> set[str]:
         """The columns that hold numbers."""
-        return {name for name in self.rows if self.rows[name].map(lambda x: isinstance(x, Cell)).any()}
+        return {name for name in self.rows if self.rows[name].map(lambda x: isinstance(x, Field)).any()}
 
     @property
     def head(self) -> str:
@@ -51,15 +51,15 @@ class Sheet:
         return "strategy" if "strategy" in self.rows else self.rows.columns[0]
 
 
-def number(value: float, form: str = ".3f") -> Cell:
+def number(value: float, form: str = ".3f") -> Field:
     """A number with a true minus; nothing where there is none."""
-    return Cell("") if pd.isna(value) else Cell(format(value, form).replace("-", MINUS), float(value))
+    return Field("") if pd.isna(value) else Field(format(value, form).replace("-", MINUS), float(value))
 
 
-def interval(value: float, low: float, high: float, form: str = "+.3f") -> Cell:
+def interval(value: float, low: float, high: float, form: str = "+.3f") -> Field:
     """A number with its 95% interval."""
     middle, *ends = (number(x, form).text for x in (value, low, high))
-    return Cell(f"{middle} [{', '.join(ends)}]", float(value))
+    return Field(f"{middle} [{', '.join(ends)}]", float(value))
 
 
 def answer(rows: pd.DataFrame) -> Sheet:
@@ -95,7 +95,7 @@ def own(run: Run) -> Sheet:
     maps = [name for name in ("multilingual", "monolingual", "cross-lingual") if name in rows]
     shown |= {name: rows[name].map(number) for name in maps}
     shown["hybrid minus it, multilingual"] = [
-        Cell("") if pd.isna(low) else interval(value, low, high)
+        Field("") if pd.isna(low) else interval(value, low, high)
         for value, low, high in rows[["difference", "low", "high"]].to_numpy()
     ]
     return Sheet("mAP before and after training", "Means over seeds.", pd.DataFrame(shown), "metrics.csv")
@@ -135,7 +135,7 @@ def effects(run: Run) -> Sheet:
     rows["difference [95% interval]"] = _intervals(table, "difference")
     rows["p (Holm)"] = table["p_holm"].map(lambda x: number(x, ".4f"))
     rows["relative reduction"] = [
-        Cell("") if pd.isna(row.relative) else interval(row.relative, row.relative_low, row.relative_high, ".1%")
+        Field("") if pd.isna(row.relative) else interval(row.relative, row.relative_low, row.relative_high, ".1%")
         for row in table.itertuples()
     ]
     note = (
@@ -236,7 +236,7 @@ def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return table[columns].astype(str).rename(columns=names)
 
 
-def _intervals(table: pd.DataFrame, value: str) -> list[Cell]:
+def _intervals(table: pd.DataFrame, value: str) -> list[Field]:
     """Values with their intervals, in mAP or, where the metric is one, in ranks."""
     metrics = table["metric"] if "metric" in table else ["map"] * len(table)
     forms = ["+,.0f" if metric == "rank_distance" else "+.3f" for metric in metrics]

@@ -25,7 +25,7 @@ from .pairs import Pairs
 
 ALPHA = {"x-x-mono": 1.0, "x-y": 0.0}
 VERSION = 2  # of the order of batches
-KINDS = {"x-x-mono": ("mono",), "x-y": ("cross",), "hybrid": ("mono", "cross")}
+BATCH_KINDS = {"x-x-mono": ("mono",), "x-y": ("cross",), "hybrid": ("mono", "cross")}
 
 
 @dataclass(frozen=True)
@@ -273,9 +273,9 @@ class BatchOrder:
         off_diagonal = (self.pairs.row >= 0) & ~np.eye(len(self.pairs.languages), dtype=bool)
         if self.strategy.name in ("x-y", "hybrid") and not off_diagonal.any():
             raise UserError(f"strategy {self.strategy.name} needs training data in at least two languages")
-        if "mono" in KINDS.get(self.strategy.name, ()) and not self._masks("mono"):
+        if "mono" in BATCH_KINDS.get(self.strategy.name, ()) and not self._masks("mono"):
             raise UserError(f"strategy {self.strategy.name}: no question is asked and answered in one language")
-        for kind in KINDS.get(self.strategy.name, (self.strategy.name,)):
+        for kind in BATCH_KINDS.get(self.strategy.name, (self.strategy.name,)):
             for mask in self._masks(kind):
                 self._fill(mask, [], np.random.default_rng(0), np.random.default_rng(0))
 
