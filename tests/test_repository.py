@@ -8,7 +8,7 @@ from lib.base import paths
 
 LARGEST = 1_000_000  # bytes of a tracked file
 # What is larger, and why. A line goes when it is mended; none is added.
-LARGE = {"results/full/published/metrics_by_language.csv.gz"}  # a row a measure, pair of languages and cell; 1.1 MB
+LARGE = {"results/full/published/metrics_by_language.csv.gz"}  # a row a measure, pair of languages and cell; 1.3 MB
 BUDGETS = {  # bytes of a folder
     "lib": 1_200_000, "docs": 1_000_000, "tests": 1_000_000, "notebooks": 5_000_000, "figures": 5_000_000,
 }  # fmt: skip
