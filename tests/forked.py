@@ -18,9 +18,10 @@ class Server:
     """A process that forks; to be closed."""
 
     def __init__(self) -> None:
+        known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # a job has its own
         read_on_import = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, __file__], env=os.environ | read_on_import, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, __file__], env=known | read_on_import, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True,
         )  # fmt: skip
 

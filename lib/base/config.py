@@ -166,7 +166,7 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
         overrides: ``key=value`` with values in YAML, e.g. ``steps=10`` or ``seeds=[0,1]``.
 
     Raises:
-        UserError: unknown profile, run or key, wrong type, impossible value; names the key and what is allowed.
+        UserError: unknown profile or key, wrong type, impossible value; names the key and what is allowed.
     """
     if profile not in profiles():
         raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")

@@ -110,11 +110,12 @@ class UseM(InputModule):
         by_output = self.project.weight.t().contiguous()  # some processors are half as fast with the matrix as it is
         projected = self.project_norm(torch.addmm(self.project.bias, vectors, by_output))
         parts = [vectors[token]]
+        tokens_near = functional.pad(token, (0, 1), value=len(ids))[near]
         for number, (width, left) in enumerate(BRANCHES.items()):
-            window = near[:, REACH - left : REACH - left + width]
+            window = slice(REACH - left, REACH - left + width)
             own = projected[:, number * 256 : number * 256 + 256]
-            h = own[token] + _convolve(own, functional.pad(token, (0, 1), value=len(ids))[window], self.first[number])
-            parts.append(h + _convolve(h, window, self.second[number]))
+            h = own[token] + _convolve(own, tokens_near[:, window], self.first[number])
+            parts.append(h + _convolve(h, near[:, window], self.second[number]))
         normed = self.norm(torch.cat(parts, 1))
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)[:-1]])
         summed = functional.embedding_bag(places, normed, offsets, mode="sum")

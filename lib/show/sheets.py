@@ -18,7 +18,7 @@ KEYS = ["dataset", "train", "strategy"]
 
 
 class Field(NamedTuple):
-    """What a cell shows, and the number that it is sorted by, if it is one (None where it is missing)."""
+    """What a field of a table shows, and the number that it is sorted by, if it is one (None where it is missing)."""
 
     text: str
     value: float | None = None
