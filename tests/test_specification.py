@@ -91,6 +91,22 @@ def test_the_profile_is_shown_with_all_its_seeds_and_with_those_of_the_choices()
     assert list(with_profile(profile(seeds=(0,)), swept)) == [PROFILE, "scale=100"]
 
 
+def test_how_seeds_vary_is_taken_from_the_profile_and_the_choices_together():
+    """Hybrid's lead varies with the seed in the profile alone; an interval of one seed of a choice counts that."""
+    wide = profile(seeds=(0, 1, 2))
+    lead = wide["xquad-r"][MAIN]
+    wide["xquad-r"][MAIN] = Scores(lead.values + [-0.01, 0, 0.01], lead.units, lead.seeds, lead.articles)
+    choice = {"xquad-r": trained(seeds=(0,))}
+    alike = specification.spreads([wide, choice], MAIN)
+    assert alike[shift.NEARER, "x-x-mono"].variance == pytest.approx(0.01**2)
+    assert alike[shift.NEARER, "x-x-mono"].freedom == 2
+    alone, counted = ({r["baseline"]: r for r in against_parents(choice, MAIN, None, of)} for of in (None, alike))
+    assert alone["x-x-mono"]["high"] - alone["x-x-mono"]["low"] < 0.001 and alone["x-x-mono"]["verdict"] == "better"
+    reach = counted["x-x-mono"]["high"] - counted["x-x-mono"]["value"]
+    assert reach == pytest.approx(4.303 * 0.01, rel=0.01)  # Student's t of 2 degrees of freedom
+    assert counted["x-y"]["verdict"] == "open" and counted["x-y"]["value"] == alone["x-y"]["value"]
+
+
 def test_a_run_without_sweeps_on_the_test_has_no_rows(own_folders):
     assert len(specification.table(config.load("smoke"), {})) == 0
 

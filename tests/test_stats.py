@@ -140,6 +140,38 @@ def test_coverage_with_few_seeds_is_what_the_module_says(seeds, ratio, wanted):
     assert coverage("xquad-r", ratio, 600, seeds=seeds) == pytest.approx(wanted, abs=0.025)
 
 
+def test_a_spread_by_hand():
+    """Seeds at 1 and 3 have variance 2; with those at 0, 0 and 3, of variance 3, 2 * 1 + 3 * 2 = 8 over 3."""
+    two, three = (stats.Estimate(np.array([seeds, seeds])) for seeds in ([1.0, 3.0], [0.0, 0.0, 3.0]))
+    alone = stats.Estimate(np.array([[0.0], [4.0]]))
+    assert two.spread() == stats.Spread(2.0, 1) and alone.spread() is None
+    assert stats.pooled([two, three, alone]) == stats.Spread(pytest.approx(8 / 3), 3)
+    assert stats.pooled([alone]) is None and stats.pooled([]) is None
+    assert two.interval(spread=two.spread()) == two.interval()
+
+
+def test_an_interval_of_one_seed_with_a_spread_by_hand():
+    """Articles at 0 and 4 have variance 8, of which a half counts; a spread of 5 is added: 9, with 81 / (16 + 25 / 3)
+    degrees of freedom. Of one article only the spread is left."""
+    found, spread = stats.Estimate(np.array([[0.0], [4.0]])), stats.Spread(5.0, 3)
+    assert found._variance(spread) == pytest.approx((9, 81 / (16 + 25 / 3)))
+    sure = stats.Estimate(np.array([[2.0]])).interval(spread=spread)
+    assert sure.high - sure.value == pytest.approx(scipy_stats.t.ppf(0.975, 3) * np.sqrt(5))
+
+
+@pytest.mark.parametrize("ratio", [0, 3, 8])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_are_enough_where_the_spread_comes_from_several_choices(seeds, ratio):
+    """As in the specification curve: five seeds of the profile and two of another choice tell how seeds vary."""
+    draw, articles = np.random.default_rng(8), articles_of("xquad-r")
+    held = []
+    for _ in range(400):
+        one, *others = (stats.estimate(drawn(draw, articles, ratio, seeds=s), articles) for s in (seeds, 5, 2))
+        found = one.interval(spread=stats.pooled([one, *others]))
+        held.append(found.low <= 0 <= found.high)
+    assert 0.92 <= np.mean(held) <= 0.97
+
+
 @pytest.mark.parametrize(("ratio", "wanted"), [(0, 0.94), (3, 0.89), (8, 0.84)])
 def test_the_bootstrap_covers_what_its_text_says(ratio, wanted):
     found = coverage("xquad-r", ratio, 250, lambda values, articles: stats.bootstrap(values, articles, draws=300))

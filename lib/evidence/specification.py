@@ -5,7 +5,7 @@ training set, so that its size or its languages are not what sets it apart. All 
 trainings of the profile itself, and none was chosen by what it scores.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -23,23 +23,29 @@ PROFILE = "profile"  # the choice that was published first
 CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
 COLUMNS = ["encoder", "test", "choice", "nearer", "farther", "strategy", "baseline", "quantity", "value", "low", "high"]
 COLUMNS += ["clusters", "seeds", "verdict"]
+Spreads = Mapping[tuple[str, str], stats.Spread]  # by quantity and baseline
 
 
 def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
     """Hybrid minus x-x-mono and minus x-y under each choice, on MLQA-R, in multilingual mAP.
 
     ``quantity``: the difference after training on the nearer and on the farther set, and D, the difference of shift
-    costs. The first two also against no fine-tuning, which tells whether the choice is any good. With one seed an
-    interval holds for these very models. ``verdict`` as in `shift.table`, its correction for the two baselines of each
-    choice alone.
+    costs. The first two also against no fine-tuning, which tells whether the choice is any good. The profile with all
+    its seeds has the interval of `shift.table`. A choice was made with one seed or two, too few to tell how seeds vary:
+    that is taken to be alike under all choices, and estimated from the profile and them together (`spreads`).
+    ``verdict`` as in `shift.table`, its correction for the two baselines of each choice alone.
     """
     rows = []
     for encoder, choices in _swept(run).items():
         profile = {train: effects.by_label(found, train, encoder, TEST, SETTING) for train in (NEARER, FARTHER)}
         untrained = found.get(Key(encoder, NONE, NONE, TEST, SETTING, "map"))
-        for choice, levels in with_profile(profile, choices).items():
+        every = with_profile(profile, choices)
+        made = [levels for choice, levels in every.items() if choice in (PROFILE, *choices)]
+        alike = spreads(made, effects.hybrid(run), untrained)
+        for choice, levels in every.items():
             same = {"encoder": encoder, "test": TEST, "choice": choice}
-            rows += [same | row for row in against_parents(levels, effects.hybrid(run), untrained)]
+            of_seeds = {} if choice == PROFILE else alike
+            rows += [same | row for row in against_parents(levels, effects.hybrid(run), untrained, of_seeds)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -69,32 +75,63 @@ def with_profile(profile: Trained, choices: Mapping[str, Trained]) -> dict[str, 
     return found
 
 
-def against_parents(levels: Trained, main: str, untrained: Scores | None = None) -> Iterator[dict]:
-    """Rows of hybrid (``main``) against each parent that was trained alike; not of a whole set beside a cut one."""
-    is_cut = any(data.base(name) != name for name in levels)
-    sides = {shift.NEARER: NEARER, shift.FARTHER: FARTHER}
-    trains = {side: next((name for name in levels if data.base(name) == base), "") for side, base in sides.items()}
-    both = {shift.DIFFERENCE: tuple(trains.values())} if all(trains.values()) else {}
-    alone = {side: (name,) for side, name in trains.items() if name and not (is_cut and name in sides.values())}
-    for quantity, names in (alone | both).items():
-        estimates, seeds = {}, {}
-        for baseline in PARENTS if len(names) > 1 else (NONE, *PARENTS):
-            beside = {baseline: untrained} if baseline == NONE else {}
-            both_of = {name: levels[name] | beside for name in names}
-            scores = [both_of[name].get(label) for name in names for label in (main, baseline)]
-            if any(part is None for part in scores) or not (shared := common_seeds(scores)):
-                continue
-            apart = [part[main].estimate(shared) - part[baseline].estimate(shared) for part in both_of.values()]
-            estimates[baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
-            seeds[baseline] = len(shared)
-        sure = {label: one.interval() for label, one in estimates.items()}
+def spreads(every: Iterable[Trained], main: str, untrained: Scores | None = None) -> Spreads:
+    """How each quantity against each baseline varies from seed to seed, over all choices that have several seeds."""
+    found: dict[tuple[str, str], list[stats.Estimate]] = {}
+    for levels in every:
+        for name, difference in differences(levels, main, untrained).items():
+            found.setdefault(name, []).append(difference)
+    return {name: spread for name, several in found.items() if (spread := stats.pooled(several))}
+
+
+def against_parents(
+    levels: Trained, main: str, untrained: Scores | None = None, of_seeds: Spreads | None = None
+) -> Iterator[dict]:
+    """Rows of hybrid (``main``) against each parent that was trained alike, and against no fine-tuning.
+
+    Args:
+        levels: the scores of a choice.
+        untrained: those of no fine-tuning.
+        of_seeds: how each difference varies from seed to seed; without it that is estimated from the seeds here.
+    """
+    trains = _trains(levels)
+    found: dict[str, dict[str, stats.Estimate]] = {}
+    for (quantity, baseline), difference in differences(levels, main, untrained).items():
+        found.setdefault(quantity, {})[baseline] = difference
+    for quantity, estimates in found.items():
+        sure = {name: one.interval(spread=(of_seeds or {}).get((quantity, name))) for name, one in estimates.items()}
         words = shift.words({name: one for name, one in sure.items() if name != NONE}, quantity == shift.DIFFERENCE)
         words |= {name: stats.compared(one, effects.MARGIN) for name, one in sure.items() if name == NONE}
         for baseline, one in sure.items():
             row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": main}
             row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
-            clusters = len(estimates[baseline].shares)
-            yield row | {"clusters": clusters, "seeds": seeds[baseline], "verdict": words[baseline]}
+            clusters, seeds = estimates[baseline].shares.shape
+            yield row | {"clusters": clusters, "seeds": seeds, "verdict": words[baseline]}
+
+
+def differences(levels: Trained, main: str, untrained: Scores | None = None) -> dict[tuple[str, str], stats.Estimate]:
+    """Hybrid minus each parent, by quantity and baseline; not of a whole set beside a cut one."""
+    is_cut = any(data.base(name) != name for name in levels)
+    trains = _trains(levels)
+    both = {shift.DIFFERENCE: tuple(trains.values())} if all(trains.values()) else {}
+    alone = {side: (name,) for side, name in trains.items() if name and not (is_cut and name in (NEARER, FARTHER))}
+    found = {}
+    for quantity, names in (alone | both).items():
+        for baseline in PARENTS if len(names) > 1 else (NONE, *PARENTS):
+            beside = {baseline: untrained} if baseline == NONE else {}
+            both_of = [levels[name] | beside for name in names]
+            scores = [of.get(label) for of in both_of for label in (main, baseline)]
+            if any(part is None for part in scores) or not (shared := common_seeds(scores)):
+                continue
+            apart = [of[main].estimate(shared) - of[baseline].estimate(shared) for of in both_of]
+            found[quantity, baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
+    return found
+
+
+def _trains(levels: Trained) -> dict[str, str]:
+    """The nearer and the farther training set of a choice, whole or cut; empty where it has none."""
+    sides = {shift.NEARER: NEARER, shift.FARTHER: FARTHER}
+    return {side: next((name for name in levels if data.base(name) == base), "") for side, base in sides.items()}
 
 
 def _seeds(levels: Trained) -> set[int]:

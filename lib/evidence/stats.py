@@ -6,7 +6,7 @@ things would be drawn anew in another study, and are crossed here: the *article*
 are one cluster) and the *seed*.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,6 +68,14 @@ def macro_mean(values: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How much a number varies from seed to seed: the variance of one seed's number, and its degrees of freedom."""
+
+    variance: float
+    freedom: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A macro mean, or a number made from several on the same questions, as what each article and seed adds to it.
 
@@ -97,8 +105,12 @@ class Estimate:
         share = self.value / other.value
         return Estimate(share + (self.shares - share * other.shares) / other.value)
 
-    def interval(self, level: float = LEVEL) -> Interval:
+    def interval(self, level: float = LEVEL, spread: Spread | None = None) -> Interval:
         """The t interval over crossed articles and seeds.
+
+        Args:
+            level: how often it holds the truth.
+            spread: of seeds, where that was estimated from more than the seeds that are here (see `pooled`).
 
         With S seeds, C articles and the mean squares of a two-way table without repetition, the variance is (variance
         of the per-seed numbers) / S + (mean square of articles - mean square of error) / (C * S), each part floored at
@@ -110,9 +122,9 @@ class Estimate:
         with 3 and .89 with 2 (simulated in ``tests/test_stats.py``).
         """
         value, (articles, seeds) = self.value, self.shares.shape
-        if articles == seeds == 1:
+        if articles == seeds == 1 and spread is None:
             return Interval(value, -np.inf, np.inf, 1.0)
-        variance, freedom = self._variance()
+        variance, freedom = self._variance(spread)
         error = np.sqrt(variance)
         if error <= 1e-12 * max(1.0, abs(value)):  # no variation but rounding
             return Interval(value, value, value, float(abs(value) < 1e-12))
@@ -123,25 +135,41 @@ class Estimate:
         p = 2 * special.stdtr(freedom, -abs(value) / error)
         return Interval(value, value - reach, value + reach, float(p))
 
-    def _variance(self) -> tuple[float, float]:
+    def spread(self) -> Spread | None:
+        """How much the number varies between the seeds that are here; None of one seed."""
+        seeds = self.shares.shape[1]
+        return Spread(float(self.shares.mean(axis=0).var(ddof=1)), seeds - 1) if seeds > 1 else None
+
+    def _variance(self, spread: Spread | None = None) -> tuple[float, float]:
         """The variance of the number, and its degrees of freedom."""
         articles, seeds = self.shares.shape
-        by_seed, by_article = self.shares.mean(axis=0), self.shares.mean(axis=1)
-        if seeds == 1:
-            return by_article.var(ddof=1) / articles, articles - 1
-        square_seeds = articles * by_seed.var(ddof=1)
-        if articles == 1:
-            return square_seeds / seeds, seeds - 1
-        square_articles = seeds * by_article.var(ddof=1)
-        rest = self.shares - by_seed - by_article[:, None] + self.value
-        square_error = (rest**2).sum() / ((articles - 1) * (seeds - 1))
-        size = articles * seeds
-        if square_articles <= square_error:
-            return square_seeds / size, seeds - 1
-        total = square_seeds + square_articles - square_error
-        spread = square_seeds**2 / (seeds - 1) + square_articles**2 / (articles - 1)
-        spread += square_error**2 / ((articles - 1) * (seeds - 1))
-        return total / size, total**2 / spread
+        spread = spread or self.spread()
+        parts = [(spread.variance / seeds, spread.freedom)] if spread else []
+        if articles > 1:
+            square_articles = seeds * self.shares.mean(axis=1).var(ddof=1)
+            square_error, rest = self._error() if seeds > 1 else (0.0, 1)
+            if square_articles > square_error:
+                size = articles * seeds
+                parts += [(square_articles / size, articles - 1), (-square_error / size, rest)]
+        total = sum(part for part, _ in parts)
+        return total, total**2 / (sum(part**2 / freedom for part, freedom in parts) or 1)
+
+    def _error(self) -> tuple[float, int]:
+        """The mean square that is left once articles and seeds are taken out, and its degrees of freedom."""
+        articles, seeds = self.shares.shape
+        rest = self.shares - self.shares.mean(axis=0) - self.shares.mean(axis=1)[:, None] + self.value
+        freedom = (articles - 1) * (seeds - 1)
+        return (rest**2).sum() / freedom, freedom
+
+
+def pooled(estimates: Iterable[Estimate]) -> Spread | None:
+    """How much a number varies from seed to seed, over several estimates of which it is taken to vary alike.
+
+    Each weighs by its degrees of freedom, one less than its seeds; None if all have one seed.
+    """
+    found = [spread for one in estimates if (spread := one.spread())]
+    freedom = sum(spread.freedom for spread in found)
+    return Spread(sum(s.variance * s.freedom for s in found) / freedom, freedom) if found else None
 
 
 def estimate(values: np.ndarray, articles: np.ndarray | None = None) -> Estimate:
