@@ -102,7 +102,7 @@ def test_the_runs_table_holds_what_the_files_give(made):
         for run_file, qrels_file, key in files(made, cell):
             found = trec_eval(run_file, qrels_file, {"map"})
             row = table.loc[(cell.strategy, *key)]
-            assert np.mean([v["map"] for v in found.values()]) == pytest.approx(row["value"], abs=5.1e-7)  # 6 decimals
+            assert np.mean([v["map"] for v in found.values()]) == pytest.approx(row["value"], abs=5.1e-5)  # 4 decimals
             assert len(found) == row["n"]
 
 

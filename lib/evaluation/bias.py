@@ -59,13 +59,13 @@ def per_query(ranks: pd.DataFrame, units: pd.DataFrame | None = None) -> pd.Data
 
 def _queries(ranks: pd.DataFrame) -> tuple[np.ndarray, pd.MultiIndex]:
     """Number the queries: int [rows], the query of each row from 0, in the order of the index that comes with it."""
-    _, first, query = np.unique(_joined(ranks["question"], ranks["query_language"]), True, True)
+    first, query, _ = metrics.groups(ranks, QUERY)
     return query, pd.MultiIndex.from_frame(ranks[QUERY].take(first))
 
 
-def _joined(number: np.ndarray | pd.Series, language: pd.Series) -> np.ndarray:
+def _joined(number: np.ndarray, language: pd.Series) -> np.ndarray:
     """Whole numbers and languages as one whole number, in the order of the number, then of the language."""
-    return np.asarray(number, np.int64) * len(language.cat.categories) + language.cat.codes.to_numpy(np.int64)
+    return number * len(language.cat.categories) + language.cat.codes.to_numpy(np.int64)
 
 
 def awrf(ranks: pd.DataFrame) -> pd.Series:

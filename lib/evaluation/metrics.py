@@ -129,7 +129,7 @@ def by_language(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over questions for each setting and language pair, long: ``..., metric, value, n``."""
     names = [name for name in COMPUTED if name in table]
     keys = ["setting", "query_language", "passage_language"]
-    first, group, count = _groups(table, keys)
+    first, group, count = groups(table, keys)
     means = np.stack([np.bincount(group, table[name].to_numpy()) / count for name in names], axis=1)
     found = table[keys].take(np.repeat(first, len(names))).reset_index(drop=True)
     found = found.assign(metric=np.tile(names, len(first)), value=means.ravel(), n=np.repeat(count, len(names)))
@@ -139,13 +139,13 @@ def by_language(table: pd.DataFrame) -> pd.DataFrame:
 def macro(languages: pd.DataFrame) -> pd.DataFrame:
     """Unweighted mean over a setting's language pairs (paper, tables 1 and 2); ``n`` counts the units behind it."""
     keys = ["setting", "metric"]
-    first, group, count = _groups(languages, keys)
+    first, group, count = groups(languages, keys)
     means = np.bincount(group, languages["value"].to_numpy()) / count
     units = np.bincount(group, languages["n"].to_numpy()).astype(np.int64)
     return languages[keys].take(first).reset_index(drop=True).assign(value=means, n=units)
 
 
-def _groups(table: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def groups(table: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups of equal keys in their order: each group's first row, each row's group, and each group's size."""
     joined = _joined(table, keys)
     count = np.bincount(joined)

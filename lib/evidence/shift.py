@@ -9,7 +9,7 @@ differences between strategies are smaller, whatever they were trained on (see `
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,6 @@ class Measured:
     task: Task
     trained: Trained
     units: np.ndarray
-    known: dict[tuple, stats.Estimate] = field(default_factory=dict)
 
     def nearer(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
         """mAP of a strategy trained on the nearer set."""
@@ -75,10 +74,7 @@ class Measured:
         return self.nearer(label, seeds) - self.farther(label, seeds)
 
     def _level(self, train: str, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
-        key = (train, label, seeds)
-        if key not in self.known:  # each serves several differences
-            self.known[key] = self.trained[train][label].estimate(seeds, self.units)
-        return self.known[key]
+        return self.trained[train][label].estimate(seeds, self.units)
 
 
 def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:

@@ -150,8 +150,8 @@ def choices(run: Run) -> Figure:
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
         f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings, with its seeds. 95% intervals "
-        "over articles and seeds (of one seed: for these models); filled where they exclude 0; grey band: within .01. "
-        "All that were made are shown."
+        "over articles and seeds, which are taken to vary alike in all rows below the first; filled where they exclude "
+        "0; grey band: within .01. All that were made are shown."
     )
     title = "Hybrid on MLQA-R under other choices"
     style.frame(figure, run, tables.source(run), title, note)
