@@ -18,7 +18,7 @@ from lib.evaluation import bias, search
 from lib.evaluation import synthetic as synthetic_rankings
 from lib.evaluation.synthetic import GOOD, LANGUAGES, Kind
 from lib.evidence import tables
-from lib.figures import bias as figures_bias
+from lib.figures import languages as figures_languages
 from lib.figures import style
 from lib.runs import cells, records
 from lib.runs import plan as grid
@@ -338,7 +338,7 @@ def test_the_gaps_are_those_of_parallel_sets_each_alpha_by_itself(run):
 
 
 def test_the_heat_map_shows_queries_in_rows_and_passages_in_columns(run):
-    figure = figures_bias.who_is_hurt(run)
+    figure = figures_languages.who_is_hurt(run)
     expected = bias.who_is_hurt(synthetic_rankings.ranking(Kind(GOOD, STRENGTH["none"])).ranks)
     assert not np.allclose(expected, expected.T)
     first = figure.subfigs[0].axes[0]
@@ -350,7 +350,7 @@ def test_the_heat_map_shows_queries_in_rows_and_passages_in_columns(run):
 
 def test_nothing_is_clipped_or_too_small(run):
     several = replace(run, config=replace(run.config, seeds=(0, 1, 2)))
-    figure = figures_bias.who_is_hurt(several)
+    figure = figures_languages.who_is_hurt(several)
     with style.house():
         figure.draw_without_rendering()
     assert all(text.get_fontsize() >= 8 for text in figure.findobj(Text) if text.get_text())

@@ -16,7 +16,7 @@ from lib.base import config, environment, paths, processes
 from lib.base.errors import UserError, told
 from lib.data import catalog as data
 from lib.encoders import load as encoders
-from lib.figures import glyphs, style
+from lib.figures import style
 from lib.runs import plan as grid
 from lib.runs import preflight as checks
 from lib.show import notebooks as kernels
@@ -141,20 +141,20 @@ def test_braces_in_a_path_are_braces_for_papermill(tmp_path):
 
 
 def test_letters_that_no_font_has_are_given_by_their_code_points(monkeypatch):
-    monkeypatch.setattr(glyphs, "_letters", lambda: frozenset(map(ord, "aé ")))
-    assert glyphs.drawable("a é") == "a é" and glyphs.drawable("a训") == "a\\u8bad"
-    assert glyphs.drawable("plain") == "plain"
+    monkeypatch.setattr(style, "_letters", lambda: frozenset(map(ord, "aé ")))
+    assert style.drawable("a é") == "a é" and style.drawable("a训") == "a\\u8bad"
+    assert style.drawable("plain") == "plain"
 
 
 def test_a_font_of_the_machine_is_used_where_there_is_one(monkeypatch):
     from matplotlib.font_manager import fontManager
 
     monkeypatch.setattr(type(fontManager), "get_font_names", lambda self: ["DejaVu Sans", "Loma", "PingFang SC"])
-    glyphs.families.cache_clear()
+    style.families.cache_clear()
     try:
-        assert glyphs.families() == ["DejaVu Sans", "PingFang SC", "Loma"]
+        assert style.families() == ["DejaVu Sans", "PingFang SC", "Loma"]
     finally:
-        glyphs.families.cache_clear()
+        style.families.cache_clear()
 
 
 def test_output_that_is_not_utf_8_takes_any_name(monkeypatch):

@@ -21,7 +21,7 @@ LINES, FUNCTION, FILES = 300, 45, 9
 # What breaks a rule today. A line goes when it is mended; none is added.
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
-FULL_PACKAGES = {"data", "evidence", "figures", "show"}
+FULL_PACKAGES = {"data", "evidence", "show"}
 
 
 @cache

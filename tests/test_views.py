@@ -13,7 +13,7 @@ from lib.base import config
 from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.figures import drawn, gallery
-from lib.figures import training as figures_batches
+from lib.figures import languages as figures_batches
 from lib.runs import cells
 from lib.show import views
 

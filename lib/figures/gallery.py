@@ -14,8 +14,7 @@ from ..base.errors import UserError
 from ..evidence import judge as evidence
 from ..evidence import selection, tables
 from . import answer as figures_answer
-from . import bias as figures_bias
-from . import drawn, style
+from . import drawn, languages, style
 from . import evidence as figures_evidence
 from . import retrieval as figures
 from . import robustness as figures_robustness
@@ -36,11 +35,11 @@ ORDER = (
 )
 ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     name: figure
-    for part in (figures_answer, figures_robustness, figures_evidence, figures_bias, figures)
+    for part in (figures_answer, figures_robustness, figures_evidence, languages, figures)
     for name, figure in part.FIGURES.items()
 }
 # Figures of one encoder, the first of a run with several: panels of more would be too small, means over them wrong.
-OF_ONE = {*figures.FIGURES, *figures_bias.FIGURES, "forest", "alpha", "ledger"} - {"data", "kinds"}
+OF_ONE = {*figures.FIGURES, *languages.FIGURES, "forest", "alpha", "ledger"} - {"data", "kinds"}
 APPENDIX = ("loss", "batches", "data", "ledger")  # what the gallery shows last
 RUNS = ("full",)  # in the order of the gallery
 INTRODUCTION = (
@@ -51,12 +50,12 @@ INTRODUCTION = (
 
 def available(run: Run) -> list[str]:
     """The figures that a run has numbers for, the answer first."""
-    languages = tables.read(run, "metrics_by_language.csv.gz")
+    by_language = tables.read(run, "metrics_by_language.csv.gz")
     absent = set() if len(tables.read(run, "training_log.csv.gz")) else {"kinds", "batches", "loss"}
-    absent |= set() if selection.language_matrices(languages) else {"languages"}
-    parallel = "rank_distance" in set(languages["metric"])
+    absent |= set() if selection.language_matrices(by_language) else {"languages"}
+    parallel = "rank_distance" in set(by_language["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
-    absent |= set() if len(tables.read(run, "bias.csv.gz")) else set(figures_bias.FIGURES)
+    absent |= set() if len(tables.read(run, "bias.csv.gz")) else set(languages.FIGURES)
     arguing = (figures_answer, figures_robustness, figures_evidence)
     judged = {name for part in arguing for name in part.drawable(run)} if evidence.current(run) else set()
     absent |= {name for part in arguing for name in part.FIGURES} - judged

@@ -19,8 +19,8 @@ from ..evidence import effects, selection, tables
 from ..runs import cells
 from ..runs import names as names_of
 from ..runs.plan import evaluated
+from . import languages as figures_languages
 from . import panels, style
-from . import training as figures_batches
 
 FIRST_BATCHES = 24
 REACH = 0.06  # mAP: what is farther from the baseline stands at the end of the axis
@@ -238,7 +238,7 @@ def top10_languages(run: Run) -> Figure:
 FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     "map_by_setting": ("mAP in each setting", map_by_setting),
     "data": ("The data at a glance", data_at_a_glance),
-    "kinds": ("What a wrong answer looks like", figures_batches.batch_kinds),
+    "kinds": ("What a wrong answer looks like", figures_languages.batch_kinds),
     "batches": ("What the batches hold", batch_composition),
     "loss": ("Loss", loss_curves),
     "languages": ("Language by language", language_heat_maps),

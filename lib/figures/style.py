@@ -4,7 +4,7 @@ import io
 import json
 import textwrap
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,17 @@ from ..base.config import Run
 from ..runs import names
 from ..runs.names import capital as capital
 from ..training.strategies import STRATEGIES
-from . import glyphs
 
+OWN_FONT = "DejaVu Sans"
+# Families that cover what DejaVu lacks, as systems and package managers call them; the first that is there is used.
+OTHER_FONTS = {
+    "Chinese, Japanese, Korean": (
+        "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC",
+        "Hiragino Sans", "Microsoft YaHei", "Droid Sans Fallback",
+    ),
+    "Thai": ("Noto Sans Thai", "Loma", "Thonburi", "Leelawadee UI"),
+    "Devanagari": ("Noto Sans Devanagari", "Lohit Devanagari", "Kohinoor Devanagari", "Nirmala UI"),
+}  # fmt: skip
 WIDTH = 9.0  # inches; shown 900 pixels wide, 8 points are 11 pixels high
 DPI = 150
 PLACES = 6  # decimals of a place on the page, in fractions of it
@@ -35,6 +44,18 @@ DARK_SUFFIX = "-dark"
 COLOURS = {name: look.colour for name, look in STRATEGIES.items()}
 MARKERS = {name: look.marker for name, look in STRATEGIES.items()}
 LINES = {name: look.line for name, look in STRATEGIES.items() if look.line}
+
+
+@cache
+def families() -> list[str]:
+    """matplotlib's own font, and one of this machine for each group of scripts that it lacks, where there is one."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    found = (next((name for name in names if name in installed), None) for names in OTHER_FONTS.values())
+    return [OWN_FONT, *(name for name in found if name)]
+
+
 RULES = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -52,7 +73,7 @@ RULES = {
     "hatch.linewidth": 0.6,
     "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "hybrid-batches",  # ids in an SVG are random without it
-    "font.family": glyphs.families(),
+    "font.family": families(),
 }
 house: Callable[[], Any] = partial(matplotlib.style.context, ["default", RULES])
 
@@ -89,7 +110,7 @@ def on_facts(run: Run) -> bool:
 
 def small_print(run: Run, source: str) -> str:
     """Where a figure's numbers come from, in one line."""
-    return glyphs.drawable(f"Run {run.name} · encoder {run.config.encoders} · {source} · {seeds(run)}")
+    return drawable(f"Run {run.name} · encoder {run.config.encoders} · {source} · {seeds(run)}")
 
 
 def seeds(run: Run) -> str:
@@ -101,7 +122,22 @@ def seeds(run: Run) -> str:
 
 def name(key: str) -> str:
     """How a figure writes a data set, an encoder or a strategy: letters that no font has as their code points."""
-    return glyphs.drawable(names.name(key))
+    return drawable(names.name(key))
+
+
+def drawable(text: str) -> str:
+    """A text for a figure: letters that no font here has are given by their code points, and not as empty boxes."""
+    if text.isascii():
+        return text
+    return "".join(letter if ord(letter) in _letters() else f"\\u{ord(letter):04x}" for letter in text)
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """The code points that can be drawn."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(code for family in families() for code in get_font(findfont(family)).get_charmap())
 
 
 def title(figure: Figure) -> str:

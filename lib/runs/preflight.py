@@ -124,4 +124,3 @@ def scorable(name: str, chosen: ParallelSet) -> None:
             f"{name}: too few different passages to be ranked in {', '.join(sorted(few))}: {FEWEST} at least in each "
             "language; add passages, or leave the language out"
         )
-
