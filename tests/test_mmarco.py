@@ -340,7 +340,7 @@ def test_the_paper_profile_goes_from_its_estimate_to_its_verdicts(tiny_paper, re
 def test_the_paper_profile_trains_and_scores_an_encoder_laid_out_as_labse(tiny_paper, real_data, tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "LOOKED_AT", ())
     write_labse(tmp_path / "encoder")
-    run = make_cells([*tiny_paper, "strategies=[hybrid]", "eval=[mlqa-r]"])
+    run = make_cells([*tiny_paper, "strategies=[hybrid]", "eval=[facts]"])
     (cell,) = grid.plan(run.config)
     assert cells.record(run, cell)["training"]["kept"] == 3
     model = encoders.load(cells.model(run, cell), "cpu")

@@ -7,7 +7,7 @@ import pytest
 from lib.base import config
 from lib.evidence import effects, shift, specification
 from lib.evidence.effects import Key, Scores
-from lib.evidence.specification import PROFILE, against_parents, with_profile
+from lib.evidence.specification import PROFILE, rows_of, with_profile
 from lib.figures import robustness, style
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -32,7 +32,7 @@ def profile(seeds=(0, 1)) -> specification.Trained:
 
 
 def values(levels) -> dict[tuple[str, str], float]:
-    return {(row["quantity"], row["baseline"]): round(row["value"], 6) for row in against_parents(levels, MAIN)}
+    return {(row["quantity"], row["baseline"]): round(row["value"], 6) for row in rows_of(levels, MAIN)}
 
 
 def test_differences_and_d_of_the_profile_are_those_worked_out_by_hand():
@@ -42,7 +42,7 @@ def test_differences_and_d_of_the_profile_are_those_worked_out_by_hand():
         (shift.FARTHER, "x-x-mono"): 0.07, (shift.FARTHER, "x-y"): -0.01,
         (shift.DIFFERENCE, "x-x-mono"): -0.02, (shift.DIFFERENCE, "x-y"): 0.0,
     }  # fmt: skip
-    words = {(row["quantity"], row["baseline"]): row["verdict"] for row in against_parents(profile(), MAIN)}
+    words = {(row["quantity"], row["baseline"]): row["verdict"] for row in rows_of(profile(), MAIN)}
     assert words[shift.DIFFERENCE, "x-x-mono"] == "more robust" and words[shift.NEARER, "x-y"] == "worse"
 
 
@@ -54,10 +54,11 @@ def test_a_choice_of_which_a_strategy_is_still_to_be_made_is_not_held_against_th
 
 def test_beside_the_parents_stands_no_fine_tuning_which_has_no_shift_cost():
     untrained = Scores(scores(0.42, (0,)).values, scores(0.42).units, (), scores(0.42).articles)
-    found = {(row["quantity"], row["baseline"]): row for row in against_parents(profile(), MAIN, untrained)}
-    near = found[shift.NEARER, "none"]
+    found = {(r["quantity"], r["strategy"], r["baseline"]): r for r in rows_of(profile(), MAIN, untrained)}
+    near, parent = found[shift.NEARER, MAIN, "none"], found[shift.NEARER, "x-x-mono", "none"]
     assert near["value"] == pytest.approx(0.03, abs=1e-4) and near["verdict"] == "better"
-    assert (shift.DIFFERENCE, "none") not in found and len(found) == 8
+    assert parent["value"] == pytest.approx(-0.02, abs=1e-4) and parent["verdict"] == "worse"
+    assert (shift.DIFFERENCE, MAIN, "none") not in found and len(found) == 12
 
 
 def test_a_cut_set_stands_in_the_place_of_the_whole_one_and_the_whole_other_one_is_not_shown_again():
@@ -86,8 +87,8 @@ def test_the_profile_is_shown_with_all_its_seeds_and_with_those_of_the_choices()
     swept = {"scale=100": {"xquad-r": trained(seeds=(0,))}}
     found = with_profile(profile(seeds=(0, 1, 2)), swept)
     assert list(found) == [PROFILE, f"{PROFILE}, seed 0", "scale=100"]
-    assert {row["seeds"] for row in against_parents(found[PROFILE], MAIN)} == {3}
-    assert {row["seeds"] for row in against_parents(found[f"{PROFILE}, seed 0"], MAIN)} == {1}
+    assert {row["seeds"] for row in rows_of(found[PROFILE], MAIN)} == {3}
+    assert {row["seeds"] for row in rows_of(found[f"{PROFILE}, seed 0"], MAIN)} == {1}
     assert list(with_profile(profile(seeds=(0,)), swept)) == [PROFILE, "scale=100"]
 
 
@@ -98,9 +99,9 @@ def test_how_seeds_vary_is_taken_from_the_profile_and_the_choices_together():
     wide["xquad-r"][MAIN] = Scores(lead.values + [-0.01, 0, 0.01], lead.units, lead.seeds, lead.articles)
     choice = {"xquad-r": trained(seeds=(0,))}
     alike = specification.spreads([wide, choice], MAIN)
-    assert alike[shift.NEARER, "x-x-mono"].variance == pytest.approx(0.01**2)
-    assert alike[shift.NEARER, "x-x-mono"].freedom == 2
-    alone, counted = ({r["baseline"]: r for r in against_parents(choice, MAIN, None, of)} for of in (None, alike))
+    assert alike[shift.NEARER, MAIN, "x-x-mono"].variance == pytest.approx(0.01**2)
+    assert alike[shift.NEARER, MAIN, "x-x-mono"].freedom == 2
+    alone, counted = ({r["baseline"]: r for r in rows_of(choice, MAIN, None, of)} for of in (None, alike))
     assert alone["x-x-mono"]["high"] - alone["x-x-mono"]["low"] < 0.001 and alone["x-x-mono"]["verdict"] == "better"
     reach = counted["x-x-mono"]["high"] - counted["x-x-mono"]["value"]
     assert reach == pytest.approx(4.303 * 0.01, rel=0.01)  # Student's t of 2 degrees of freedom
@@ -121,9 +122,8 @@ def swept(own_folders, monkeypatch):
 
     def kept(run, cell):
         table = pd.MultiIndex.from_product([range(len(questions)), ["de", "en"]], names=["question", "query_language"])
-        return pd.DataFrame(
-            {"multilingual": levels[cell.label] + 0.001 * (np.arange(len(table)) % 7)}, index=table
-        ).reset_index()
+        values = levels[cell.label] + 0.001 * (np.arange(len(table)) % 7)
+        return pd.DataFrame({"multilingual": values, "monolingual": values + 0.2}, index=table).reset_index()
 
     monkeypatch.setattr(cells, "parts_of", lambda run: grid.parts(run.config))
     monkeypatch.setattr(cells, "scores", kept)
@@ -141,8 +141,9 @@ def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeyp
     run, found = swept
     table = specification.table(run, found)
     assert list(table.columns) == specification.COLUMNS
-    near = table[table["quantity"] == shift.NEARER].set_index(["choice", "baseline"])["value"].round(6)
-    assert near[PROFILE, "x-x-mono"] == 0.05 and near["scale=100", "x-x-mono"] == 0.15
+    near = table[table["quantity"] == shift.NEARER].set_index(["setting", "choice", "baseline"])["value"].round(6)
+    assert near["multilingual", PROFILE, "x-x-mono"] == 0.05 and near["multilingual", "scale=100", "x-x-mono"] == 0.15
+    assert near["monolingual", "scale=100", "x-x-mono"] == 0.15 and ("monolingual", PROFILE, "x-x-mono") not in near
     assert set(table["clusters"]) == {effects.data.outline("mlqa-r").questions["group"].nunique()}
     monkeypatch.setattr(robustness.tables, "read", lambda run, name: table)
     monkeypatch.setattr(robustness.tables, "source", lambda run: "cells of a test")

@@ -189,7 +189,7 @@ def test_languages_apart():
 
 def tried(choice: str, baseline: str, quantity: str = shift.DIFFERENCE) -> dict:
     """What use-m gave under another choice of settings."""
-    return of("use-m")["specification"][choice][quantity][baseline]
+    return of("use-m")["specification"]["multilingual"][choice][quantity]["hybrid-0.5"][baseline]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ PATHS = {
     "synergy": ["test", "train", "farther", "setting", "strategy", "quantity", "against"],
     "robustness": ["line", "test", "kind", "setting", "strategy"],
     "centring": ["test", "train", "farther", "means_of", "setting", "quantity", "strategy", "baseline"],
-    "specification": ["choice", "quantity", "baseline"],
+    "specification": ["setting", "choice", "quantity", "strategy", "baseline"],
 }
 
 

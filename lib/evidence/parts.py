@@ -35,11 +35,12 @@ def at_home(run: Run) -> dict[Key, Scores]:
     return {key: part for key, by_seed in found.items() if (part := _joined(run, key, by_seed)) is not None}
 
 
-def on(run: Run, test: str, setting: str) -> Iterator[tuple[Cell, Values]]:
-    """The cells of sweeps that were scored on a whole set, with their average precision in a setting."""
+def on(run: Run, test: str, settings: Iterable[str]) -> Iterator[tuple[Cell, str, Values]]:
+    """The cells of sweeps that were scored on a whole set, with their average precision in each setting."""
     for cell in cells.parts_of(run):
         if cell.on == test:
-            yield cell, values(run, cell, [("map", setting)])["map", setting]
+            read = values(run, cell, [("map", setting) for setting in settings])
+            yield from ((cell, setting, found) for (_, setting), found in read.items())
 
 
 def stacked(run: Run, test: str, by_seed: dict[int, Values]) -> Scores:

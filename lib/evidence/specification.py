@@ -6,6 +6,7 @@ trainings of the profile itself, and none was chosen by what it scores.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 
 import pandas as pd
 
@@ -18,34 +19,36 @@ from .shift import Trained
 from .synergy import PARENTS
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
-SETTING = shift.PRIMARY["setting"]
+SETTINGS = (shift.PRIMARY["setting"], "monolingual")
 PROFILE = "profile"  # the choice that was published first
 CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
-COLUMNS = ["encoder", "test", "choice", "nearer", "farther", "strategy", "baseline", "quantity", "value", "low", "high"]
-COLUMNS += ["clusters", "seeds", "verdict"]
-Spreads = Mapping[tuple[str, str], stats.Spread]  # by quantity and baseline
+COLUMNS = ["encoder", "test", "setting", "choice", "nearer", "farther", "strategy", "baseline", "quantity"]
+COLUMNS += ["value", "low", "high", "clusters", "seeds", "verdict"]
+Comparison = tuple[str, str, str]  # quantity, strategy and baseline
+Spreads = Mapping[Comparison, stats.Spread]
 
 
 def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
-    """Hybrid minus x-x-mono and minus x-y under each choice, on MLQA-R, in multilingual mAP.
+    """Hybrid minus x-x-mono and minus x-y under each choice, on MLQA-R, in multilingual and in monolingual mAP.
 
     ``quantity``: the difference after training on the nearer and on the farther set, and D, the difference of shift
-    costs. The first two also against no fine-tuning, which tells whether the choice is any good. The profile with all
-    its seeds has the interval of `shift.table`. A choice was made with one seed or two, too few to tell how seeds vary:
-    that is taken to be alike under all choices, and estimated from the profile and them together (`spreads`).
-    ``verdict`` as in `shift.table`, its correction for the two baselines of each choice alone.
+    costs. The first two also of each of the three against no fine-tuning, which tells whether the choice is any good.
+
+    The profile with all its seeds has the interval of `shift.table`. A choice was made with one seed or two, too few to
+    tell how seeds vary: that is taken to be alike under all choices, and estimated from the profile and them together
+    (`spreads`). ``verdict`` as in `shift.table`, its correction for the two baselines of each choice alone.
     """
     rows = []
-    for encoder, choices in _swept(run).items():
-        profile = {train: effects.by_label(found, train, encoder, TEST, SETTING) for train in (NEARER, FARTHER)}
-        untrained = found.get(Key(encoder, NONE, NONE, TEST, SETTING, "map"))
+    for (encoder, setting), choices in _swept(run).items():
+        profile = {train: effects.by_label(found, train, encoder, TEST, setting) for train in (NEARER, FARTHER)}
+        untrained = found.get(Key(encoder, NONE, NONE, TEST, setting, "map"))
         every = with_profile(profile, choices)
         made = [levels for choice, levels in every.items() if choice in (PROFILE, *choices)]
         alike = spreads(made, effects.hybrid(run), untrained)
         for choice, levels in every.items():
-            same = {"encoder": encoder, "test": TEST, "choice": choice}
+            same = {"encoder": encoder, "test": TEST, "setting": setting, "choice": choice}
             of_seeds = {} if choice == PROFILE else alike
-            rows += [same | row for row in against_parents(levels, effects.hybrid(run), untrained, of_seeds)]
+            rows += [same | row for row in rows_of(levels, effects.hybrid(run), untrained, of_seeds)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -76,55 +79,54 @@ def with_profile(profile: Trained, choices: Mapping[str, Trained]) -> dict[str, 
 
 
 def spreads(every: Iterable[Trained], main: str, untrained: Scores | None = None) -> Spreads:
-    """How each quantity against each baseline varies from seed to seed, over all choices that have several seeds."""
-    found: dict[tuple[str, str], list[stats.Estimate]] = {}
+    """How each difference varies from seed to seed, over all choices that have several seeds."""
+    found: dict[Comparison, list[stats.Estimate]] = {}
     for levels in every:
         for name, difference in differences(levels, main, untrained).items():
             found.setdefault(name, []).append(difference)
     return {name: spread for name, several in found.items() if (spread := stats.pooled(several))}
 
 
-def against_parents(
+def rows_of(
     levels: Trained, main: str, untrained: Scores | None = None, of_seeds: Spreads | None = None
 ) -> Iterator[dict]:
-    """Rows of hybrid (``main``) against each parent that was trained alike, and against no fine-tuning.
+    """Rows of hybrid (``main``) against each parent that was trained alike, and of all three against no fine-tuning.
 
     Args:
         levels: the scores of a choice.
         untrained: those of no fine-tuning.
         of_seeds: how each difference varies from seed to seed; without it that is estimated from the seeds here.
     """
-    trains = _trains(levels)
-    found: dict[str, dict[str, stats.Estimate]] = {}
-    for (quantity, baseline), difference in differences(levels, main, untrained).items():
-        found.setdefault(quantity, {})[baseline] = difference
-    for quantity, estimates in found.items():
-        sure = {name: one.interval(spread=(of_seeds or {}).get((quantity, name))) for name, one in estimates.items()}
-        words = shift.words({name: one for name, one in sure.items() if name != NONE}, quantity == shift.DIFFERENCE)
-        words |= {name: stats.compared(one, effects.MARGIN) for name, one in sure.items() if name == NONE}
-        for baseline, one in sure.items():
-            row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": main}
-            row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
-            clusters, seeds = estimates[baseline].shares.shape
-            yield row | {"clusters": clusters, "seeds": seeds, "verdict": words[baseline]}
+    trains, found = _trains(levels), differences(levels, main, untrained)
+    sure = {name: one.interval(spread=(of_seeds or {}).get(name)) for name, one in found.items()}
+    words = {name: stats.compared(one, effects.MARGIN) for name, one in sure.items()}
+    for quantity in dict.fromkeys(quantity for quantity, *_ in found):
+        family = {name: sure[name] for name in product([quantity], [main], PARENTS) if name in sure}
+        said = shift.words({name[2]: one for name, one in family.items()}, quantity == shift.DIFFERENCE)
+        words |= {name: said[name[2]] for name in family}
+    for (quantity, strategy, baseline), one in sure.items():
+        clusters, seeds = found[quantity, strategy, baseline].shares.shape
+        row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": strategy}
+        row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
+        yield row | {"clusters": clusters, "seeds": seeds, "verdict": words[quantity, strategy, baseline]}
 
 
-def differences(levels: Trained, main: str, untrained: Scores | None = None) -> dict[tuple[str, str], stats.Estimate]:
-    """Hybrid minus each parent, by quantity and baseline; not of a whole set beside a cut one."""
+def differences(levels: Trained, main: str, untrained: Scores | None = None) -> dict[Comparison, stats.Estimate]:
+    """Those of `rows_of`, as estimates; none of a whole set beside a cut one."""
     is_cut = any(data.base(name) != name for name in levels)
     trains = _trains(levels)
     both = {shift.DIFFERENCE: tuple(trains.values())} if all(trains.values()) else {}
     alone = {side: (name,) for side, name in trains.items() if name and not (is_cut and name in (NEARER, FARTHER))}
     found = {}
     for quantity, names in (alone | both).items():
-        for baseline in PARENTS if len(names) > 1 else (NONE, *PARENTS):
-            beside = {baseline: untrained} if baseline == NONE else {}
-            both_of = [levels[name] | beside for name in names]
-            scores = [of.get(label) for of in both_of for label in (main, baseline)]
+        own = [(label, NONE) for label in (main, *PARENTS)] if len(names) == 1 else []
+        for label, baseline in [*own, *((main, parent) for parent in PARENTS)]:
+            both_of = [levels[name] | ({NONE: untrained} if untrained else {}) for name in names]
+            scores = [of.get(one) for of in both_of for one in (label, baseline)]
             if any(part is None for part in scores) or not (shared := common_seeds(scores)):
                 continue
-            apart = [of[main].estimate(shared) - of[baseline].estimate(shared) for of in both_of]
-            found[quantity, baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
+            apart = [of[label].estimate(shared) - of[baseline].estimate(shared) for of in both_of]
+            found[quantity, label, baseline] = apart[0] if len(apart) == 1 else apart[0] - apart[1]
     return found
 
 
@@ -143,17 +145,16 @@ def _only(part: Scores, seeds: set[int]) -> Scores | None:
     return Scores(part.at(kept), part.units, kept, part.articles) if kept else None
 
 
-def _swept(run: Run) -> dict[str, dict[str, Trained]]:
-    """The scores of all finished cells of the sweeps on the test, by encoder and choice."""
-    grouped: dict[tuple[str, str, str, str], dict[int, Values]] = {}
-    for cell, values in parts.on(run, TEST, SETTING):
+def _swept(run: Run) -> dict[tuple[str, str], dict[str, Trained]]:
+    """The scores of all finished cells of the sweeps on the test, by encoder and setting, then by choice."""
+    grouped: dict[tuple[str, str, str, str, str], dict[int, Values]] = {}
+    for cell, setting, values in parts.on(run, TEST, SETTINGS):
         cut = [f"{CUT}: {cell.train}"] if data.base(cell.train) != cell.train else []
-        if data.base(cell.train) not in (NEARER, FARTHER):
-            continue
-        choice = ", ".join([*cut, *cell.changes])
-        grouped.setdefault((cell.encoder, choice, cell.train, cell.label), {})[cell.seed] = values
-    found: dict[str, dict[str, Trained]] = {}
-    for (encoder, choice, train, label), by_seed in grouped.items():
-        levels = found.setdefault(encoder, {}).setdefault(choice, {})
+        if data.base(cell.train) in (NEARER, FARTHER):
+            choice = ", ".join([*cut, *cell.changes])
+            grouped.setdefault((cell.encoder, setting, choice, cell.train, cell.label), {})[cell.seed] = values
+    found: dict[tuple[str, str], dict[str, Trained]] = {}
+    for (encoder, setting, choice, train, label), by_seed in grouped.items():
+        levels = found.setdefault((encoder, setting), {}).setdefault(choice, {})
         levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)
     return found

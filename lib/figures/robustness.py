@@ -130,6 +130,7 @@ def effective(run: Run) -> Figure:
 def choices(run: Run) -> Figure:
     """Hybrid minus each parent under other choices, one a row: after near and after far training, and D."""
     table = tables.read(run, "specification.csv")
+    table = table[(table["setting"] == shift.PRIMARY["setting"]) & (table["strategy"] == effects.hybrid(run))]
     encoders = {name: part for name, part in table.groupby("encoder", sort=False)}
     if not encoders:
         return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
