@@ -153,8 +153,8 @@ def _swept(run: Run) -> dict[tuple[str, str], dict[str, Trained]]:
         if data.base(cell.train) in (NEARER, FARTHER):
             choice = ", ".join([*cut, *cell.changes])
             grouped.setdefault((cell.encoder, setting, choice, cell.train, cell.label), {})[cell.seed] = values
-    found: dict[tuple[str, str], dict[str, Trained]] = {}
+    found: dict[tuple[str, str], dict[str, Trained]] = {place: {} for place in product(run.config.encoder, SETTINGS)}
     for (encoder, setting, choice, train, label), by_seed in grouped.items():
-        levels = found.setdefault((encoder, setting), {}).setdefault(choice, {})
+        levels = found[encoder, setting].setdefault(choice, {})
         levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)
-    return found
+    return {place: choices for place, choices in found.items() if choices}

@@ -137,13 +137,16 @@ def choices(run: Run) -> Figure:
     names = {name: list(dict.fromkeys(part["choice"])) for name, part in encoders.items()}
     figure = style.new(run, 1.4 + 0.42 * sum(map(len, names.values())) + 0.5 * len(names))
     heights = [len(found) for found in names.values()]
-    grid = figure.subplots(len(names), 3, squeeze=False, sharex=True, sharey="row", height_ratios=heights)
+    grid = figure.subplots(len(names), 3, squeeze=False, sharex="col", sharey="row", height_ratios=heights)
     for row, (encoder, part) in zip(grid, encoders.items(), strict=True):
         for axes, (quantity, said) in zip(row, QUANTITIES.items(), strict=True):
             _choices(axes, part[part["quantity"] == quantity], names[encoder])
             axes.set_title(said.format(style.name(encoder)))
         seeds = part.groupby("choice")["seeds"].max()
         row[0].set_yticklabels([f"{choice_name(name)} ({seeds[name]})" for name in names[encoder]])
+    ends = [axes.get_xlim() for axes in grid[0, :2]]  # of one quantity; D has a scale of its own
+    for axes in grid[0, :2]:
+        axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
     for axes in grid[-1]:
         axes.set_xlabel("multilingual mAP")
     looks = {name: {"marker": style.MARKERS[name], "color": style.COLOURS[name]} for name in BESIDE}
