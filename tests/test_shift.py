@@ -89,6 +89,29 @@ def test_seeds_are_those_that_both_trainings_share(run):
     assert rows["x-y"] == 2 and rows["x-x-mono"] == 5
 
 
+def d_of(found: dict, trains: tuple[str, str], baseline: str, seeds: int) -> stats.Estimate:
+    """D of hybrid against a baseline, put together by hand."""
+    keys = [Key("static", train, label, "mlqa-r", "multilingual", "map")
+            for train in trains for label in ("hybrid-0.5", baseline)]  # fmt: skip
+    hybrid_near, near, hybrid_far, far = (found[key].estimate(tuple(range(seeds))) for key in keys)
+    return (hybrid_near - near) - (hybrid_far - far)
+
+
+@pytest.mark.parametrize("seeds", [5, 1])
+def test_where_a_shift_has_one_seed_its_interval_counts_how_seeds_vary_in_another(run, seeds):
+    """In the far shift here; where that has one seed too, the interval is over articles alone."""
+    found = made({"xquad-r": NEAR_LEVELS, "parallel-docs": FAR_LEVELS}, noise=0.02, seeds=seeds)
+    found |= {replace(key, train="mlqa-r"): part for key, part in made({"": NEAR_LEVELS}, noise=0.02, seeds=1).items()}
+    table = shift.table(run, found).query("quantity == @shift.DIFFERENCE and languages == 'all'")
+    rows = table.set_index(["nearer", "farther", "baseline"])
+    for baseline in shift.BASELINES:
+        spread = d_of(found, ("xquad-r", "parallel-docs"), baseline, seeds).spread()
+        wanted = d_of(found, ("mlqa-r", "xquad-r"), baseline, 1).interval(spread=spread)
+        near = rows.loc[("mlqa-r", "xquad-r", baseline)]
+        assert (near["low"], near["high"]) == pytest.approx((wanted.low, wanted.high)) and near["seeds"] == 1
+        assert (spread is None) == (seeds == 1)
+
+
 def test_scores_of_languages_in_another_order_are_not_subtracted(run):
     found = made({"xquad-r": NEAR_LEVELS, "parallel-docs": FAR_LEVELS})
     key = next(key for key in found if (key.train, key.label) == ("parallel-docs", "x-y"))

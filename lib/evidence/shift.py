@@ -8,8 +8,10 @@ Comparing gains on *two* tests instead, as was done first, is confounded: where 
 differences between strategies are smaller, whatever they were trained on (see ``domain_shift_first.csv``).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,7 +36,6 @@ SHIFTS = {(NEAR, FAR): "far", (HOME, NEAR): "near", (HOME, FAR): "home to far"}
 COLUMNS = ["encoder", "test", "nearer", "farther", "setting", "languages", "strategy", "baseline", "quantity", "value"]
 COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
 Trained = dict[str, dict[str, Scores]]  # by training set and strategy
-EstimateOf = Callable[[str, tuple[int, ...]], stats.Estimate]  # a strategy, over some seeds
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,42 @@ class Measured:
         return self.trained[train][label].estimate(seeds, self.units)
 
 
+class Number(NamedTuple):
+    """One number of a task: a cost of ``strategy``, or a difference of it from ``baseline``."""
+
+    task: Task
+    languages: str
+    quantity: str
+    strategy: str
+    baseline: str
+    estimate: stats.Estimate
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """What it measures, whichever sets are trained on."""
+        return self.task.encoder, self.task.test, self.task.setting, *self[1:5]
+
+
 def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
     """Costs of all strategies, D of hybrid (alpha .5) against each baseline, and the plain differences beside it.
 
     Rows of ``languages``: all; where a training set lacks languages of the test, those that both have and those that
     one of them lacks; and each query language. ``verdict`` of D: more robust, less robust, equivalent (not
     surely different, and the whole interval within .01 mAP) or open; of a plain difference better, worse, equivalent or
-    open (see `words`). ``clusters`` are articles.
+    open (see `words`). ``clusters`` are articles. Where trainings have one seed, how seeds vary is taken to be as
+    after the trainings of several seeds on the same test, if there are any; else the interval is over articles alone.
     """
-    rows = []
+    numbers: list[Number] = []
     for task in tasks(found):
         place = task.encoder, task.test, task.setting
         sources = {source: effects.by_label(found, source, *place) for source in (task.nearer, task.farther)}
         labels = [label for label in sources[task.nearer] if label in sources[task.farther]]
         if labels:
-            rows += _rows(run, task, {name: {label: part[label] for label in labels} for name, part in sources.items()})
-    return pd.DataFrame(rows, columns=COLUMNS)
+            sources = {name: {label: part[label] for label in labels} for name, part in sources.items()}
+            numbers += _numbers(run, task, sources)
+    alike = _spreads(numbers)
+    families = groupby(numbers, lambda one: (one.task, one.languages, one.quantity))
+    return pd.DataFrame([row for _, family in families for row in _rows(list(family), alike)], columns=COLUMNS)
 
 
 def tasks(found: Iterable[Key]) -> list[Task]:
@@ -168,41 +189,50 @@ def _order(encoder: str, test: str, setting: str) -> tuple[str, str, int]:
     return encoder, test, -metrics.SETTINGS.index(setting)
 
 
-def _rows(run: Run, task: Task, trained: Trained) -> Iterator[dict]:
-    """All rows of a task: of each group of languages the costs, and hybrid against each baseline."""
+def _numbers(run: Run, task: Task, trained: Trained) -> Iterator[Number]:
+    """All numbers of a task: of each group of languages the costs, and hybrid against each baseline."""
     labels, main = list(trained[task.nearer]), effects.hybrid(run)
     if len({part.units for by_label in trained.values() for part in by_label.values()}) > 1:
         raise ValueError(f"{task.test}, {task.setting}: scores of different pairs of languages, or in another order")
     shared = {  # seeds that hybrid and a baseline have after both trainings
-        label: common_seeds(by_label[name] for by_label in trained.values() for name in (label, main))
+        label: seeds
         for label in BASELINES
         if {label, main} <= set(labels)
+        and (seeds := common_seeds(by_label[name] for by_label in trained.values() for name in (label, main)))
     }
     for languages, units in language_groups(run, task, trained[task.nearer][labels[0]]):
-        same, measured = {**vars(task), "languages": languages}, Measured(task, trained, units)
+        measured = Measured(task, trained, units)
         for label in labels:
             if seeds := common_seeds(by_label[label] for by_label in trained.values()):
-                yield same | _numbers(label, "", COST, measured.cost(label, seeds), seeds) | {"verdict": ""}
-        yield from _against(same, DIFFERENCE, main, shared, measured.cost, lower=True)
-        yield from _against(same, NEARER, main, shared, measured.nearer)
-        yield from _against(same, FARTHER, main, shared, measured.farther)
+                yield Number(task, languages, COST, label, "", measured.cost(label, seeds))
+        for quantity, of in ((DIFFERENCE, measured.cost), (NEARER, measured.nearer), (FARTHER, measured.farther)):
+            for label, seeds in shared.items():
+                yield Number(task, languages, quantity, main, label, of(main, seeds) - of(label, seeds))
 
 
-def _against(
-    same: dict, quantity: str, main: str, seeds: dict[str, tuple[int, ...]], of: EstimateOf, lower: bool = False
-) -> Iterator[dict]:
-    """Hybrid minus each baseline; ``lower``: less is better, as of costs.
+def _spreads(numbers: Iterable[Number]) -> dict[tuple, stats.Spread]:
+    """How each number varies from seed to seed, over the pairs of training sets that have several."""
+    found: dict[tuple, list[stats.Estimate]] = {}
+    for one in numbers:
+        found.setdefault(one.of, []).append(one.estimate)
+    return {of: spread for of, several in found.items() if (spread := stats.pooled(several))}
 
-    Args:
-        main: the label of hybrid.
-        seeds: of each baseline, those that it shares with hybrid.
-        of: what is measured of a strategy, by its label and seeds.
-    """
-    found = {label: of(main, shared) - of(label, shared) for label, shared in seeds.items() if shared}
-    sure = {label: one.interval() for label, one in found.items()}
-    verdicts = words(sure, lower)
-    for label, one in found.items():
-        yield same | _numbers(main, label, quantity, one, seeds[label]) | {"verdict": verdicts[label]}
+
+def _rows(family: list[Number], alike: Mapping[tuple, stats.Spread]) -> Iterator[dict]:
+    """The rows of numbers that are judged together; of one seed with the spread that others of the kind have."""
+    alone = {one.of: alike.get(one.of) if one.estimate.shares.shape[1] == 1 else None for one in family}
+    sure = {one.of: one.estimate.interval(spread=alone[one.of]) for one in family}
+    verdicts = words({one.baseline: sure[one.of] for one in family if one.baseline}, family[0].quantity == DIFFERENCE)
+    for one in family:
+        row = {**vars(one.task), "languages": one.languages, "strategy": one.strategy, "baseline": one.baseline}
+        row |= {
+            "quantity": one.quantity,
+            "value": sure[one.of].value,
+            "low": sure[one.of].low,
+            "high": sure[one.of].high,
+        }
+        clusters, seeds = one.estimate.shares.shape
+        yield row | {"clusters": clusters, "seeds": seeds, "verdict": verdicts.get(one.baseline, "")}
 
 
 def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, str]:
@@ -217,12 +247,6 @@ def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, st
     said = dict(zip(asked, stats.family(list(asked.values()), effects.MARGIN), strict=True))
     said |= {label: stats.compared(one, effects.MARGIN) for label, one in signed.items() if label == SHOWN_ONLY}
     return {label: ROBUST.get(word, word) if lower else word for label, word in said.items()}
-
-
-def _numbers(strategy: str, baseline: str, quantity: str, found: stats.Estimate, seeds: tuple[int, ...]) -> dict:
-    row, sure = {"strategy": strategy, "baseline": baseline, "quantity": quantity}, found.interval()
-    row |= {"value": sure.value, "low": sure.low, "high": sure.high}
-    return row | {"clusters": len(found.shares), "seeds": len(seeds)}
 
 
 def language_groups(run: Run, task: Task, part: Scores) -> Iterator[tuple[str, np.ndarray]]:
