@@ -240,7 +240,7 @@ def test_the_mean_over_languages_is_the_multilingual_map(tiny):
     page, whole = table(tiny, "Multilingual mAP by the language of the question"), table(tiny, MAIN)
     languages = page[list(synthetic.LANGUAGES)].map(lambda cell: float(cell[1]))
     expected = [float(value) for _, value in whole["multilingual"]]
-    assert list(languages.mean(axis=1)) == pytest.approx(expected, abs=1e-6)
+    assert list(languages.mean(axis=1)) == pytest.approx(expected, abs=5.1e-5)  # of 4 decimals
 
 
 def test_the_answer_stands_with_the_costs_that_it_is_made_of():
