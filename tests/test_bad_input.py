@@ -357,7 +357,9 @@ def test_a_batch_that_cannot_be_filled_a_hundred_steps_on_is_told_before_the_fir
     there may be too few others, which hangs on the order that a seed gives."""
     languages = ["de", "en", "tr", "sw"]
     many = [row | {"id": f"b{row['id']}"} for row in synthetic.rows(40, languages[:3])]
-    few = [{"id": f"s{n}", **{side: {x: f"{side} sw {n} {x}" for x in languages} for side in "qp"}} for n in range(10)]
+    few = [
+        {"id": f"s{n}", **{side: {x: f"{side} sw {n} {x}" for x in languages} for side in "qp"}} for n in range(10)
+    ]
     for number, language in enumerate(languages[:3]):
         few[number]["p"][language] = few[-1]["p"][language]
     path = own_folders / "late.jsonl"

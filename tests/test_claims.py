@@ -229,21 +229,7 @@ def test_retrieval_settings_are_counted_in_the_table(own_folders, languages, ver
             for passage in range(count):
                 setting = "monolingual" if query == passage else "cross-lingual"
                 rows += [
-                    (
-                        "e5-small-q4",
-                        "none",
-                        "none",
-                        None,
-                        None,
-                        dataset,
-                        dataset,
-                        setting,
-                        query,
-                        passage,
-                        "map",
-                        0.5,
-                        1,
-                    )
+                    ("e5-small-q4", "none", "none", None, None, dataset, dataset, setting, query, passage, "map", .5, 1)
                 ] * 2
     columns = [*tables.KEYS, "query_language", "passage_language", *tables.VALUES]
     tables.save(run, "metrics_by_language.csv.gz", pd.DataFrame(rows, columns=columns))

@@ -1,8 +1,8 @@
 """The command of the language audit, of one encoder or of two side by side::
 
-python -m lib.interop.audit --encoder e5-small-q4 --eval xquad-r
-python -m lib.interop.audit --encoder my-model --against e5-small-q4 --eval xquad-r
-python -m lib.interop.audit --profile smoke-1a2b3c4d --encoder static_facts_hybrid-0.5_seed0 --eval facts
+    python -m lib.interop.audit --encoder e5-small-q4 --eval xquad-r
+    python -m lib.interop.audit --encoder my-model --against e5-small-q4 --eval xquad-r
+    python -m lib.interop.audit --profile smoke-1a2b3c4d --encoder static_facts_hybrid-0.5_seed0 --eval facts
 """
 
 import sys

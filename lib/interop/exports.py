@@ -29,7 +29,9 @@ def parser(module: str, description: str, place: str = "") -> argparse.ArgumentP
     return take
 
 
-def of_run(profile: str, overrides: Sequence[str]) -> tuple[Callable[[str], list[str]], dict[str, Callable[[], str]]]:
+def of_run(
+    profile: str, overrides: Sequence[str]
+) -> tuple[Callable[[str], list[str]], dict[str, Callable[[], str]]]:
     """What an audit takes from a run: how it evaluates an encoder, and for each trained cell its model.
 
     Args:

@@ -96,15 +96,8 @@ def parts(config: Config) -> list[Cell]:
     found: dict[Cell, None] = {}
     for entry in config.sweep:
         for fold in range(FOLDS) if any("{fold}" in name for name in entry.train) else (0,):
-            one = replace(
-                config,
-                encoder=entry.encoder,
-                alphas=entry.alphas,
-                strategies=entry.strategies,
-                sweep=(),
-                seeds=entry.seeds,
-                by_encoder={},
-            )
+            one = replace(config, encoder=entry.encoder, alphas=entry.alphas, strategies=entry.strategies, sweep=(),
+                          seeds=entry.seeds, by_encoder={})
             cells = _grid(one, [name.format(fold=fold) for name in entry.train], entry.seeds)
             for change, test, cell in product(entry.changes, entry.test, cells):
                 changes = (change,) if isinstance(change, str) else tuple(change)
