@@ -1,6 +1,6 @@
 """Write the tracked outlines and digests of released sets (see `data.outlines`), with all sets at hand.
 
-python -m lib.data.write_outlines
+    python -m lib.data.write_outlines
 """
 
 import json

@@ -111,7 +111,7 @@ def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
         if labels:
             sources = {name: {label: part[label] for label in labels} for name, part in sources.items()}
             numbers += _numbers(run, task, sources)
-    alike = _spreads(numbers)
+    alike = stats.pooled_by((one.of, one.estimate) for one in numbers)
     families = groupby(numbers, lambda one: (one.task, one.languages, one.quantity))
     return pd.DataFrame([row for _, family in families for row in _rows(list(family), alike)], columns=COLUMNS)
 
@@ -210,27 +210,14 @@ def _numbers(run: Run, task: Task, trained: Trained) -> Iterator[Number]:
                 yield Number(task, languages, quantity, main, label, of(main, seeds) - of(label, seeds))
 
 
-def _spreads(numbers: Iterable[Number]) -> dict[tuple, stats.Spread]:
-    """How each number varies from seed to seed, over the pairs of training sets that have several."""
-    found: dict[tuple, list[stats.Estimate]] = {}
-    for one in numbers:
-        found.setdefault(one.of, []).append(one.estimate)
-    return {of: spread for of, several in found.items() if (spread := stats.pooled(several))}
-
-
 def _rows(family: list[Number], alike: Mapping[tuple, stats.Spread]) -> Iterator[dict]:
     """The rows of numbers that are judged together; of one seed with the spread that others of the kind have."""
-    alone = {one.of: alike.get(one.of) if one.estimate.shares.shape[1] == 1 else None for one in family}
-    sure = {one.of: one.estimate.interval(spread=alone[one.of]) for one in family}
-    verdicts = words({one.baseline: sure[one.of] for one in family if one.baseline}, family[0].quantity == DIFFERENCE)
-    for one in family:
+    sure = [one.estimate.interval(spread=None if one.estimate.spread() else alike.get(one.of)) for one in family]
+    judged = {one.baseline: found for one, found in zip(family, sure, strict=True) if one.baseline}
+    verdicts = words(judged, family[0].quantity == DIFFERENCE)
+    for one, found in zip(family, sure, strict=True):
         row = {**vars(one.task), "languages": one.languages, "strategy": one.strategy, "baseline": one.baseline}
-        row |= {
-            "quantity": one.quantity,
-            "value": sure[one.of].value,
-            "low": sure[one.of].low,
-            "high": sure[one.of].high,
-        }
+        row |= {"quantity": one.quantity, "value": found.value, "low": found.low, "high": found.high}
         clusters, seeds = one.estimate.shares.shape
         yield row | {"clusters": clusters, "seeds": seeds, "verdict": verdicts.get(one.baseline, "")}
 

@@ -80,11 +80,7 @@ def with_profile(profile: Trained, choices: Mapping[str, Trained]) -> dict[str, 
 
 def spreads(every: Iterable[Trained], main: str, untrained: Scores | None = None) -> Spreads:
     """How each difference varies from seed to seed, over all choices that have several seeds."""
-    found: dict[Comparison, list[stats.Estimate]] = {}
-    for levels in every:
-        for name, difference in differences(levels, main, untrained).items():
-            found.setdefault(name, []).append(difference)
-    return {name: spread for name, several in found.items() if (spread := stats.pooled(several))}
+    return stats.pooled_by(one for levels in every for one in differences(levels, main, untrained).items())
 
 
 def rows_of(

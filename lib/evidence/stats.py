@@ -9,6 +9,7 @@ are one cluster) and the *seed*.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -170,6 +171,14 @@ def pooled(estimates: Iterable[Estimate]) -> Spread | None:
     found = [spread for one in estimates if (spread := one.spread())]
     freedom = sum(spread.freedom for spread in found)
     return Spread(sum(s.variance * s.freedom for s in found) / freedom, freedom) if found else None
+
+
+def pooled_by(named: Iterable[tuple[Any, Estimate]]) -> dict[Any, Spread]:
+    """The `pooled` spread of the estimates under each name; of names whose estimates all have one seed none."""
+    found: dict[Any, list[Estimate]] = {}
+    for name, one in named:
+        found.setdefault(name, []).append(one)
+    return {name: spread for name, several in found.items() if (spread := pooled(several))}
 
 
 def estimate(values: np.ndarray, articles: np.ndarray | None = None) -> Estimate:
