@@ -80,6 +80,24 @@ def test_only_seeds_that_both_have_are_compared(run):
     assert effects.table(run, found)["seeds"].tolist() == [1]
 
 
+@pytest.mark.parametrize("seeds", [5, 1])
+def test_one_training_counts_how_seeds_vary_after_another_on_the_same_test(run, seeds):
+    """Where that has one seed too, the interval is over articles alone."""
+    levels = {"facts": {"hybrid-0.5": 0.45, "x-x-mono": 0.40}}
+    found = made(levels, noise=0.1, seeds=seeds)
+    found |= {replace(key, train="mlqa-r"): part for key, part in made(levels, noise=0.2, seeds=1).items()}
+    rows = effects.table(run, found).set_index("train")
+    apart = {}
+    for train in ("facts", "mlqa-r"):
+        one, other = (part for key, part in found.items() if key.train == train)
+        apart[train] = one.estimate(one.seeds) - other.estimate(other.seeds)
+    wanted = apart["mlqa-r"].interval(spread=apart["facts"].spread())
+    assert (rows.loc["mlqa-r", "low"], rows.loc["mlqa-r", "high"]) == pytest.approx((wanted.low, wanted.high))
+    assert (apart["facts"].spread() is None) == (seeds == 1)
+    several = apart["facts"].interval()
+    assert (rows.loc["facts", "low"], rows.loc["facts", "high"]) == pytest.approx((several.low, several.high))
+
+
 def distances(values: dict[str, float]) -> dict:
     """Rank distances by label, the same for all questions, languages and seeds."""
     keys = {label: Key(ENCODER, "facts", label, "facts", "multilingual", "rank_distance") for label in values}

@@ -1,14 +1,15 @@
-"""Cross-fitting: each question has the score of the model that did not train on its article, and of no other."""
+"""Trainings of which only scores are kept; in cross-fitting, of the model that did not see a question's article."""
 
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic
 
 from lib.base import config
 from lib.data import catalog as data
-from lib.evidence import parts
+from lib.evidence import parts, tables
 from lib.evidence.effects import Key
 from lib.runs import cells
 from lib.runs import plan as grid
@@ -37,7 +38,7 @@ def run(own_folders, monkeypatch):
 
 
 def test_folds_are_joined_to_scores_at_home(run):
-    found = parts.at_home(run)
+    found = parts.scores(run)
     assert {(key.train, key.dataset, key.label) for key in found} == {("mlqa-r", "mlqa-r", "x-y")}
     assert {(key.metric, key.setting) for key in found} == set(parts.KEPT)
     part = found[Key("use-m", "mlqa-r", "x-y", "mlqa-r", "multilingual", "map")]
@@ -53,19 +54,51 @@ def test_of_seeds_that_lack_a_fold_nothing_is_said(run, monkeypatch):
     every = grid.parts(run.config)
     lacking = [cell for cell in every if not (cell.seed == 1 and cell.on == "mlqa-r-fold3")]
     monkeypatch.setattr(cells, "parts_of", lambda run: lacking)
-    assert {part.seeds for part in parts.at_home(run).values()} == {(0,)}
+    assert {part.seeds for part in parts.scores(run).values()} == {(0,)}
     monkeypatch.setattr(cells, "parts_of", lambda run: [cell for cell in every if cell.on != "mlqa-r-fold3"])
-    assert parts.at_home(run) == {}
+    assert parts.scores(run) == {}
 
 
 def test_folds_that_overlap_are_refused(run, monkeypatch):
     whole = data.outline("mlqa-r")
     monkeypatch.setattr(data, "outline", lambda name, candidates="sentence": whole)
     with pytest.raises(ValueError, match="folds of mlqa-r overlap: a question was scored by two of them"):
-        parts.at_home(run)
+        parts.scores(run)
+
+
+def test_trainings_of_which_only_scores_are_kept_stand_beside_those_of_the_grid(run, monkeypatch):
+    kept = [grid.Cell("use-m", "xquad-r", "x-x", None, seed, "mlqa-r") for seed in (0, 2)]
+    monkeypatch.setattr(cells, "parts_of", lambda run: kept)
+    found = parts.scores(run)
+    assert {(key.train, key.dataset, key.label) for key in found} == {("xquad-r", "mlqa-r", "x-x")}
+    part = found[Key("use-m", "xquad-r", "x-x", "mlqa-r", "multilingual", "map")]
+    assert part.seeds == (0, 2) and part.articles.shape == (len(part.values),)
+    np.testing.assert_allclose(part.values[:, 0, 1] - part.values[:, 0, 0], 0.2)
+
+
+@pytest.mark.parametrize("changed", [{"changes": ("scale=50",)}, {"train": "xquad-r-7-languages"}])
+def test_other_choices_are_no_scores_of_the_profile(run, monkeypatch, changed):
+    cell = grid.replace(grid.Cell("use-m", "xquad-r", "x-y", None, 0, "mlqa-r"), **changed)
+    monkeypatch.setattr(cells, "parts_of", lambda run: [cell])
+    assert parts.scores(run) == {}
 
 
 def test_a_model_that_saw_the_article_is_no_score_at_home(run, monkeypatch):
     seen = [cell for cell in grid.parts(run.config) if cell.train.endswith("fold0")]
     monkeypatch.setattr(cells, "parts_of", lambda run: [grid.replace(cell, on="mlqa-r-fold1") for cell in seen])
-    assert parts.at_home(run) == {}
+    assert parts.scores(run) == {}
+
+
+def test_the_means_of_trainings_kept_as_scores_stand_in_the_table_as_those_of_the_grid(finished, own_folders):
+    run = synthetic.copied(finished, own_folders)
+    (encoder,), (train,), (test,) = run.config.encoder, run.config.train, run.config.eval
+    entry = f"{{encoder: {encoder}, train: [{train}], test: {test}, strategies: [hybrid]}}"
+    changed = [text for text in run.overrides if not text.startswith("strategies=")]
+    other = config.load("smoke", [*changed, "strategies=[none]", f"sweep=[{entry}]"])
+    for cell in (*grid.plan(other.config), *grid.parts(other.config)):
+        cells.finish(other, cell)
+    for one in (run, other):
+        tables.write(one)
+    for name in ("metrics.csv", "top10_languages.csv.gz"):
+        whole, kept = tables.read(run, name), tables.read(other, name)
+        pd.testing.assert_frame_equal(kept, whole, atol=1e-6, rtol=0)

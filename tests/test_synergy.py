@@ -42,6 +42,26 @@ def test_synergy_by_hand():
     assert found[both, synergy.PLACE, synergy.LINE] == pytest.approx(5 / 12, abs=1e-6)
 
 
+def test_one_training_counts_how_seeds_vary_after_another_on_the_same_test():
+    draw, found = np.random.default_rng(0), {}
+    for train, seeds in (("parallel-docs", 5), ("xquad-r", 1)):
+        for key, part in made(POINTS, train).items():
+            noisy = part.values[:, :, :seeds] + draw.normal(0, 0.1, (12, 2, seeds))
+            found[key] = Scores(noisy, UNITS, tuple(range(seeds)), part.articles)
+
+    def off(train: str) -> stats.Estimate:
+        parts = [found[Key("static", train, name, "mlqa-r", "multilingual", "map")] for name in POINTS]
+        cross, hybrid, mono = (part.estimate(part.seeds) for part in parts)
+        return hybrid - (mono + cross) * 0.5
+
+    chosen = "setting == 'multilingual' and quantity == 'mAP' and against == @synergy.MEAN"
+    rows = synergy.table(found).query(chosen).set_index("train")
+    wanted = off("xquad-r").interval(spread=off("parallel-docs").spread())
+    assert rows.loc["xquad-r", ["low", "high"]].tolist() == pytest.approx([wanted.low, wanted.high])
+    several = off("parallel-docs").interval()
+    assert rows.loc["parallel-docs", ["low", "high"]].tolist() == pytest.approx([several.low, several.high])
+
+
 def test_a_point_on_the_line_is_off_it_by_nothing_on_either_side_of_it_by_as_much():
     parents = (estimate(0.66), estimate(0.60)), (estimate(0.44), estimate(0.50))
     for across, up, wanted in ((0.63, 0.47, 0.0), (0.64, 0.48, 0.02 / 2**0.5), (0.62, 0.46, -0.02 / 2**0.5)):

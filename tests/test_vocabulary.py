@@ -61,6 +61,18 @@ def test_the_run_s_texts_are_encoded_as_before(folder):
     np.testing.assert_allclose(encodings(model, TEXTS), before, atol=1e-6)
 
 
+def test_pieces_are_looked_for_once_in_the_same_texts_and_anew_in_others_under_other_prompts(folder, monkeypatch):
+    monkeypatch.setattr(vocabulary, "_found", {})
+    cuts = [vocabulary.trim(load(folder), texts).kept for texts in (TEXTS, TEXTS, TEXTS[:2])]
+    assert len(vocabulary._found) == 2
+    np.testing.assert_array_equal(cuts[0], cuts[1])
+    assert set(cuts[2]) < set(cuts[0])
+    other = load(folder)
+    other.prompts = {"query": "Q"}
+    vocabulary.trim(other, TEXTS)
+    assert len(vocabulary._found) == 3
+
+
 def test_control_added_and_least_likely_pieces_stay(bert_folder):
     model = load(bert_folder)
     kept = vocabulary.trim(model, [""]).kept.tolist()

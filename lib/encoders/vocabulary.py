@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Texts handed to the tokenizer at once: enough to keep all cores busy, few enough to keep memory flat.
 CHUNK = 8192
+_found: dict[bytes, frozenset[int]] = {}  # by a digest of tokenizer, prompts and texts
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,18 @@ def restore(model: SentenceTransformer, cut: Cut | None) -> None:
     _replace_tokenizer(model, cut.tokenizer)
 
 
-def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) -> set[int]:
-    """Return the ids of all pieces in the segmentations of each text, whole, under each prompt."""
+def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) -> frozenset[int]:
+    """Return the ids of all pieces in the segmentations of each text, whole, under each prompt.
+
+    They are found once for all trainings of a process on the same texts.
+    """
     truncation, padding = backend.truncation, backend.padding
     backend.no_truncation()
     backend.no_padding()
+    distinct, prompts = ["", *dict.fromkeys(texts)], sorted(prompts)
+    asked = sha256(json.dumps([backend.to_str(), prompts, distinct]).encode()).digest()
     used: set[int] = set()
-    distinct = ["", *dict.fromkeys(texts)]
-    for prompt in prompts:
+    for prompt in () if asked in _found else prompts:
         for start in range(0, len(distinct), CHUNK):
             batch = [prompt + text for text in distinct[start : start + CHUNK]]
             used.update(*(encoding.ids for encoding in backend.encode_batch_fast(batch)))
@@ -99,7 +105,7 @@ def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) 
         backend.enable_truncation(**truncation)
     if padding:
         backend.enable_padding(**padding)
-    return used
+    return _found.setdefault(asked, frozenset(used))
 
 
 def _always_kept(model: SentenceTransformer, backend: Tokenizer, description: dict[str, Any]) -> set[int]:

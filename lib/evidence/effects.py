@@ -75,6 +75,28 @@ class Key:
     metric: str
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """A strategy against a baseline after the same training, over a group of languages.
+
+    Attributes:
+        share: how much of the baseline's rank distance it saves.
+    """
+
+    key: Key
+    baseline: str
+    languages: str
+    difference: stats.Estimate
+    share: stats.Estimate | None
+    p_these_seeds: float
+    questions: int
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """What it measures, whichever set is trained on."""
+        return (*vars(replace(self.key, train="")).values(), self.baseline, self.languages)
+
+
 def scores(run: Run, arrays_of: Iterable[tables.Scored] = ()) -> dict[Key, Scores]:
     """The scores of all finished cells of the grid, seeds together.
 
@@ -110,17 +132,18 @@ def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
     ``difference`` is strategy minus baseline; ``relative``, for rank distance, is the share by which it is lower.
     ``p`` is that of the interval, over articles and seeds (of ``relative`` where there is one); ``p_holm`` corrects it
     over the baselines and settings of a training and test set; ``p_these_seeds`` is of a sign-flip test, which says
-    nothing of other seeds. ``languages``: all, or those that the training set has and those that it lacks.
+    nothing of other seeds. ``languages``: all, or those that the training set has and those that it lacks. Where
+    trainings have one seed, how seeds vary is taken to be as after others on the same test, as in `evidence.shift`.
     """
     found = scores(run) if found is None else found
-    rows, main = [], hybrid(run)
-    for key, scored in found.items():
-        if key.label == main:
-            for baseline in (NONE, "en-en", "x-x", "x-x-mono", "x-y"):
-                rows += _rows(run, found, key, scored, baseline)
-        elif key.label == "x-y":
-            rows += _rows(run, found, key, scored, "x-x-mono")
-    result = pd.DataFrame(rows, columns=COLUMNS)
+    made: list[Comparison] = []
+    for key in found:
+        baselines = (NONE, "en-en", "x-x", "x-x-mono", "x-y") if key.label == hybrid(run) else ()
+        for baseline in ("x-x-mono",) if key.label == "x-y" else baselines:
+            made += _compared(run, found, key, baseline)
+    alike = stats.pooled_by((one.of, one.difference) for one in made)
+    shares = stats.pooled_by((one.of, one.share) for one in made if one.share)
+    result = pd.DataFrame([_row(one, alike.get(one.of), shares.get(one.of)) for one in made], columns=COLUMNS)
     family = result[result["languages"] == ALL].groupby(["encoder", "train", "dataset", "metric"], sort=False)["p"]
     result["p_holm"] = family.transform(lambda p: stats.holm(p.tolist()))
     return result
@@ -166,23 +189,30 @@ def language_groups(run: Run, trains: Iterable[str], part: Scores) -> Iterator[t
         yield UNSEEN, np.flatnonzero(~seen)
 
 
-def _rows(run: Run, found: dict[Key, Scores], key: Key, one: Scores, baseline: str) -> Iterator[dict]:
-    """A comparison in rows, one a group of languages; none if the baseline was not run."""
-    against = other(found, key, baseline)
+def _compared(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> Iterator[Comparison]:
+    """A comparison in each group of languages; none if the baseline was not run."""
+    one, against = found[key], other(found, key, baseline)
     if against is None or not (seeds := common_seeds([one, against])):
         return
     for languages, units in language_groups(run, [key.train], one):
         a, b = one.estimate(seeds, units), against.estimate(seeds, units)
-        sure, values = (a - b).interval(), one.at(seeds, units) - against.at(seeds, units)
-        row = {name: getattr(key, name) for name in ("encoder", "train", "dataset", "setting", "metric")}
-        row |= {"languages": languages, "strategy": key.label, "baseline": baseline}
-        row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": sure.p}
-        row |= {"p_these_seeds": stats.sign_flip(values, one.articles)}
-        if key.metric == "rank_distance" and b.value:
-            share = ((b - a) / b).interval()
-            row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
-        counts = {"questions": int((~np.isnan(values)).any(axis=(1, 2)).sum()), "articles": len(a.shares)}
-        yield row | counts | {"seeds": len(seeds)}
+        share = (b - a) / b if key.metric == "rank_distance" and b.value else None
+        values = one.at(seeds, units) - against.at(seeds, units)
+        questions = int((~np.isnan(values)).any(axis=(1, 2)).sum())
+        yield Comparison(key, baseline, languages, a - b, share, stats.sign_flip(values, one.articles), questions)
+
+
+def _row(one: Comparison, spread: stats.Spread | None, of_share: stats.Spread | None) -> dict[str, Any]:
+    articles, seeds = one.difference.shares.shape
+    sure = one.difference.interval(spread=spread if seeds == 1 else None)
+    row = {name: getattr(one.key, name) for name in ("encoder", "train", "dataset", "setting", "metric")}
+    row |= {"languages": one.languages, "strategy": one.key.label, "baseline": one.baseline}
+    row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": sure.p}
+    row |= {"p_these_seeds": one.p_these_seeds}
+    if one.share:
+        share = one.share.interval(spread=of_share if seeds == 1 else None)
+        row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
+    return row | {"questions": one.questions, "articles": articles, "seeds": seeds}
 
 
 def _arrays(sizes: dict[str, int], dataset: str, units: pd.DataFrame) -> dict[tuple[str, str], Values]:

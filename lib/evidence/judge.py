@@ -47,7 +47,6 @@ TABLES = (
 )
 ANSWER = "answer.json"
 FILES = (*TABLES, ANSWER)
-RULES = ("data", "evaluation", "evidence")
 SEAL = "evidence.json"
 # By a process of its own, which takes what others leave of the machine.
 ALONE = "import json, os, sys; getattr(os, 'nice', id)(19); import lib; lib.judge(lib.open(*json.loads(sys.argv[1])))"
@@ -120,7 +119,8 @@ def write(run: Run, arrays: Iterable[tables.Scored] = ()) -> None:
     """
     if current(run):
         return
-    found = effects.scores(run, arrays) | parts.at_home(run)
+    found = effects.scores(run, arrays)
+    found |= {key: part for key, part in parts.scores(run).items() if key not in found}
     made: dict[str, pd.DataFrame] = {
         "effects.csv": effects.table(run, found),
         "domain_shift.csv": shift.table(run, found),
@@ -195,9 +195,4 @@ def current(run: Run) -> bool:
 
 def _made_from(run: Run) -> dict[str, Any]:
     paper = {path.name: artifacts.file_digest(path) for path in sorted(paths.PUBLISHED.glob("*.csv"))}
-    return {"digest": tables.digest(run), "rules": rules(), "paper": paper, "leaks": leaks.inputs(run)}
-
-
-def rules() -> dict[str, str]:
-    """The digests of the code that judges."""
-    return artifacts.code(RULES)
+    return {"digest": tables.digest(run), "rules": tables.rules(), "paper": paper, "leaks": leaks.inputs(run)}

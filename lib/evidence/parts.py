@@ -1,6 +1,7 @@
-"""Scores of the cells that a run makes beside its grid: of its sweeps, and of cross-fitting, which gives those at home.
+"""Scores of the cells that a run makes beside its grid: by other choices, at home, or where only scores are kept.
 
-Such a cell keeps the scores of each question and query language, on one set or on one fold of it (`runs.plan.parts`).
+Those at home come from cross-fitting. Such a cell keeps the scores of each question and query language, on one set or
+on one fold of it (`runs.plan.parts`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,26 +20,34 @@ from .effects import Key, Scores, Values
 KEPT = (("map", "monolingual"), ("map", "multilingual"), ("rank_distance", "multilingual"))  # as pairs of languages
 
 
-def at_home(run: Run) -> dict[Key, Scores]:
-    """Scores after training on the set that is tested, each question by the model that did not see its article.
+def scores(run: Run) -> dict[Key, Scores]:
+    """Scores of trainings of the profile that its grid lacks: at home, and those of which only scores are kept.
 
-    Of the seeds of which all folds are there; until one has them there are none. A mean over pairs of languages is
-    not among them: such cells do not keep the pairs.
+    At home each question is scored by the model that did not see its article; seeds that lack a fold are left out. A
+    mean over pairs of languages is not among them: such cells do not keep the pairs.
     """
-    found: dict[Key, dict[int, dict[str, Values]]] = {}
+    whole: dict[Key, dict[int, Values]] = {}
+    folds: dict[Key, dict[int, dict[str, Values]]] = {}
     for cell in cells.parts_of(run):
         fold = data.FOLD.fullmatch(cell.on)
-        if fold and not cell.changes and cell.train == f"{fold['base']}-without-fold{fold['number']}":
-            for (metric, setting), read in values(run, cell, KEPT).items():
-                key = Key(cell.encoder, fold["base"], cell.label, fold["base"], setting, metric)
-                found.setdefault(key, {}).setdefault(cell.seed, {})[fold["number"]] = read
-    return {key: part for key, by_seed in found.items() if (part := _joined(run, key, by_seed)) is not None}
+        crossed = fold and cell.train == f"{fold['base']}-without-fold{fold['number']}"
+        if cell.changes or not (crossed or cell.is_kept_as_scores):
+            continue
+        trained, test = (fold["base"],) * 2 if crossed else (cell.train, cell.on)
+        for (metric, setting), read in values(run, cell, KEPT).items():
+            key = Key(cell.encoder, trained, cell.label, test, setting, metric)
+            if crossed:
+                folds.setdefault(key, {}).setdefault(cell.seed, {})[fold["number"]] = read
+            else:
+                whole.setdefault(key, {})[cell.seed] = read
+    whole |= {key: joined for key, by_seed in folds.items() if (joined := _joined(key, by_seed))}
+    return {key: stacked(run, key.dataset, by_seed) for key, by_seed in whole.items()}
 
 
 def on(run: Run, test: str, settings: Iterable[str]) -> Iterator[tuple[Cell, str, Values]]:
-    """The cells of sweeps that were scored on a whole set, with their average precision in each setting."""
+    """The trainings by other choices that were scored on a whole set, with their average precision in each setting."""
     for cell in cells.parts_of(run):
-        if cell.on == test:
+        if cell.on == test and not cell.is_kept_as_scores:
             read = values(run, cell, [("map", setting) for setting in settings])
             yield from ((cell, setting, found) for (_, setting), found in read.items())
 
@@ -69,7 +78,7 @@ def values(run: Run, cell: Cell, wanted: Iterable[tuple[str, str]]) -> dict[tupl
     return found
 
 
-def _joined(run: Run, key: Key, by_seed: dict[int, dict[str, Values]]) -> Scores | None:
+def _joined(key: Key, by_seed: dict[int, dict[str, Values]]) -> dict[int, Values]:
     """The folds of each seed as one; of seeds that lack a fold nothing.
 
     Raises:
@@ -84,4 +93,4 @@ def _joined(run: Run, key: Key, by_seed: dict[int, dict[str, Values]]) -> Scores
                 raise ValueError(f"folds of {key.train} overlap: a question was scored by two of them")
             joined = np.where(there.any(axis=0), np.nansum(tables, axis=0), np.nan)
             whole[seed] = joined, next(iter(folds.values()))[1]
-    return stacked(run, key.dataset, whole) if whole else None
+    return whole

@@ -7,6 +7,7 @@ the plane of monolingual and multilingual mAP.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,22 +37,39 @@ class OffLine:
     place: float
 
 
+class Contrast(NamedTuple):
+    """One number: of the mixture of ``key``, in a setting, and for costs with the set that is farther."""
+
+    key: Key
+    farther: str
+    setting: str
+    quantity: str
+    against: str
+    estimate: stats.Estimate
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """What it measures, whichever sets are trained on."""
+        return self.key.encoder, self.key.dataset, self.key.label, *self[2:5]
+
+
 def table(found: dict[Key, Scores]) -> pd.DataFrame:
     """The contrasts of every mixture in each setting, in shift costs, and off the line, with 95% intervals.
 
     ``verdict``: better, worse, equivalent (within .01 mAP) or open, each for itself; of costs less is better. The
-    row ``place on the line`` has no interval.
+    row ``place on the line`` has no interval. Of one seed intervals are as in `evidence.shift`.
     """
-    rows = []
+    made: list[Contrast] = []
     for key in found:
         foreign = key.train not in (NONE, key.dataset) or key.dataset.endswith("-heldout")
         if key.metric == "map" and key.label.startswith("hybrid-") and foreign:
-            rows += _levels(found, key)
+            made += _levels(found, key)
             if key.setting == "multilingual":
-                rows += _line(found, key)
+                made += _line(found, key)
     for task in shift.tasks(found):
-        rows += _costs(found, task)
-    return pd.DataFrame(rows, columns=COLUMNS)
+        made += _costs(found, task)
+    alike = stats.pooled_by((one.of, one.estimate) for one in made)
+    return pd.DataFrame([_row(one, alike.get(one.of)) for one in made], columns=COLUMNS)
 
 
 def contrasts(trio: Trio, lower: bool = False) -> dict[str, stats.Estimate]:
@@ -90,25 +108,23 @@ def _shared(found: dict[Key, Scores], *keys: Key) -> tuple[int, ...]:
     return common_seeds(found[key] for key in every) if all(key in found for key in every) else ()
 
 
-def _levels(found: dict[Key, Scores], key: Key) -> Iterator[dict]:
+def _levels(found: dict[Key, Scores], key: Key) -> Iterator[Contrast]:
     if seeds := _shared(found, key):
         for against, estimate in contrasts(_trio(found, key, seeds)).items():
-            yield _row(key, "", key.setting, MAP, against, estimate, seeds)
+            yield Contrast(key, "", key.setting, MAP, against, estimate)
 
 
-def _line(found: dict[Key, Scores], key: Key) -> Iterator[dict]:
+def _line(found: dict[Key, Scores], key: Key) -> Iterator[Contrast]:
     one = replace(key, setting="monolingual")
     if seeds := _shared(found, key, one):
         where = off_line(_trio(found, one, seeds), _trio(found, key, seeds))
         if where is not None:
-            both = "monolingual and multilingual"
-            yield _row(key, "", both, MAP, LINE, where.distance, seeds)
             fixed = stats.Estimate(np.full_like(where.distance.shares, where.place))
-            row = _row(key, "", both, PLACE, LINE, fixed, seeds)
-            yield row | {"low": np.nan, "high": np.nan, "verdict": ""}
+            for quantity, estimate in ((MAP, where.distance), (PLACE, fixed)):
+                yield Contrast(key, "", "monolingual and multilingual", quantity, LINE, estimate)
 
 
-def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[dict]:
+def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[Contrast]:
     labels = [k.label for k in found if k == Key(task.encoder, task.nearer, k.label, task.test, task.setting, "map")]
     for label in labels:
         near = Key(task.encoder, task.nearer, label, task.test, task.setting, "map")
@@ -117,14 +133,15 @@ def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[dict]:
             pairs = zip(_trio(found, near, seeds), _trio(found, far, seeds), strict=True)
             costs = tuple(one - other for one, other in pairs)
             for against, estimate in contrasts(costs, lower=True).items():
-                yield _row(near, task.farther, task.setting, COST, against, estimate, seeds)
+                yield Contrast(near, task.farther, task.setting, COST, against, estimate)
 
 
-def _row(
-    key: Key, farther: str, setting: str, quantity: str, against: str, estimate: stats.Estimate, seeds: tuple[int, ...]
-) -> dict:
-    sure = estimate.interval()
-    word = stats.compared(-sure if quantity == COST else sure, effects.MARGIN)
-    row = {"encoder": key.encoder, "test": key.dataset, "train": key.train, "farther": farther, "setting": setting}
-    row |= {"strategy": key.label, "quantity": quantity, "against": against, "value": sure.value, "low": sure.low}
-    return row | {"high": sure.high, "clusters": len(estimate.shares), "seeds": len(seeds), "verdict": word}
+def _row(one: Contrast, spread: stats.Spread | None) -> dict:
+    clusters, seeds = one.estimate.shares.shape
+    sure = one.estimate.interval(spread=spread if seeds == 1 else None)
+    word = stats.compared(-sure if one.quantity == COST else sure, effects.MARGIN)
+    row = {"encoder": one.key.encoder, "test": one.key.dataset, "train": one.key.train, "farther": one.farther}
+    row |= {"setting": one.setting, "strategy": one.key.label, "quantity": one.quantity, "against": one.against}
+    row |= {"value": sure.value, "low": sure.low, "high": sure.high, "clusters": clusters, "seeds": seeds}
+    placed = {"low": np.nan, "high": np.nan, "verdict": ""} if one.quantity == PLACE else {"verdict": word}
+    return row | placed

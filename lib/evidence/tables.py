@@ -5,6 +5,7 @@ They are a pure function of the finished cells: the same cells give the same byt
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import pandas as pd
 
 from ..base import store as artifacts
 from ..base import workers
-from ..base.config import FACTS_ONLY, Run, as_dict
+from ..base.config import FACTS_ONLY, Config, Run, as_dict
 from ..data import catalog as data
 from ..evaluation import bias, metrics, probe
 from ..runs import cells
 from ..runs import plan as grid
+from ..training.strategies import STRATEGIES
 
 PROVENANCE = "provenance.json"
 RULES = ("data", "evaluation", "evidence")  # the code that makes tables of cells
@@ -35,10 +37,9 @@ CELL = ["encoder", "train", "strategy", "alpha", "seed"]  # the columns of `grid
 SCORED = [*CELL, "dataset"]
 KEYS = [*SCORED, "pool", "setting"]
 NUMBERS = {"alpha": float, "seed": float}  # empty for some rows
+SOFTWARE = ("torch", "transformers", "sentence-transformers", "tokenizers", "datasets", "pandas", "numpy")
 MANY = 16  # cells from which on several processes are faster than one
 
-
-Record = dict[str, Any]  # of a finished cell, see `runs.cells.record`
 Scored = tuple[grid.Cell, str, Any]  # a cell, a set that it was scored on, and what was made of its units
 
 
@@ -50,20 +51,21 @@ def write(run: Run, also: Callable[[str, pd.DataFrame], Any] | None = None) -> l
     """
     macro, languages, others, biased, more = [], [], [], [], []
     records = {cell: cells.record(run, cell) for cell in cells.of(run)}
+    kept = {cell: cells.record(run, cell) for cell in cells.parts_of(run) if cell.is_kept_as_scores}
     sets = {name for cell in records for name in grid.evaluated(cell, run.config)}
     repeated = {name: _repeated(run, name) for name in sets}
     for cell, dataset, (means, distinct, beside, *rest) in by_set(run, partial(_measured, repeated, also)):
-        identity = {**cell.columns(), "dataset": dataset, "pool": data.outline(dataset, run.config.candidates).pool}
-        over = metrics.macro(means)
+        identity, over = _identity(run, cell, dataset), metrics.macro(means)
         languages.append((identity, means))
         macro.append((identity, over))
         others.append((identity, variants(records[cell], dataset, over, metrics.macro(distinct))))
         biased.append((cell, dataset, rest))
         more.append((cell, dataset, beside))
-    save(run, "metrics.csv", _together(macro)[[*KEYS, *VALUES]])
+    macro += [(_identity(run, cell, cell.on), pd.DataFrame(record["means"])) for cell, record in kept.items()]
+    save(run, "metrics.csv", _together(sorted(macro, key=partial(_place, run.config)))[[*KEYS, *VALUES]])
     save(run, "metrics_by_language.csv.gz", _by_pair(_together(languages)), decimals=4)
     save(run, "metrics_variants.csv.gz", _together(others)[["variant", *KEYS, *VALUES]])
-    top = top_languages(run, records)
+    top = top_languages(run, records | kept)
     save(run, "top10_languages.csv.gz", top)
     save(run, "bias.csv.gz", bias_measures(biased, top))
     save(run, "who_is_hurt.csv.gz", who_is_hurt(biased))
@@ -71,6 +73,17 @@ def write(run: Run, also: Callable[[str, pd.DataFrame], Any] | None = None) -> l
     write_training_log(run)
     write_provenance(run)
     return more
+
+
+def _identity(run: Run, cell: grid.Cell, dataset: str) -> dict[str, Any]:
+    return {**cell.columns(), "dataset": dataset, "pool": data.outline(dataset, run.config.candidates).pool}
+
+
+def _place(config: Config, macro: tuple[dict[str, Any], pd.DataFrame]) -> tuple:
+    """Where the means of a cell stand, in the grid's order: also of one that is not of the grid."""
+    encoder, train, strategy, alpha, seed = (macro[0][name] for name in CELL)
+    trains = [grid.NONE, *config.train, train]
+    return config.encoder.index(encoder), trains.index(train), seed or 0, [*STRATEGIES].index(strategy), alpha or 0
 
 
 def _by_pair(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,9 +98,8 @@ def _by_pair(table: pd.DataFrame) -> pd.DataFrame:
 
 def write_training_log(run: Run) -> None:
     """Write ``training_log.csv.gz``: one row a training step, with the loss, and the batch's kind and languages."""
-    found = []
-    for cell in grid.trainings(cells.of(run)):
-        found.append((cell.columns(), pd.DataFrame(cells.training_log(run, cell)["steps"])))
+    trained = grid.trainings(cells.of(run))
+    found = [(cell.columns(), pd.DataFrame(cells.training_log(run, cell)["steps"])) for cell in trained]
     columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
     table = _together(found)[columns] if found else pd.DataFrame(columns=columns)
     save(run, "training_log.csv.gz", table)
@@ -104,8 +116,7 @@ def _made_from(run: Run) -> dict[str, Any]:
 
 def all_units(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """The sets that a finished cell was scored on, each with its per-unit values (see `evaluation.metrics.units`)."""
-    for dataset, ranks in _ranks(run, cell):
-        yield dataset, metrics.units(ranks)
+    return ((dataset, metrics.units(ranks)) for dataset, ranks in _ranks(run, cell))
 
 
 def by_set(run: Run, work: Callable[[str, pd.DataFrame], Any]) -> Iterator[Scored]:
@@ -132,7 +143,7 @@ def _measured(
     return metrics.by_language(units), metrics.by_language(units[~again]), beside, *bias_of(dataset, ranks, units)
 
 
-def variants(record: Record, dataset: str, whole: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
+def variants(record: dict[str, Any], dataset: str, whole: pd.DataFrame, distinct: pd.DataFrame) -> pd.DataFrame:
     """Macro means under other rules, of those over all queries (``whole``) and over ``distinct`` ones.
 
     ``distinct queries``: de-duplicated by their exact text, as the paper's R@1 cells imply. ``centred``: each
@@ -144,7 +155,7 @@ def variants(record: Record, dataset: str, whole: pd.DataFrame, distinct: pd.Dat
     return pd.concat(parts)
 
 
-def vectors(run: Run, records: dict[grid.Cell, Record]) -> pd.DataFrame:
+def vectors(run: Run, records: dict[grid.Cell, dict[str, Any]]) -> pd.DataFrame:
     """How much language can be read off the vectors, before and after centring, and by chance (see `probe`)."""
     rows, sets = [], {name for record in records.values() for name in record["vectors"]}
     chance = {name: probe.by_chance(data.outline(name, run.config.candidates)) for name in sets}
@@ -159,14 +170,14 @@ def vectors(run: Run, records: dict[grid.Cell, Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*SCORED, "centring", "measure", "value"])
 
 
-def top_languages(run: Run, records: dict[grid.Cell, Record]) -> pd.DataFrame:
+def top_languages(run: Run, records: dict[grid.Cell, dict[str, Any]]) -> pd.DataFrame:
     """Of the first 10 passages in the pool, the share in each language, by query language; beside the pool's share."""
     found = []
     for cell, record in records.items():
         for dataset, top in record["top"].items():
             chosen = data.outline(dataset, run.config.candidates)
-            table = bias.top_shares(np.array(top["counts"]), top["languages"], chosen.passages["language"])
-            found.append(({**cell.columns(), "dataset": dataset, "pool": chosen.pool}, table))
+            shares = bias.top_shares(np.array(top["counts"]), top["languages"], chosen.passages["language"])
+            found.append((_identity(run, cell, dataset), shares))
     columns = [*KEYS[:-1], "query_language", "passage_language", "share", "pool_share"]
     return _together(found)[columns]
 
@@ -204,8 +215,8 @@ def who_is_hurt(biased: Biased) -> pd.DataFrame:
 
 
 def _stacked(biased: Biased, which: int, columns: list[str]) -> pd.DataFrame:
-    parts = [({**cell.columns(), "dataset": dataset}, found[which]) for cell, dataset, found in biased]
-    parts = [(identity, table) for identity, table in parts if table is not None]
+    there = [(cell, dataset, found[which]) for cell, dataset, found in biased if found[which] is not None]
+    parts = [({**cell.columns(), "dataset": dataset}, table) for cell, dataset, table in there]
     return _together(parts)[columns].astype(NUMBERS) if parts else pd.DataFrame(columns=columns)
 
 
@@ -227,9 +238,6 @@ def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def write_provenance(run: Run) -> None:
     """What each number came from: configuration, data, cells with their digests, software and machine."""
-    from importlib.metadata import version
-
-    names = ["torch", "transformers", "sentence-transformers", "tokenizers", "datasets", "pandas", "numpy"]
     records = {cell.id: cells.record(run, cell) or {} for cell in cells.of(run)}
     value = {
         "run": run.name,
@@ -237,7 +245,7 @@ def write_provenance(run: Run) -> None:
         "overrides": list(run.overrides),
         "data": "embedded facts corpus" if run.fallback else "as configured",
         "config": as_dict(run.config),
-        "software": {name: version(name) for name in names},
+        "software": {name: version(name) for name in SOFTWARE},
         "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
     }
     artifacts.write_seal(run.folder / PROVENANCE, _made_from(run), [run.folder / name for name in TABLES], **value)
@@ -272,14 +280,9 @@ def _made(run: Run) -> list[str | None]:
     return [digest for digest in found if digest or not run.finished] + beside
 
 
-def made_from(run: Run) -> str:
-    """The digest of the cells that the tables on disk were made from, as their provenance says."""
-    return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["digest"]
-
-
-def made_cells(run: Run) -> dict[str, dict]:
-    """The cells that the tables on disk were made from, by name, as their provenance says."""
-    return (artifacts.read_sealed(run.folder / PROVENANCE) or {})["cells"]
+def provenance(run: Run) -> dict[str, Any]:
+    """What the tables on disk were made from: ``digest`` of all cells, ``cells`` by name, and more."""
+    return artifacts.read_sealed(run.folder / PROVENANCE) or {}
 
 
 def _repeated(run: Run, dataset: str) -> pd.MultiIndex:
@@ -294,5 +297,4 @@ def save(run: Run, name: str, table: pd.DataFrame, decimals: int = 6) -> None:
     text = f"# {FACTS_ONLY}\n" if run.fallback else ""
     text += table.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")
     with artifacts.replacing(path) as temporary:
-        content = text.encode()
-        temporary.write_bytes(artifacts.zipped(content) if path.suffix == ".gz" else content)
+        temporary.write_bytes(artifacts.zipped(text.encode()) if path.suffix == ".gz" else text.encode())

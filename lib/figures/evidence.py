@@ -144,11 +144,13 @@ def _reach(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def _drawn(table: pd.DataFrame) -> str:
-    """What the intervals of a table are drawn over: one seed says nothing of other seeds."""
+    """What the intervals of a table are drawn over; see `evidence.effects.table`."""
     single = table["seeds"] == 1
     if not single.any():
         return "articles and seeds"
-    return "articles alone" if single.all() else "articles and seeds (of 1 seed: articles alone)"
+    if single.all():
+        return "articles alone"
+    return "articles and seeds (of 1 seed: as seeds vary after other trainings on that test, if any)"
 
 
 def drawable(run: Run) -> list[str]:

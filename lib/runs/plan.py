@@ -10,7 +10,7 @@ from typing import Any
 from ..base import paths
 from ..base.config import Config, Run
 from ..base.errors import UserError
-from ..data.catalog import is_own, is_scored_alone
+from ..data.catalog import base, is_own, is_scored_alone
 from ..data.sets import FOLDS
 from ..encoders import load as encoders
 from ..training.sampling import ALPHA
@@ -50,6 +50,11 @@ class Cell:
     def is_part(self) -> bool:
         """Whether it belongs to a sweep or to cross-fitting: it keeps the scores of each query, not all ranks."""
         return bool(self.on) and not is_scored_alone(self.on)
+
+    @property
+    def is_kept_as_scores(self) -> bool:
+        """Whether it is a part that is a training of the profile itself, of a whole set and scored on a whole one."""
+        return self.is_part and not self.changes and (base(self.train), base(self.on)) == (self.train, self.on)
 
     @property
     def label(self) -> str:

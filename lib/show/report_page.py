@@ -14,7 +14,6 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from ..base import config, paths, progress
-from ..base import store as artifacts
 from ..base.config import Run
 from ..data import catalog as data
 from ..evidence import judge as evidence
@@ -139,7 +138,7 @@ def _judged(run: Run) -> dict[str, Any]:
 
 def _made(run: Run) -> dict[str, Any]:
     """Configuration, data, software, machine, times, and links to what lies beside the page."""
-    made = artifacts.read_sealed(run.folder / tables.PROVENANCE) or {}
+    made = tables.provenance(run)
     cells = made["cells"]
     seconds = sum(cell["made"]["evaluation_seconds"] for cell in cells.values())
     machines = dict.fromkeys(_machine(cell["made"]) for cell in cells.values())
@@ -166,7 +165,7 @@ def _made(run: Run) -> dict[str, Any]:
 def _source(run: Run) -> str:
     """Where the numbers come from, in one line."""
     seeds = ", ".join(map(str, run.config.seeds))
-    return f"Run {run.name} · encoder {run.config.encoders} · seeds {seeds} · cells {tables.made_from(run)}"
+    return f"Run {run.name} · encoder {run.config.encoders} · seeds {seeds} · cells {tables.provenance(run)['digest']}"
 
 
 def _machine(made: dict[str, Any]) -> str:
