@@ -13,6 +13,7 @@ from lib.evidence import parts, tables
 from lib.evidence.effects import Key
 from lib.runs import cells
 from lib.runs import plan as grid
+from lib.runs.plan import CENTRED
 
 SWEEP = ("[{encoder: use-m, train: ['mlqa-r-without-fold{fold}'], test: 'mlqa-r-fold{fold}', strategies: [x-y], "
          "seeds: [0, 1]}]")  # fmt: skip
@@ -81,6 +82,14 @@ def test_other_choices_are_no_scores_of_the_profile(run, monkeypatch, changed):
     cell = grid.replace(grid.Cell("use-m", "xquad-r", "x-y", None, 0, "mlqa-r"), **changed)
     monkeypatch.setattr(cells, "parts_of", lambda run: [cell])
     assert parts.scores(run) == {}
+
+
+@pytest.mark.parametrize("changes", [(), (CENTRED,)])
+def test_trainings_of_the_profile_are_no_other_choice(run, monkeypatch, changes):
+    made = grid.Cell("use-m", "xquad-r", "x-y", None, 0, "mlqa-r")
+    other = grid.replace(made, changes=("scale=50",))
+    monkeypatch.setattr(cells, "parts_of", lambda run: [grid.replace(made, changes=changes), other])
+    assert [cell for cell, _, _ in parts.on(run, "mlqa-r", ["multilingual"])] == [other]
 
 
 def test_a_model_that_saw_the_article_is_no_score_at_home(run, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from lib.base import config
 from lib.evidence import centred, robustness, stats, synergy
 from lib.evidence.effects import Key, Scores
+from lib.runs.plan import CENTRED, Cell
 
 UNITS = (("ar", "all"), ("de", "all"))
 POINTS = {"x-y": (0.60, 0.50), "hybrid-0.5": (0.64, 0.49), "x-x-mono": (0.66, 0.44)}  # monolingual, multilingual mAP
@@ -173,9 +174,8 @@ def test_what_is_left_once_means_are_subtracted(monkeypatch):
     monkeypatch.setattr(centred, "_counts", lambda *_: counts)
     monkeypatch.setattr(centred, "_shares", lambda run: [])
     monkeypatch.setattr(centred.cells, "of", lambda run: list(records))
+    monkeypatch.setattr(centred.cells, "parts_of", lambda run: [])
     monkeypatch.setattr(centred.cells, "record", lambda run, cell: records[cell])
-    from lib.runs.plan import Cell
-
     plain, records = {}, {}
     near, far = {"hybrid": 0.5, "x-x-mono": 0.45}, {"hybrid": 0.49, "x-x-mono": 0.40}
     for train, by_label in (("xquad-r", near), ("parallel-docs", far)):
@@ -192,3 +192,18 @@ def test_what_is_left_once_means_are_subtracted(monkeypatch):
     assert found["facts", centred.DIFFERENCE, "xquad-r", "x-x-mono"] == 0
     levels_of = table[(table["means_of"] == "facts") & (table["quantity"] == centred.LEVEL)]
     assert set(levels_of["value"].round(6)) == {0.6} and set(levels_of["clusters"]) == {2}
+
+
+def test_what_a_part_kept_of_subtracted_means_stands_where_the_grid_has_nothing(monkeypatch):
+    monkeypatch.setattr(centred, "_counts", lambda *_: {"ar": np.array([3, 3]), "de": np.array([3, 3])})
+    grid, part = (Cell("static", "xquad-r", "x-y", None, 0, *more) for more in ((), ("mlqa-r", (CENTRED,))))
+    own = {"centred": [{"setting": "multilingual", "metric": "map", "value": 0.7}]}
+    records = {grid: {"vectors": {"mlqa-r": own}}, part: record({x: [1.8, 1.8] for x in ("ar", "de")})}
+    records[part]["centred"]["mlqa-r"][centred.centring.OWN] = records[part]["centred"]["mlqa-r"]["facts"]
+    monkeypatch.setattr(centred.cells, "of", lambda run: [grid])
+    monkeypatch.setattr(centred.cells, "parts_of", lambda run: [part])
+    monkeypatch.setattr(centred.cells, "record", lambda run, cell: records[cell])
+    found = centred.centred(config.load("full"))
+    key = Key("static", "xquad-r", "x-y", "mlqa-r", "multilingual", "map")
+    assert found[centred.centring.OWN, key][0].tolist() == [0.7]
+    assert found["facts", key][0].mean() == pytest.approx(0.6)

@@ -80,6 +80,7 @@ class Config:
     candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     sampler: Literal[1, 2] = 2  # the version of the batches (see `training.sampling`)
+    centred: bool = False  # cells of a sweep keep what is left without language means too (see `evaluation.centring`)
     cross: Literal["row", "batch"] = "row"  # x-y draws a pair of languages for each row, or one for the whole batch
     heldout_seeds: tuple[Seed, ...] | None = None  # the seeds that are scored on held-out sets too; None: all
     by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)  # keys that differ for an encoder

@@ -51,16 +51,16 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
 
 
 def centred(run: Run) -> dict[tuple[str, Key], Shares]:
-    """What the records of the cells hold of subtracted means, by their source."""
+    """What the records of the cells hold of subtracted means, by their source; of the grid's first, then of others."""
     found: dict[tuple[str, Key], Shares] = {}
-    for cell in cells.of(run):
+    for cell in (*cells.of(run), *cells.parts_of(run)):
         record = cells.record(run, cell) or {}
         for dataset, sources in record.get("centred", {}).items():
             for source, read in sources.items():
                 for setting, sums in read["articles"].items():
                     key = Key(cell.encoder, cell.train, cell.label, dataset, setting, "map")
                     counts = _counts(dataset, run.config.candidates)
-                    found.setdefault((source, key), {})[cell.seed] = contributions(sums, counts)
+                    found.setdefault((source, key), {}).setdefault(cell.seed, contributions(sums, counts))
         for dataset, read in record.get("vectors", {}).items():
             for row in read["centred"]:
                 key = Key(cell.encoder, cell.train, cell.label, dataset, row["setting"], row["metric"])

@@ -14,7 +14,7 @@ from ..data import catalog as data
 from ..data.sets import FOLDS
 from ..evaluation import metrics
 from ..runs import cells
-from ..runs.plan import Cell
+from ..runs.plan import CENTRED, Cell
 from .effects import Key, Scores, Values
 
 KEPT = (("map", "monolingual"), ("map", "multilingual"), ("rank_distance", "multilingual"))  # as pairs of languages
@@ -47,7 +47,7 @@ def scores(run: Run) -> dict[Key, Scores]:
 def on(run: Run, test: str, settings: Iterable[str]) -> Iterator[tuple[Cell, str, Values]]:
     """The trainings by other choices that were scored on a whole set, with their average precision in each setting."""
     for cell in cells.parts_of(run):
-        if cell.on == test and not cell.is_kept_as_scores:
+        if cell.on == test and not cell.is_kept_as_scores and CENTRED not in cell.changes:
             read = values(run, cell, [("map", setting) for setting in settings])
             yield from ((cell, setting, found) for (_, setting), found in read.items())
 

@@ -171,22 +171,21 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     started = time.monotonic()
     model = encoders.load(folder / training.MODEL if cell.train != NONE else folder)
     config = cell.settings(run.config)
-    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, () if cell.is_part else LOOKED_AT)
+    kept = LOOKED_AT if not cell.is_part else LOOKED_AT[1:] if config.centred else ()
+    rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, kept)
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
     records.remember(run)
     units = metrics.units(ranks) if cell.is_part else None
     with artifacts.replacing(records.beside(path, RANKS)) as temporary:
-        if cell.is_part:
-            records.write_scores(metrics.by_query(units), temporary)
-        else:
-            records.write_ranks(ranks, temporary)
+        records.write_ranks(ranks, temporary) if units is None else records.write_scores(units, temporary)
         digest = artifacts.file_digest(temporary)
     value = {
         "inputs": made_from(run, cell),
         "sha256": digest,
         "top": {name: _top(name, r, config) for name, r in rankings.items() if name != data.BY_SHARD},
-        **({"means": _means(units)} if cell.is_part else {"vectors": vectors, "centred": centred}),
+        **{name: of for name, of in zip(LOOKED_AT, (vectors, centred), strict=True) if name in kept},
+        **({} if units is None else {"means": records.means(units)}),
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
         "made": {
@@ -295,11 +294,6 @@ def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:
 def _beside(cell: Cell, config: Config) -> tuple[str, ...]:
     """The sets whose articles are not trained on; those of the facts corpus are none, so that no benchmark is read."""
     return () if cell.train == "facts" else config.eval
-
-
-def _means(units: pd.DataFrame) -> list[dict[str, Any]]:
-    """The macro means as rows of ``metrics.csv``, which follow from scores only where all languages have answers."""
-    return metrics.macro(metrics.by_language(units)).round({"value": 6}).to_dict("records")
 
 
 def _top(name: str, ranking: search.Ranking, config: Config) -> dict[str, Any]:

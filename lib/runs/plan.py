@@ -16,6 +16,7 @@ from ..encoders import load as encoders
 from ..training.sampling import ALPHA
 
 NONE = "none"
+CENTRED = "centred=true"  # a change of what is kept, not of how a model is trained
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,14 @@ def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
     )
 
 
-def write_scores(scores: pd.DataFrame, path: Path) -> None:
+def write_scores(units: pd.DataFrame, path: Path) -> None:
     """In steps of .0001, which is a hundredth of the margin that anything is judged by: 40 kB at most."""
+    scores = metrics.by_query(units)
     steps = {name: (scores[name] * UNIT).round().astype(np.uint16) for name in metrics.SETTINGS}
     table = scores.assign(**steps, rank_distance=scores["rank_distance"].astype(np.int32))
     table.to_parquet(path, index=False, compression="brotli", compression_level=11, use_dictionary=["query_language"])
+
+
+def means(units: pd.DataFrame) -> list[dict[str, Any]]:
+    """The macro means as rows of ``metrics.csv``; of scores by query they follow only where all languages answer."""
+    return metrics.macro(metrics.by_language(units)).round({"value": 6}).to_dict("records")
