@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.base import config
-from lib.evidence import centred, robustness, shift, specification, tables
+from lib.evidence import centred, ledger, robustness, shift, specification, tables
 from lib.figures import answer as figures_answer
 from lib.figures import gallery, style
 from lib.figures import robustness as figures_robustness
@@ -53,6 +53,26 @@ def test_costs_and_d_stand_on_one_scale_with_their_numbers_and_words(run):
 def test_without_a_shift_the_figure_says_so(run):
     tables.save(run, "domain_shift.csv", pd.DataFrame(columns=shift.COLUMNS))
     assert "nearer to a test" in style.title(figures_answer.fixed_test(run))
+
+
+def test_our_encoders_stand_above_the_paper_s_each_after_the_other_test(run):
+    strategies = {"x-x-mono": 1.0, "x-y": 0.0, "hybrid": 0.5}
+    ours = [
+        (encoder, train, strategy, alpha, seed, "mlqa-r", "mlqa-r", "monolingual", "map", level + seed / 10, 9)
+        for encoder, level in (("e5-small-q4", 0.6), ("static", 0.3))
+        for train in ("xquad-r", "parallel-docs")
+        for strategy, alpha in strategies.items()
+        for seed in ((0, 1) if train == "xquad-r" else (0,))
+    ]
+    tables.save(run, "metrics.csv", pd.DataFrame(ours, columns=[*tables.KEYS, *tables.VALUES]))
+    same = {"paper_encoder": "xlm-r", "dataset": "mlqa-r", "setting": "monolingual", "metric": "map"}
+    same |= {"language": "mean", "paper": 0.5, "encoder": "e5-small-q4", "ours": 0.1}
+    rows = [dict.fromkeys(ledger.COLUMNS) | same | {"strategy": strategy} for strategy in strategies]
+    tables.save(run, "ledger.csv", pd.DataFrame(rows))
+    axes = figures_answer.encoders(run).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["e5-small-q4", "static", "xlm-r, paper"]
+    places = {tuple(np.round(points.get_offsets()[0], 6)) for points in axes.collections}
+    assert places == {(0.65, 0), (0.35, 1), (0.5, 2)}
 
 
 def changes() -> pd.DataFrame:

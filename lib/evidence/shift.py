@@ -117,14 +117,16 @@ def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
 
 
 def tasks(found: Iterable[Key]) -> list[Task]:
-    """Every test with two of its training sets at different distances, in each setting, in a fixed order."""
+    """Every test with two of its training sets at different distances, in each setting; encoders in their order."""
     trains: dict[tuple[str, str, str], set[str]] = {}
+    encoders: dict[str, int] = {}
     for key in found:
+        encoders.setdefault(key.encoder, len(encoders))
         if key.metric == "map" and key.train != NONE and not key.dataset.endswith("-heldout"):
             trains.setdefault((key.encoder, key.dataset, key.setting), set()).add(key.train)
     return [
         Task(encoder, test, nearer, farther, setting)
-        for (encoder, test, setting), names in sorted(trains.items(), key=lambda item: _order(*item[0]))
+        for (encoder, test, setting), names in sorted(trains.items(), key=lambda item: _order(encoders, *item[0]))
         for nearer in sorted(names)
         for farther in sorted(names)
         if distance(test, nearer) < distance(test, farther)
@@ -185,8 +187,8 @@ def verdict(rows: pd.DataFrame) -> str:
     return "inconclusive" if (words == stats.OPEN).any() else "no"
 
 
-def _order(encoder: str, test: str, setting: str) -> tuple[str, str, int]:
-    return encoder, test, -metrics.SETTINGS.index(setting)
+def _order(encoders: Mapping[str, int], encoder: str, test: str, setting: str) -> tuple[int, str, int]:
+    return encoders[encoder], test, -metrics.SETTINGS.index(setting)
 
 
 def _numbers(run: Run, task: Task, trained: Trained) -> Iterator[Number]:

@@ -8,11 +8,12 @@ from matplotlib.lines import Line2D
 
 from ..base.config import Run
 from ..evaluation import centring, metrics
-from ..evidence import centred, effects, shift, tables
+from ..evidence import centred, effects, selection, shift, tables
 from ..training.sampling import ALPHA
 from . import style
 
 TESTS = ("mlqa-r", "xquad-r")
+OTHER = dict(zip(TESTS, TESTS[::-1], strict=True))
 CURVE = ("x-y", "hybrid-0.25", "hybrid-0.5", "hybrid-0.75", "x-x-mono")  # from alpha 0 to 1
 STRATEGIES = (*CURVE, "en-en", "x-x")
 NEAR, FAR = {"linestyle": "-"}, {"linestyle": "--", "markerfacecolor": "white"}
@@ -188,24 +189,26 @@ def rows(axes: Axes, table: pd.DataFrame, names: list[str], words: bool = False)
 @style.house()
 def encoders(run: Run) -> Figure:
     """mAP of the paper's three strategies in each setting: of each encoder here, and of the paper's own."""
-    table = tables.read(run, "ledger.csv")
-    table = table[(table["metric"] == "map") & (table["language"] == "mean")]
-    ours = table.dropna(subset=["ours"]).drop_duplicates(["encoder", "dataset", "setting", "strategy"])
-    rows_of = {name: ("encoder", "ours") for name in dict.fromkeys(ours["encoder"])}
-    rows_of |= {name: ("paper_encoder", "paper") for name in dict.fromkeys(table["paper_encoder"])}
+    paper = tables.read(run, "ledger.csv").query("metric == 'map' and language == 'mean'")
+    ours = selection.chosen(tables.read(run, "metrics.csv").query("metric == 'map'"))
+    ours = ours[ours["strategy"].isin(paper["strategy"]) & (ours["train"] == ours["dataset"].map(OTHER))]
+    keys, held = ["name", "dataset", "setting", "strategy"], {}
+    for name, table, column in (("ours", ours, "encoder"), ("paper", paper, "paper_encoder")):
+        value = "paper" if name == "paper" else "value"
+        held[name] = table.assign(name=table[column]).groupby(keys, sort=False)[value].mean()
+    rows_of = {name: side for side, table in held.items() for name in dict.fromkeys(table.index.get_level_values(0))}
     figure = style.new(run, 1.6 + 0.42 * len(rows_of) * len(TESTS))
     grid = figure.subplots(len(TESTS), len(metrics.SETTINGS), sharex="col", sharey=True, squeeze=False)
     for row, test in zip(grid, TESTS, strict=True):
         for axes, setting in zip(row, metrics.SETTINGS, strict=True):
-            part = table[(table["dataset"] == test) & (table["setting"] == setting)]
-            for y, (name, (column, value)) in enumerate(rows_of.items()):
-                own = part[part[column] == name].drop_duplicates("strategy").dropna(subset=[value])
-                for strategy, x in own.set_index("strategy")[value].items():
+            for y, (name, side) in enumerate(rows_of.items()):
+                for strategy in ("x-x-mono", "x-y", "hybrid"):
                     look = {"marker": style.MARKERS[strategy], "edgecolor": style.COLOURS[strategy], "zorder": 3}
-                    face = style.COLOURS[strategy] if value == "ours" else "white"
-                    axes.scatter(x, y, s=36, facecolor=face, **look)
+                    face = style.COLOURS[strategy] if side == "ours" else "white"
+                    if (key := (name, test, setting, strategy)) in held[side]:
+                        axes.scatter(held[side][key], y, s=36, facecolor=face, **look)
             axes.set(yticks=range(len(rows_of)), ylim=(len(rows_of) - 0.5, -0.5))
-            axes.set_yticklabels([f"{name}, paper" if of[1] == "paper" else name for name, of in rows_of.items()])
+            axes.set_yticklabels([f"{name}, paper" if side == "paper" else name for name, side in rows_of.items()])
             axes.set_title(f"{style.name(test)}, {setting}")
             axes.grid(axis="x")
     for axes in grid[-1]:

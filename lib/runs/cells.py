@@ -184,8 +184,8 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
         "inputs": made_from(run, cell),
         "sha256": digest,
         "top": {name: _top(name, r, config) for name, r in rankings.items() if name != data.BY_SHARD},
-        **{name: of for name, of in zip(LOOKED_AT, (vectors, centred), strict=True) if name in kept},
-        **({} if units is None else {"means": records.means(units)}),
+        **({"vectors": vectors} if units is None else {"means": records.means(units)}),
+        **({"centred": centred} if units is None or config.centred else {}),
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
         "training": training.log_of(folder) if cell.train != NONE else None,
         "made": {
