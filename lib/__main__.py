@@ -75,13 +75,21 @@ def _main(arguments: list[str] | None) -> int:
     asked = parser().parse_args(arguments)
     asked.profile = profile_of(asked)
     if not (asked.cells or asked.table):
-        paths.need_checkout("--lab" if asked.lab else "a run with its notebooks")
+        need_checkout("--lab" if asked.lab else "a run with its notebooks")
     return lab(asked.allow_root) if asked.lab else go(asked)
 
 
 def profile_of(asked: argparse.Namespace) -> str:
     """The profile that is asked for; without a name `default`, or `quick`, which is what changes alone are made to."""
     return asked.profile or ("quick" if asked.overrides else "default")
+
+
+def need_checkout(what: str) -> None:
+    """Refuse what needs the notebooks of the repository, where the package is installed without it."""
+    if not paths.IS_CHECKOUT:
+        here = f"{paths.PACKAGE}.Pairs, Strategy and audit, and python -m {paths.PACKAGE}.interop.audit"
+        why = "this needs a clone of the repository, whose notebooks are not installed"
+        raise UserError(f"{what}: {why}; here are {here}")
 
 
 def lab(allow_root: bool = False) -> int:

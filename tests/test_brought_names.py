@@ -113,6 +113,22 @@ def test_what_is_relative_begins_where_the_person_stands(tmp_path, monkeypatch):
     assert paths.brought("~/mine.jsonl") == tmp_path / "here" / "mine.jsonl"
 
 
+@pytest.mark.parametrize("name", environment.FOLDERS)
+def test_a_folder_that_a_variable_names_is_the_same_for_kernels_which_stand_elsewhere(name, tmp_path, monkeypatch):
+    of = {"HYBRID_RESULTS": paths.results, "HYBRID_STORE": paths.store, "HYBRID_DATA_MIRROR": paths.mirror}[name]
+    (tmp_path / "notebooks").mkdir()
+    for stands in ("", str(tmp_path / "here")):
+        monkeypatch.setenv(paths.FROM, stands)
+        for named, right in (("out", Path(stands or tmp_path) / "out"), ("/x/out", Path("/x/out"))):
+            monkeypatch.chdir(tmp_path)
+            monkeypatch.setenv(name, named)
+            assert told(lambda: monkeypatch.chdir(tmp_path / "notebooks")) == 0
+            assert of() == right
+    monkeypatch.delenv(name)
+    environment.prepare()
+    assert name not in os.environ
+
+
 def test_kernels_are_told_where_the_person_stands(tmp_path, monkeypatch, own_folders):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(paths.FROM, raising=False)

@@ -233,6 +233,15 @@ def short_of_vectors(tmp_path):
     return folder
 
 
+def classifier(head):
+    def make(tmp_path):
+        odd_encoders.transformer(tmp_path / "plain")
+        odd_encoders.edit(tmp_path / "plain", "config.json", architectures=[f"BertFor{head}"])
+        return tmp_path / "plain"
+
+    return make
+
+
 def declared(**values):
     return lambda tmp_path: odd_encoders.whole(tmp_path, "static", settings=values)
 
@@ -243,6 +252,8 @@ REFUSED = [
     ("more tokens than word vectors", short_of_vectors, "a tokenizer with ids up to .*, and word vectors up to 199"),
     ("a distance", declared(similarity_fn_name="manhattan"), "similarity manhattan: .* by cosine or dot alone"),
     ("a sparse encoder", declared(model_type="SparseEncoder"), "is a SparseEncoder: .* one dense vector a text"),
+    ("a cross-encoder", classifier("SequenceClassification"), "is a BertForSequenceClassification, as cross-encoders"),
+    ("a classifier of tokens", classifier("TokenClassification"), "is a BertForTokenClassification, as cross-encoders"),
     ("prompts of other names", declared(prompts={"s2p": "Find: "}), "prompts called s2p, and none for a query or"),
 ]
 
@@ -252,6 +263,12 @@ def test_what_would_not_be_used_as_meant_is_refused(make, words, tmp_path):
     with pytest.raises(UserError, match=words) as error:
         taken(make(tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_a_transformer_for_classification_that_is_saved_as_one_of_sentences_is_taken(tmp_path):
+    folder = odd_encoders.whole(tmp_path)
+    odd_encoders.edit(folder, "config.json", architectures=["BertForSequenceClassification"])
+    encoder_files.check(folder)
 
 
 @pytest.mark.parametrize("size, words", [(1e20, "a vector longer than 1e+18"), (np.nan, "gives NaN or infinity")])

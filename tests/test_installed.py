@@ -15,6 +15,7 @@ import pytest
 import synthetic
 
 import lib
+from lib import __main__ as command
 from lib.base import paths
 
 PACKED = ("pyproject.toml", "lib", "configs", "published", "LICENSE", "README.md")
@@ -119,4 +120,4 @@ def test_what_needs_the_notebooks_says_so_in_one_line(arguments, installed, proj
 def test_in_a_checkout_the_package_is_called_lib():
     assert paths.IS_CHECKOUT and paths.PACKAGE == "lib" == lib.__name__
     assert paths.COMMAND == "./run_all.sh" and Path(__file__).parents[1] == paths.ROOT
-    paths.need_checkout("nothing")
+    command.need_checkout("nothing")

@@ -50,7 +50,11 @@ SPELLINGS = [
     lambda text: "\ufeff" + text,
     lambda text: text.replace(" ", "\u200e \u00ad\u2060\u061c").replace("f", "f\ufe0f"),
 ]
-NOTHING = [None, float("nan"), "", " \n", "nan", "None", "<NA>", "null"]
+WRITTEN = (
+    *("nan", "NaN", "-nan", "-NaN", "NaT", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>"),
+    *("None", "none", "null", "Null", "NULL", r"\N"),
+)
+NOTHING = [None, float("nan"), "", " \n", *WRITTEN]
 
 
 @given(st.data(), st.booleans(), st.sampled_from(["mine.jsonl", "mine.jsonl.gz"]))
@@ -72,6 +76,20 @@ def test_however_rows_are_written_they_are_the_same_set(tmp_path, choose, zipped
     found, said = own_rows.read(write(tmp_path / "odd", written, name, zipped))
     assert own_rows.evaluation("mine", found).digest == right.digest
     assert "24 absent texts left out (first in row 1)" in said
+
+
+@pytest.mark.parametrize("nothing", NOTHING, ids=repr)
+def test_what_writers_put_where_nothing_is_is_left_out(tmp_path, nothing):
+    rows = plain()
+    found, said = own_rows.read(write(tmp_path, [row | {"p": row["p"] | {"fr": nothing}} for row in rows]))
+    assert found == rows and "12 absent texts left out" in said
+
+
+@pytest.mark.parametrize("word", ["Na", "na", "no", "nun", "Nan", "nul", "N", "-"])
+def test_words_that_look_like_nothing_are_texts(tmp_path, word):
+    rows = plain()
+    rows[0]["p"]["en"] = rows[8]["p"]["en"] = word  # which share their answer
+    assert own_rows.read(write(tmp_path, rows)) == (rows, "")
 
 
 def test_rows_that_are_right_are_read_as_before_and_nothing_is_said(tmp_path):

@@ -258,6 +258,68 @@ def test_the_answer_stands_with_the_costs_that_it_is_made_of():
     assert sheet.rows["cost of hybrid"].iloc[0].text == "+0.010" and sheet.rows["that is"].tolist() == ["more robust"]
 
 
+def own_of(monkeypatch, encoders, trains):
+    """The leading table on own data, of made-up tables in which each place has a mAP and a difference of its own."""
+    metrics, paired = [], []
+    for n, (encoder, train) in enumerate((encoder, train) for encoder in encoders for train in trains):
+        at = {"encoder": encoder, "dataset": "mine", "setting": "multilingual", "metric": "map"}
+        for label, alpha, value in (("none", None, 0.1), ("x-y", None, 0.3 + n / 100), ("hybrid", 0.5, 0.5 + n / 100)):
+            place = {"train": "none" if label == "none" else train, "strategy": label, "alpha": alpha}
+            metrics += [at | place | {"seed": 0, "value": value}] * (label != "none" or train == trains[0])
+        for label in ("none", "x-y"):
+            ends = {"difference": n / 10, "low": n / 10 - 0.01, "high": n / 10 + 0.01}
+            paired.append(at | ends | {"train": train, "languages": "all", "strategy": "hybrid-0.5", "baseline": label})
+    given = {"metrics.csv": pd.DataFrame(metrics), "effects.csv": pd.DataFrame(paired)}
+    monkeypatch.setattr(tables, "read", lambda run, name: given[name])
+    return sheets.own(None)
+
+
+def test_on_data_of_ones_own_each_difference_stands_beside_its_encoder_and_its_training_set(monkeypatch):
+    sheet = own_of(monkeypatch, ["e", "f"], ["a", "b"])
+    rows, differences = sheet.rows, "hybrid minus it, multilingual"
+    assert list(rows)[:4] == ["strategy", "encoder", "tested on", "trained on"] and len(rows) == 10
+    found = rows[rows["strategy"] == "x-y"]
+    assert list(zip(found["encoder"], found["trained on"], strict=True)) == [(x, y) for x in "ef" for y in "ab"]
+    assert [cell.value for cell in found["multilingual"]] == pytest.approx([0.3, 0.31, 0.32, 0.33])
+    assert [cell.value for cell in found[differences]] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert not rows.loc[rows["strategy"] != "x-y", differences].map(lambda cell: cell.text).any()
+    assert sheet.note.endswith("Hybrid minus none after each training: see the paired differences.")
+
+
+def test_on_data_of_ones_own_what_there_is_one_of_has_no_column(monkeypatch):
+    rows = own_of(monkeypatch, ["e", "f"], ["a"]).rows
+    assert "encoder" in rows and "trained on" not in rows and len(rows) == 6
+    found = rows[rows["strategy"] != "hybrid 0.5"]["hybrid minus it, multilingual"]
+    assert [cell.value for cell in found] == pytest.approx([0, 0, 0.1, 0.1])  # no fine-tuning too
+    rows = own_of(monkeypatch, ["e"], ["a", "b"]).rows
+    assert "encoder" not in rows and list(rows["trained on"]) == ["none", "a", "a", "b", "b"]
+
+
+def test_the_commit_is_that_of_the_project_and_not_of_a_repository_around_it(tmp_path, monkeypatch):
+    def git(folder, *arguments):
+        named = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", folder, *named, *arguments], check=True, capture_output=True)
+
+    def begin(folder):
+        git(folder, "init")
+        git(folder, "commit", "--allow-empty", "-m", "first")
+
+    inner = tmp_path / "outer" / "project"
+    inner.mkdir(parents=True)
+    monkeypatch.setattr(paths, "ROOT", inner)
+    begin(tmp_path / "outer")
+    assert report_page.commit() == ""
+    for name, place in (("GIT_DIR", ".git"), ("GIT_WORK_TREE", "")):
+        monkeypatch.setenv(name, str(tmp_path / "outer" / place))
+    assert report_page.commit() == ""
+    with monkeypatch.context() as here:
+        for name in report_page.GIT:
+            here.delenv(name, raising=False)
+        begin(inner)
+        own = report_page.commit()
+    assert re.fullmatch("[0-9a-f]{12}", own) and report_page.commit() == own
+
+
 @pytest.mark.real_data
 def test_the_answer_of_full_is_that_of_the_readme(full):
     moved = tables.read(full, "domain_shift.csv")

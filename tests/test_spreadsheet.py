@@ -172,6 +172,8 @@ def test_without_ids_rows_are_told_apart_by_their_numbers(tmp_path):
         (["q_en", "p_en", "q_len", "p_len"], [["a?", "b", "2", "1.5"]], "column 'q_len'", "holds numbers alone"),
         (["q_en", "p_en", "p_eu"], [["a?", "b", "-1e-05"], ["c?", "d", "nan"]], "column 'p_eu'", "holds numbers"),
         (LONG, [["1", "nan", "a b?", "c"]], "row 2, column 'language'", "is missing; each row needs one; Min Nan is"),
+        (LONG, [["1", "NA", "a b?", "c"]], "row 2, column 'language'", "is missing; each row needs one; Nauru is na"),
+        (LONG, [["1", "none", "a b?", "c"]], "row 2, column 'language'", "is missing"),
         (LONG, [["1", "", "a b?", "c"]], "row 2, column 'language'", "is missing"),
         (LONG, [["1", "English", "a b?", "c"]], "row 2, column 'language'", "'English' is no language code"),
         (LONG, [["1", "en", "a b?", "c"], ["", "de", "d", "e"]], "row 3, column 'id'", "is empty"),
@@ -190,6 +192,17 @@ def test_a_mistake_is_told_with_file_row_and_column(tmp_path, header, rows, plac
         own_rows.read(write(tmp_path / "mine.csv", header, rows))
     assert str(told.value).startswith(str(tmp_path / "mine.csv")) and "\n" not in str(told.value)
     assert f"{place}: " in str(told.value) and what in str(told.value)
+
+
+def test_codes_that_look_like_nothing_are_languages(tmp_path):
+    texts = {"na": ("a b?", "c d"), "no": ("e f?", "g h"), "NO": ("i j?", "NA")}
+    rows = [[str(n), code, *of] for n, (code, of) in enumerate(texts.items())]
+    rows[2][0] = rows[0][0]
+    found, said = own_rows.read(write(tmp_path / "mine.csv", LONG, rows))
+    assert found[0] == {"id": "0", "q": {"na": "a b?", "no": "i j?"}, "p": {"na": "c d"}} and "1 absent texts" in said
+    header = [f"{side}_{code}" for code in ("na", "no") for side in ("question", "answer")]
+    found, _ = own_rows.read(write(tmp_path / "wide.csv", header, [["a b?", "c d", "e f?", "g h"]]))
+    assert found[0]["p"] == {"na": "c d", "no": "g h"}
 
 
 def test_answers_may_be_numbers_or_names_where_texts_ask_for_them(tmp_path):

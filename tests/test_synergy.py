@@ -207,3 +207,17 @@ def test_what_a_part_kept_of_subtracted_means_stands_where_the_grid_has_nothing(
     key = Key("static", "xquad-r", "x-y", "mlqa-r", "multilingual", "map")
     assert found[centred.centring.OWN, key][0].tolist() == [0.7]
     assert found["facts", key][0].mean() == pytest.approx(0.6)
+
+
+def test_means_subtracted_after_one_training_count_how_seeds_vary_with_other_means():
+    draw, key = np.random.default_rng(0), Key("static", "xquad-r", "hybrid-0.5", "mlqa-r", "multilingual", "map")
+    several, one = stats.Estimate(draw.normal(0.1, 0.02, (1, 5))), stats.Estimate(draw.normal(0.1, 0.02, (12, 1)))
+    families = [
+        centred.Family(source, key, "", centred.LEAD, {"x-y": made}, {"x-y": made.shares.shape[1]})
+        for source, made in ((centred.centring.OWN, several), ("facts", one), (centred.NOTHING, one))
+    ]
+    alike = stats.pooled_by(pair for family in families[:2] for pair in family.named())
+    rows = [row for family in families for row in family.rows(alike)]
+    wanted = several.interval(), one.interval(spread=several.spread()), one.interval()
+    assert [(row["low"], row["high"]) for row in rows] == [(sure.low, sure.high) for sure in wanted]
+    assert [row["seeds"] for row in rows] == [5, 1, 1]

@@ -238,7 +238,12 @@ def test_e5_at_another_scale_and_at_other_learning_rates_after_xquad_r():
         assert row["seeds"] == 1
         return interval(row)
 
-    assert f"At 50, one seed, it is {near('scale=50', 'x-x-mono')} after XQuAD-R" in text
+    far_away, d = (
+        interval(tried("scale=50", "x-x-mono", quantity, encoder="e5-small-q4"))
+        for quantity in (shift.FARTHER, shift.DIFFERENCE)
+    )
+    said = f"At 50, one seed, it is {near('scale=50', 'x-x-mono')} after XQuAD-R and {far_away} after documentation"
+    assert f"{said}, and D is {d}." in text
     for baseline in ("x-x-mono", "x-y"):
         assert "{} and {} from {}".format(*(near(choice, baseline) for choice in choices), baseline) in text
 
@@ -342,6 +347,61 @@ def test_what_a_common_order_of_questions_does():
     for name, form in (("correlation over seeds", "{:+.2f}"), ("width of the interval", "{:.4f}")):
         said = " and ".join(form.format(one[name]).replace("0.", ".", 1) for one in (first, second))
         assert said in text
+
+
+def test_other_measures():
+    table, text = pd.read_csv(PUBLISHED / "metrics.csv"), line("Does mAP decide?")
+    table = table[(table["encoder"] == "e5-small-q4") & (table["setting"] == "multilingual")]
+    table = table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)]
+    means = table.groupby(["metric", "dataset", "strategy", "train"])["value"].mean()
+    nearer = {"mlqa-r": "xquad-r", "xquad-r": "mlqa-r"}
+
+    def d(metric: str, test: str, baseline: str) -> float:
+        both = (means[metric, test, name] for name in ("hybrid", baseline))
+        hybrid, other = (trained[nearer[test]] - trained["parallel-docs"] for trained in both)
+        return hybrid - other
+
+    def said(test: str, baseline: str) -> str:
+        return " and ".join(signed(d(metric, test, baseline)) for metric in ("ndcg@10", "recall@10"))
+
+    assert f"{said('mlqa-r', 'x-x-mono')} on MLQA-R, {said('xquad-r', 'x-x-mono')} on XQuAD-R" in text
+    assert f"against x-y {said('mlqa-r', 'x-y')}, {said('xquad-r', 'x-y')} (means" in text
+    first = [d("recall@1", test, baseline) for test in nearer for baseline in ("x-x-mono", "x-y")]
+    assert max(map(abs, first)) < 0.005 and "By R@1 all are within .005" in text
+
+
+def test_a_learning_rate_for_each_kind():
+    text, choices = line("Would each kind do best"), ("learning_rate=1e-5", "profile, seed 0", "learning_rate=9e-5")
+    for strategy in ("hybrid-0.5", "x-x-mono", "x-y"):
+        asked = {"encoder": "e5-small-q4", "strategy": strategy}
+        gains = [tried(choice, "none", shift.NEARER, **asked)["value"] for choice in choices]
+        low, middle, high = (f"{gain:.3f}".removeprefix("0") for gain in gains)
+        assert f"{low}, {middle} and {high}" in text and max(gains) == gains[1]
+
+
+def test_the_mixture_in_costs(numbers):
+    found = numbers["synergy"]["mlqa-r"]["xquad-r"]["parallel-docs"]["multilingual"]["hybrid-0.5"]["cost"]
+    text = line("Is a mixture more")
+    assert interval(found["mean of parents"]) in text and interval(found["better parent"]) in text
+
+
+def test_means_of_other_texts(numbers):
+    text, found = line("Is it more than where"), numbers["centring"]["mlqa-r"]
+    before = found["none"]["-"]["facts"]["multilingual"]["mAP"]["none"]["-"]["value"]
+    assert f"scores {before:.3f}".replace("0.", ".") in text
+    leads = [found[train]["-"]["facts"]["multilingual"] for train in ("xquad-r", "parallel-docs")]
+    assert "{} and {} from".format(*(interval(one["difference"]["hybrid-0.5"]["none"]) for one in leads)) in text
+    levels = [f"{one['mAP']['hybrid-0.5']['-']['value']:.3f}".removeprefix("0") for one in leads]
+    assert "hybrid then has {} and {}".format(*levels) in text
+    for encoder in ("e5-small-q4", "use-m"):
+        left = of(encoder)["centring"]["mlqa-r"]["xquad-r"]["parallel-docs"]["facts"]["multilingual"][shift.DIFFERENCE]
+        both = (interval(left["hybrid-0.5"][name]) for name in ("x-x-mono", "x-y"))
+        assert "D against x-x-mono and x-y is {} and {}".format(*both) in text
+    best = max(
+        row["multilingual"]["value"]
+        for train, labels in numbers["levels"]["mlqa-r"].items() if train != "none" for row in labels.values()
+    )  # fmt: skip
+    assert f"the best fine-tuning, {best:.3f}".replace("0.", ".") in text
 
 
 def test_shares_of_the_gain(numbers):

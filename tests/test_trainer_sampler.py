@@ -106,6 +106,16 @@ def test_a_language_in_two_spellings_is_refused():
         pairs_of(columns)
 
 
+@pytest.mark.parametrize(("code", "other"), [("en", "eng"), ("de", "deu"), ("de", "ger")])
+def test_a_language_by_its_codes_of_two_and_of_three_letters_is_refused(code, other):
+    columns = listed()
+    columns[3] = [other if x == code else x for x in columns[3]]
+    with pytest.raises(UserError, match=f"'{code}' and '{other}' are one language; write it in one way"):
+        pairs_of(columns)
+    columns[1] = [other if x == code else x for x in columns[1]]
+    assert other in pairs_of(columns).languages
+
+
 def test_passages_that_differ_in_unicode_form_alone_are_one_answer():
     rows = [("a", "fr", "q", "fr", "caf\u00e9"), ("b", "fr", "r", "fr", "cafe\u0301 "), ("c", "fr", "s", "fr", "cafe")]
     answers = pairs_of([list(column) for column in zip(*rows, strict=True)]).answers

@@ -9,8 +9,6 @@ import os
 import re
 from pathlib import Path
 
-from .errors import UserError
-
 LIB = Path(__file__).resolve().parents[1]
 PACKAGE = __name__.split(".")[0]  # what people import: `lib`, or `hybrid_batches` where it is installed
 IS_CHECKOUT = LIB.name == "lib"
@@ -45,13 +43,6 @@ def mirror() -> Path | None:
     if named := os.environ.get("HYBRID_DATA_MIRROR"):
         return Path(named)
     return BESIDE if IS_CHECKOUT and BESIDE.is_dir() else None
-
-
-def need_checkout(what: str) -> None:
-    """Refuse what needs the notebooks of the repository, where the package is installed without it."""
-    if not IS_CHECKOUT:
-        raise UserError(f"{what}: this needs a clone of the repository, whose notebooks are not installed; here are "
-                        f"{PACKAGE}.Pairs, Strategy and audit, and python -m {PACKAGE}.interop.audit")  # fmt: skip
 
 
 def _cache() -> Path:

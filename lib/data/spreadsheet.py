@@ -33,7 +33,12 @@ HEADER = re.compile(
 # Codes of languages that are usual names of columns of something else; sc and ulw are what src and sum are read as.
 WORDS = re.compile("doc|ext|id|idx|key|len|loc|max|min|no|nr|num|pid|pos|qid|ref|sc|sha|tag|to|ts|uid|ulw|uri|url|ver")
 NO_TEXTS = {"numbers": re.compile(r"\W*\d[\W\d]*([eE][+-]?\d+)?"), "addresses": re.compile(r"(\w+://|www\.)\S+")}
-ABSENT = ("", "nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "#N/A")  # what writers put where nothing is
+# What writers put where nothing is, in their own capitals: Na is sodium, and na a word of several languages.
+ABSENT = (
+    "", "nan", "NaN", "-nan", "-NaN", "NaT", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "None", "none", "null", "Null",
+    "NULL", r"\N",
+)  # fmt: skip
+CODES = {"nan": "; Min Nan is nan-TW here", "NA": "; Nauru is na here"}  # what would else be codes of languages
 RIGHT = (
     "right is id, language, question, answer, or a column a language: question_en, answer_en, question_de, answer_de"
 )
@@ -267,8 +272,7 @@ def _values(sheet: Sheet) -> Iterator[tuple[int, dict[Meaning, tuple[str, str]]]
 def _language(sheet: Sheet, number: int, given: str) -> str:
     code = jsonl.canonical(given)
     if given in ABSENT:
-        what = "is missing; each row needs one" + ("; Min Nan is nan-TW here" if given == "nan" else "")
-        raise sheet.wrong(what, number, "language")
+        raise sheet.wrong(f"is missing; each row needs one{CODES.get(given, '')}", number, "language")
     if not jsonl.is_language(code):
         what = f"'{given}' is no language code; right is ISO 639 in small letters, such as en, zh or pt-BR"
         raise sheet.wrong(what, number, "language")

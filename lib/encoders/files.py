@@ -21,6 +21,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLE = "pytorch_model.bin"
 READ = (".safetensors", ".json", ".txt", ".model", ".jinja")  # endings of what decides over a text's vector
 FIRST = ("Transformer", "StaticEmbedding")
+CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")  # ends of names of architectures
 SIMILARITIES = ("cosine", "dot")
 PROMPTS = ("query", "document", "passage", "corpus")
 USE = 2  # how a folder is used; to be raised when the same files would give other vectors
@@ -52,6 +53,10 @@ def check(folder: Path) -> None:
     kind = _json(folder / SETTINGS).get("model_type") or "SentenceTransformer"
     if kind != "SentenceTransformer":
         raise UserError(f"{folder} is a {kind}: what is taken gives one dense vector a text, a SentenceTransformer")
+    plain = {} if (folder / MODULES).is_file() else _json(folder / "config.json")
+    if named := [name for name in plain.get("architectures") or () if name.endswith(CLASSIFIERS)]:
+        right = "if vectors of its tokens are meant, save it as a SentenceTransformer"
+        raise UserError(f"{folder} is a {named[0]}, as cross-encoders are, and gives no vector of a text: {right}")
     first, source = _first(folder)
     if first.startswith("sentence_transformers.") and (name := first.rsplit(".", 1)[-1]) not in FIRST:
         raise UserError(f"{folder} begins with a module {name}: what is taken begins with {' or '.join(FIRST)}")

@@ -4,8 +4,8 @@ Means come from other texts or, for comparison, from the test's own (see `centri
 means of other texts were taken hold macro means alone, so their intervals are over seeds only (one cluster).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -29,23 +29,56 @@ COLUMNS += ["low", "high", "clusters", "seeds", "verdict"]
 Shares = dict[int | None, np.ndarray]  # by seed, what each article adds to the macro mean: float [articles]
 
 
+@dataclass(frozen=True)
+class Family:
+    """Comparisons that are judged together, by baseline; with how many seeds each has."""
+
+    source: str
+    key: Key
+    farther: str
+    quantity: str
+    made: dict[str, stats.Estimate]
+    seeds: dict[str, int]
+
+    def named(self) -> Iterator[tuple[tuple, stats.Estimate]]:
+        """Each estimate under what it measures, whichever means were subtracted."""
+        yield from (((self.key, self.farther, self.quantity, name), one) for name, one in self.made.items())
+
+    def rows(self, alike: Mapping[tuple, stats.Spread]) -> Iterator[dict]:
+        """A row each; of one seed with the spread that others of its name have."""
+        few = {of[-1]: alike.get(of) for of, _ in self.named() if self.source != NOTHING and self.seeds[of[-1]] == 1}
+        sure = {name: one.interval(spread=few.get(name)) for name, one in self.made.items()}
+        words = shift.words(sure, lower=self.quantity == DIFFERENCE)
+        for name, one in sure.items():
+            counts = {"clusters": len(self.made[name].shares), "seeds": self.seeds[name], "farther": self.farther}
+            alone = self.made[name].shares.size == 1 and not few.get(name)  # one number has no interval
+            ends = {"low": np.nan, "high": np.nan, "verdict": ""} if alone else {"verdict": words[name]}
+            yield _row(self.source, self.key, name, self.quantity, one) | counts | ends
+
+
 def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     """mAP of each strategy and its change from the encoder as it is, hybrid (alpha .5) minus the others, and D, by the
     source of the means; and the share of the first ten passages that are in the language of the question.
 
+    Where means of a source were subtracted after one training alone, how seeds vary is taken to be as with other sources.
+
     ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `evidence.shift.table`.
     """
     every = {(NOTHING, key): _plain(part) for key, part in found.items() if key.metric == "map"}
-    every = {name: shares for name, shares in every.items() if name[1].setting in centring.SETTINGS}
+    # At home cells keep scores alone; what they say with nothing subtracted stands in `evidence.shift`.
+    every = {name: shares for name, shares in every.items() if name[1].setting in centring.SETTINGS
+             and name[1].train != name[1].dataset}  # fmt: skip
     every |= centred(run)
-    rows = []
+    rows, families = [], []
     for (source, key), shares in every.items():
         if not key.dataset.endswith("-heldout") and key.dataset in data.LAREQA:
             rows += _levels(source, key, shares)
-            rows += _changes(every, source, key)
+            families += _changes(every, source, key)
             if key.label == effects.hybrid(run):
-                rows += _leads(every, source, key)
-                rows += _shifts(every, source, key)
+                families += _leads(every, source, key)
+                families += _shifts(every, source, key)
+    alike = stats.pooled_by(pair for one in families if one.source != NOTHING for pair in one.named())
+    rows += [row for one in families for row in one.rows(alike)]
     rows += _shares(run)
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -117,11 +150,11 @@ def _levels(source: str, key: Key, shares: Shares) -> Iterator[dict]:
     yield row | {"clusters": len(estimate.shares), "seeds": len(shares.keys() - {None})}
 
 
-def _changes(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[dict]:
+def _changes(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[Family]:
     """The change from no fine-tuning with nothing subtracted, each for itself."""
     before = (NOTHING, replace(key, label=NONE, train=NONE))
     if before in every and before != (source, key):
-        yield from _family(source, key, CHANGE, {NONE: (every[source, key], every[before])}, lambda a, b: a - b)
+        yield _family(source, key, CHANGE, {NONE: (every[source, key], every[before])}, lambda a, b: a - b)
 
 
 def _shares(run: Run) -> Iterator[dict]:
@@ -144,17 +177,17 @@ def _shares(run: Run) -> Iterator[dict]:
         yield _row(source, key, "", SHARE, sure) | {"clusters": 0, "seeds": seeds}
 
 
-def _leads(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[dict]:
+def _leads(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[Family]:
     """Hybrid minus each strategy and no fine-tuning, after the same training; one family."""
     pairs = {}
     for baseline in (NONE, *shift.BASELINES):
         other = (source, replace(key, label=baseline, train=NONE if baseline == NONE else key.train))
         if other in every:
             pairs[baseline] = (every[source, key], every[other])
-    yield from _family(source, key, LEAD, pairs, lambda hybrid, other: hybrid - other)
+    yield _family(source, key, LEAD, pairs, lambda hybrid, other: hybrid - other)
 
 
-def _shifts(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[dict]:
+def _shifts(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[Family]:
     """D of hybrid against each baseline, ``key`` being the nearer training; one family a farther set."""
     farther = [k.train for s, k in every if s == source and k == replace(key, train=k.train)]
     for far in farther:
@@ -165,8 +198,7 @@ def _shifts(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iter
                 names = [(source, replace(key, label=x, train=t)) for x, t in product(labels, trains)]
                 if all(name in every for name in names):
                     pairs[baseline] = tuple(every[name] for name in names)
-            for row in _family(source, key, DIFFERENCE, pairs, _difference_of_costs, lower=True):
-                yield row | {"farther": far}
+            yield _family(source, key, DIFFERENCE, pairs, _difference_of_costs, far)
 
 
 def _difference_of_costs(
@@ -181,18 +213,12 @@ def _family(
     quantity: str,
     pairs: dict[str, tuple[Shares, ...]],
     of: Callable[..., stats.Estimate],
-    lower: bool = False,
-) -> Iterator[dict]:
+    farther: str = "",
+) -> Family:
     """What ``of`` makes of the estimates of each pair, judged together."""
     seeds = {baseline: shared for baseline, shares in pairs.items() if (shared := _seeds(*shares))}
     made = {baseline: of(*_estimates(pairs[baseline], shared)) for baseline, shared in seeds.items()}
-    sure = {baseline: estimate.interval() for baseline, estimate in made.items()}
-    words = shift.words(sure, lower)
-    for baseline, one in sure.items():
-        counts = {"clusters": len(made[baseline].shares), "seeds": len(set(seeds[baseline]) - {None})}
-        alone = made[baseline].shares.size == 1  # one number has no interval
-        ends = {"low": np.nan, "high": np.nan, "verdict": ""} if alone else {"verdict": words[baseline]}
-        yield _row(source, key, baseline, quantity, one) | counts | ends
+    return Family(source, key, farther, quantity, made, {name: len(set(n) - {None}) for name, n in seeds.items()})
 
 
 def _row(source: str, key: Key, baseline: str, quantity: str, sure: stats.Interval) -> dict:

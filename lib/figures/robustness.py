@@ -21,6 +21,7 @@ NAMES = {
     "parallel-docs-900-questions": "documentation: 900 questions",
     "xquad-r-7-languages": "XQuAD-R: 7 languages",
     specification.CHANGED_BY_BATCH: "x-y by the batch",
+    "sampler=1": "batches of version 1",
 }
 ASIDE = {"hybrid-0.5": (-6, 10), "hybrid-0.25": (4, -26), "x-y": (9, -14)}  # where labels of neighbours do not meet
 
@@ -118,8 +119,8 @@ def effective(run: Run) -> Figure:
     for axes in grid[:, 1]:
         axes.set_xlim(reach)
     note = (
-        "Thick line: least squares over every model (all α and seeds); thin line: no loss. Right: 95% intervals over "
-        "seeds, the line taken as it is; filled where they exclude 0. Colours and marks as there."
+        "Marks: means over seeds. Thick line: least squares over all models; thin line: no loss. Right: 95% intervals "
+        "over seeds, the line taken as it is; filled where they exclude 0. Colours and marks as there."
     )
     title = "Effective robustness: what is kept far away, given the level near home"
     style.frame(figure, run, tables.source(run), title, note)
@@ -155,7 +156,7 @@ def choices(run: Run) -> Figure:
     note = (
         f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings, with its seeds. 95% intervals "
         "over articles and seeds, which are taken to vary alike in all rows below the first; filled where they exclude "
-        "0; grey band: within .01. All that were made are shown."
+        "0; grey band: within .01. All of the sweep that were made are shown."
     )
     title = "Hybrid on MLQA-R under other choices"
     style.frame(figure, run, tables.source(run), title, note)

@@ -33,11 +33,13 @@ OWN_MEANING = (
 
 def of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     """The answer of a run that asks the question, in the words written for it while they are true of it."""
+    meaning = MEANING
     try:
         said = texts.short(texts.numbers(run))
+        meaning = f"{texts.opening(texts.numbers(run))} {MEANING}"
     except (texts.UntrueTextError, KeyError, UndefinedError):  # of another run than the one that they were written for
         said = style.capital(shift.verdict(shift.answer(tables.read(run, "domain_shift.csv"))))
-    return {"question": QUESTION, "said": said, "meaning": MEANING, "answer": sheets.answer(rows)}
+    return {"question": QUESTION, "said": said, "meaning": meaning, "answer": sheets.answer(rows)}
 
 
 def readings(run: Run) -> dict[str, str]:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 LONG = 16  # rows of a table that stands open; the main one always does
 PICTURES = 1_450_000  # characters of all figures, so that the page stays within 3 MB
+GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # they name another repository, as in a hook
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 
 
@@ -198,17 +200,21 @@ def _notebooks(run: Run) -> list[dict[str, str]]:
 
 
 def commit() -> str:
-    """The commit of the code that writes the page, and whether files differ from it; empty outside of git."""
+    """The commit of the code that writes the page, and whether files differ from it; empty outside of its own git."""
+    if _git("rev-parse", "--show-toplevel") != str(paths.ROOT.resolve()):  # git also looks in the folders above
+        return ""
     top = _git("rev-parse", "--short=12", "HEAD")
     changed = _git("status", "--porcelain", "--", "lib", "notebooks", "configs", "published")
     return top + (" with changes" if top and changed else "")
 
 
 def _git(*arguments: str) -> str:
-    """What git says of the project; nothing where there is no git, or the folder is not its own."""
+    """What git says of the project's folder, not of another that variables name; nothing where there is no git."""
     command = ["git", "-C", str(paths.ROOT), *arguments]
+    known = {name: value for name, value in os.environ.items() if name not in GIT}
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, env=known)
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
 

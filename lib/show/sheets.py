@@ -83,22 +83,30 @@ def answer(rows: pd.DataFrame) -> Sheet:
 
 
 def own(run: Run) -> Sheet:
-    """On data of one's own: mAP of each strategy, and hybrid minus it in the pool of all languages."""
-    wide = selection.headline(tables.read(run, "metrics.csv")).reset_index()
+    """On data of one's own: mAP of each strategy, and hybrid minus it in the pool of all languages.
+
+    After several trainings that of no fine-tuning is in the table of paired differences alone: it is one row here.
+    """
+    metrics = tables.read(run, "metrics.csv")
+    wide = selection.headline(metrics).reset_index()
     wide["label"] = wide["strategy"].str.replace(" ", "-")
+    many = wide.loc[wide["train"] != "none", "train"].nunique() > 1
+    keys = [*selection.several(metrics), "dataset", *(["train"] if many else [])]
     paired = tables.read(run, "effects.csv")
     paired = paired[(paired["metric"] == "map") & (paired["languages"] == "all")]
     paired = paired[(paired["setting"] == "multilingual") & paired["strategy"].str.startswith("hybrid")]
-    apart = paired.rename(columns={"baseline": "label"})[["dataset", "label", "difference", "low", "high"]]
-    rows = wide.merge(apart, how="left", on=["dataset", "label"])
-    shown = {"strategy": rows["strategy"], "tested on": rows["dataset"]}
+    apart = paired.rename(columns={"baseline": "label"})[[*keys, "label", "difference", "low", "high"]]
+    rows = wide.merge(apart, how="left", on=[*keys, "label"])
+    names = {"dataset": "tested on", "train": "trained on"}
+    shown = {"strategy": rows["strategy"]} | {names.get(name, name): rows[name] for name in keys}
     maps = [name for name in ("multilingual", "monolingual", "cross-lingual") if name in rows]
     shown |= {name: rows[name].map(number) for name in maps}
     shown["hybrid minus it, multilingual"] = [
         Field("") if pd.isna(low) else interval(value, low, high)
         for value, low, high in rows[["difference", "low", "high"]].to_numpy()
     ]
-    return Sheet("mAP before and after training", "Means over seeds.", pd.DataFrame(shown), "metrics.csv")
+    note = "Means over seeds." + (" Hybrid minus none after each training: see the paired differences." if many else "")
+    return Sheet("mAP before and after training", note, pd.DataFrame(shown), "metrics.csv")
 
 
 def main(run: Run) -> Sheet:

@@ -37,6 +37,11 @@ def answer(numbers: dict[str, Any]) -> str:
     return _render("answer.md.j2", numbers)
 
 
+def opening(numbers: dict[str, Any]) -> str:
+    """The first paragraph of `answer` as plain text; raises as that."""
+    return " ".join(answer(numbers).split("\n\n")[0].replace("**", "").replace("`", "").split())
+
+
 def short(numbers: dict[str, Any]) -> str:
     """The written answer in two lines, for the end of a run; raises as `answer`."""
     return _render("short.txt.j2", numbers)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..base.errors import UserError
+from ..data import jsonl
 
 LOOKED_AT = 20_000  # rows of a data set, by which it is known
 
@@ -37,7 +38,7 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
                         "ids of both kinds never match: write them in one way")  # fmt: skip
     spelling: dict[str, str] = {}
     for code in sorted({*found["query_languages"], *found["passage_languages"]}):
-        if (other := spelling.setdefault(code.replace("_", "-").casefold(), code)) != code:
+        if (other := spelling.setdefault(jsonl.canonical(code).replace("_", "-").casefold(), code)) != code:
             raise UserError(f"{other!r} and {code!r} are one language; write it in one way")
     return list(found.values())
 
