@@ -41,6 +41,16 @@ def test_a_file_of_ones_own_is_not_replaced_by_the_facts_corpus(nothing_to_downl
     assert (scored.config.train, scored.config.eval) == (("facts",), (own,))
 
 
+def test_languages_of_own_rows_that_nothing_is_trained_on_are_named(nothing_to_download):
+    path = nothing_to_download / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in synthetic.rows(20, languages=("de", "en", "sw"))))
+    run = runs.open_run("quick", [f"eval={path}"])  # trained on the facts corpus
+    assert runs.unseen(run.config) == ["sw"]
+    assert "\nnever trained on: sw; what changes there is carried over from other languages" in runs.banner(run)
+    assert runs.unseen(runs.open_run("quick", [f"eval={path}", "strategies=[none]"]).config) == []
+    assert runs.unseen(runs.open_run("quick", [f"train={path}"]).config) == []  # scored on its own held-out rows
+
+
 def test_the_facts_corpus_can_be_asked_for_where_the_benchmarks_can_be_had(own_folders, monkeypatch):
     monkeypatch.setattr(runs, "obtainable", lambda name: True)
     assert runs.open_run("quick", facts=True).config.eval == FACTS

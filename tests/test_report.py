@@ -200,6 +200,8 @@ def test_claims_stand_with_verdict_reason_rule_and_numbers(full):
         assert all(" ".join(part.split()) in text for part in (*parts, *claim.numbers.split("; ")))
         others = everywhere[(everywhere["id"] == claim.id) & (everywhere["encoder"] != claim.encoder)]
         assert all(f"{other.encoder}: {other.verdict}" in text for other in others.itertuples())
+        for one in everywhere[(everywhere["id"] == claim.id) & (everywhere["changed"] != "")].itertuples():
+            assert f"First published, of {one.encoder}: {one.first}; {one.changed}" in text
     own = judged[~judged["id"].isin(["S", "RQ"])]
     said = sheets.claims_in_words(judged)
     assert said in " ".join(words(e) for e in parsed(run).iter("p"))

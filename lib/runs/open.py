@@ -109,14 +109,25 @@ def obtainable(name: str) -> bool:
 
 
 def banner(run: Run) -> str:
-    """One or two lines that say what a reader is looking at; the first thing that every notebook prints."""
+    """What a reader is looking at, in a line or a few; the first thing that every notebook prints."""
     where = f"run {run.name}: encoder {run.config.encoders}, trained on {', '.join(run.config.train)}"
     line = f"{where}, scored on {', '.join(run.config.eval)}, seeds {', '.join(map(str, run.config.seeds))}"
+    if names := unseen(run.config):
+        line += f"\nnever trained on: {', '.join(names)}; what changes there is carried over from other languages"
     if run.fallback:
         return f"{FACTS_ONLY}\n{line}"
     left_out = f"\nnot run: {', '.join(run.left_out)}: {NOT_OBTAINABLE}" if run.left_out else ""
     done = f"\n{len(cells.of(run))} of {len(grid.plan(run.config))} cells are finished" if run.finished else ""
     return line + left_out + done
+
+
+def unseen(chosen: config.Config) -> list[str]:
+    """The languages of somebody's own rows that are scored, and that no set has which is trained on."""
+    own = [name for name in chosen.eval if data.is_own(name)]
+    trained = chosen.train if own and set(chosen.strategies) != {grid.NONE} else ()
+    taught = {x for name in trained for x in data.training_languages(name, chosen.eval, chosen.candidates)}
+    asked = dict.fromkeys(x for name in own for x in data.outline(name, chosen.candidates).languages)
+    return [x for x in asked if taught and x not in taught]
 
 
 def _sets(chosen: config.Config) -> list[str]:

@@ -63,10 +63,11 @@ def of_own(run: Run) -> dict[str, Any]:
 
 
 def claims(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each claim with the verdict for the first encoder, and what it is for the others."""
+    """Each claim with the verdict for the first encoder, what it is for the others, and which changed and why."""
     found = []
     for _, same in claims.groupby("id", sort=False):
-        first, *rest = same.to_dict("records")
+        first, *rest = rows = same.to_dict("records")
         elsewhere = "; ".join(f"{row['encoder']}: {row['verdict']}" for row in rest)
-        found.append(first | {"mark": MARKS[first["verdict"]], "elsewhere": elsewhere})
+        since = [f"First published, of {r['encoder']}: {r['first']}; {r['changed']}" for r in rows if r["changed"]]
+        found.append(first | {"mark": MARKS[first["verdict"]], "elsewhere": elsewhere, "since": since})
     return found
