@@ -60,7 +60,7 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     """mAP of each strategy and its change from the encoder as it is, hybrid (alpha .5) minus the others, and D, by the
     source of the means; and the share of the first ten passages that are in the language of the question.
 
-    Where means of a source were subtracted after one training alone, how seeds vary is taken to be as with other sources.
+    Where means of a source were subtracted after one training alone, how seeds vary is taken to be as with others.
 
     ``train`` is the nearer and ``farther`` the farther set in rows of D. ``verdict`` as in `evidence.shift.table`.
     """

@@ -36,7 +36,7 @@ def table(run: Run) -> pd.DataFrame:
         own = every[every["encoder"] == encoder].drop(columns="encoder")
         found = paper.merge(own, how="left", on=["dataset", "setting", "metric", "language", "strategy"])
         found = found.assign(encoder=encoder, difference=found["ours"] - found["paper"])
-        parts.append(_compared(found))
+        parts.append(_compared(found.astype({"seeds": "Int64"})))
     return pd.concat(parts)[COLUMNS]
 
 
