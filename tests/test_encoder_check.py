@@ -327,7 +327,11 @@ def test_a_prompt_for_passages_beside_an_empty_one_for_documents_is_used_and_sai
     said = capsys.readouterr().err
     assert "passages begin with 'the ' here, its prompt called passage; encode_document leaves it out" in said
     taken(folder, trained=False)
-    odd_encoders.edit(folder, encoder_files.SETTINGS, prompts={"query": "q: ", "passage": "a "})  # as the authors say
+    assert "passages begin" not in capsys.readouterr().err
+    odd_encoders.edit(folder, encoder_files.SETTINGS, prompts={"query": "q: ", "passage": "a "})
+    taken(folder, trained=False)  # an empty prompt for documents is there by default
+    assert "passages begin with 'a ' here" in capsys.readouterr().err
+    odd_encoders.edit(folder, encoder_files.SETTINGS, prompts={"query": "q: ", "passage": "a ", "document": "a "})
     taken(folder, trained=False)
     assert "passages begin" not in capsys.readouterr().err
 

@@ -156,11 +156,11 @@ def _prompts(folder: Path) -> dict[str, str]:
 def overlooked(folder: Path) -> str | None:
     """The name of a prompt for passages that `encode_document` does not use, since one called ``document`` is empty.
 
-    An empty one is saved by default, so it does not tell that authors want none.
+    An empty one is there by default, whether a folder names it or not, so it does not tell that authors want none.
     """
     found = _prompts(folder)
     named = next((name for name in PROMPTS[2:] if found.get(name)), None)
-    return named if "document" in found and not found["document"] else None
+    return None if found.get("document") else named
 
 
 def _json(path: Path) -> Any:
