@@ -72,7 +72,8 @@ def test_a_text_has_the_same_vector_alone_and_beside_any_others(model):
     texts = ["a", *TEXTS, "word " * 600]
     together = model.encode(texts)
     alone = np.concatenate([model.encode([text]) for text in texts])
-    np.testing.assert_allclose(together, alone, atol=1e-5)  # sums of 600 tokens, in another order
+    np.testing.assert_allclose(together[:-1], alone[:-1], atol=2e-6)
+    np.testing.assert_allclose(together[-1], alone[-1], atol=1e-5)  # sums of 600 tokens, in another order
 
 
 def test_ids_equal_sentencepieces_on_nasty_texts(model, pieces):

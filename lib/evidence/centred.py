@@ -41,17 +41,17 @@ class Family:
     seeds: dict[str, int]
 
     def named(self) -> Iterator[tuple[tuple, stats.Estimate]]:
-        """Each estimate under what it measures, whichever means were subtracted."""
-        yield from (((self.key, self.farther, self.quantity, name), one) for name, one in self.made.items())
+        """Each estimate under what it measures, whichever means were subtracted, if any were."""
+        measured = self.source == NOTHING, self.key, self.farther, self.quantity
+        yield from (((*measured, name), one) for name, one in self.made.items())
 
     def rows(self, alike: Mapping[tuple, stats.Spread]) -> Iterator[dict]:
         """A row each; of one seed with the spread that others of its name have."""
-        few = {of[-1]: alike.get(of) for of, _ in self.named() if self.source != NOTHING and self.seeds[of[-1]] == 1}
-        sure = {name: one.interval(spread=few.get(name)) for name, one in self.made.items()}
+        sure = {of[-1]: one.counting(alike.get(of)) for of, one in self.named()}
         words = shift.words(sure, lower=self.quantity == DIFFERENCE)
         for name, one in sure.items():
             counts = {"clusters": len(self.made[name].shares), "seeds": self.seeds[name], "farther": self.farther}
-            alone = self.made[name].shares.size == 1 and not few.get(name)  # one number has no interval
+            alone = np.isinf(one.low)  # one number has no interval
             ends = {"low": np.nan, "high": np.nan, "verdict": ""} if alone else {"verdict": words[name]}
             yield _row(self.source, self.key, name, self.quantity, one) | counts | ends
 
@@ -77,7 +77,7 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
             if key.label == effects.hybrid(run):
                 families += _leads(every, source, key)
                 families += _shifts(every, source, key)
-    alike = stats.pooled_by(pair for one in families if one.source != NOTHING for pair in one.named())
+    alike = stats.pooled_by(pair for one in families for pair in one.named())
     rows += [row for one in families for row in one.rows(alike)]
     rows += _shares(run)
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -204,13 +204,13 @@ def _compared(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> It
 
 def _row(one: Comparison, spread: stats.Spread | None, of_share: stats.Spread | None) -> dict[str, Any]:
     articles, seeds = one.difference.shares.shape
-    sure = one.difference.interval(spread=spread if seeds == 1 else None)
+    sure = one.difference.counting(spread)
     row = {name: getattr(one.key, name) for name in ("encoder", "train", "dataset", "setting", "metric")}
     row |= {"languages": one.languages, "strategy": one.key.label, "baseline": one.baseline}
     row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": sure.p}
     row |= {"p_these_seeds": one.p_these_seeds}
     if one.share:
-        share = one.share.interval(spread=of_share if seeds == 1 else None)
+        share = one.share.counting(of_share)
         row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
     return row | {"questions": one.questions, "articles": articles, "seeds": seeds}
 

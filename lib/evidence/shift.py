@@ -214,7 +214,7 @@ def _numbers(run: Run, task: Task, trained: Trained) -> Iterator[Number]:
 
 def _rows(family: list[Number], alike: Mapping[tuple, stats.Spread]) -> Iterator[dict]:
     """The rows of numbers that are judged together; of one seed with the spread that others of the kind have."""
-    sure = [one.estimate.interval(spread=None if one.estimate.spread() else alike.get(one.of)) for one in family]
+    sure = [one.estimate.counting(alike.get(one.of)) for one in family]
     judged = {one.baseline: found for one, found in zip(family, sure, strict=True) if one.baseline}
     verdicts = words(judged, family[0].quantity == DIFFERENCE)
     for one, found in zip(family, sure, strict=True):

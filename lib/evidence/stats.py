@@ -136,6 +136,10 @@ class Estimate:
         p = 2 * special.stdtr(freedom, -abs(value) / error)
         return Interval(value, value - reach, value + reach, float(p))
 
+    def counting(self, alike: Spread | None) -> Interval:
+        """The interval; of one seed, which tells nothing of others, with the spread that others are taken to have."""
+        return self.interval(spread=None if self.spread() else alike)
+
     def spread(self) -> Spread | None:
         """How much the number varies between the seeds that are here; None of one seed."""
         seeds = self.shares.shape[1]

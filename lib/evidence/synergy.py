@@ -138,7 +138,7 @@ def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[Contrast]:
 
 def _row(one: Contrast, spread: stats.Spread | None) -> dict:
     clusters, seeds = one.estimate.shares.shape
-    sure = one.estimate.interval(spread=spread if seeds == 1 else None)
+    sure = one.estimate.counting(spread)
     word = stats.compared(-sure if one.quantity == COST else sure, effects.MARGIN)
     row = {"encoder": one.key.encoder, "test": one.key.dataset, "train": one.key.train, "farther": one.farther}
     row |= {"setting": one.setting, "strategy": one.key.label, "quantity": one.quantity, "against": one.against}

@@ -35,8 +35,8 @@ def of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     """The answer of a run that asks the question, in the words written for it while they are true of it."""
     meaning = MEANING
     try:
-        said = texts.short(texts.numbers(run))
-        meaning = f"{texts.opening(texts.numbers(run))} {MEANING}"
+        numbers = texts.numbers(run)
+        said, meaning = texts.short(numbers), f"{texts.opening(numbers)} {MEANING}"
     except (texts.UntrueTextError, KeyError, UndefinedError):  # of another run than the one that they were written for
         said = style.capital(shift.verdict(shift.answer(tables.read(run, "domain_shift.csv"))))
     return {"question": QUESTION, "said": said, "meaning": meaning, "answer": sheets.answer(rows)}
