@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
 from lib.base import device, paths
 from lib.base import store as artifacts
 
@@ -33,6 +35,7 @@ def write(name: str, result: Mapping[str, Any]) -> None:
 def keep(name: str, result: Mapping[str, Any]) -> str:
     """Keep a result in ``benchmarks/results`` with the machine that it was measured on; returns the text."""
     rounded = json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.4g}"))
-    text = json.dumps({"benchmark": name, **rounded, "machine": device.describe()}, indent=1, ensure_ascii=False)
+    machine = device.describe() | {"instructions": torch.backends.cpu.get_cpu_capability()}
+    text = json.dumps({"benchmark": name, **rounded, "machine": machine}, indent=1, ensure_ascii=False)
     artifacts.write_text(RESULTS / f"{name}.json", text + "\n")
     return text

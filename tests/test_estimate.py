@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+import torch
 
 from lib.base import config, device, paths
 from lib.data import mmarco
@@ -95,6 +96,15 @@ def test_only_a_transformer_is_estimated_in_the_precision_that_it_alone_gains_fr
         run = config.load("quick", [f"encoder={encoder}", "precision=bfloat16", "strategies=[none]", "eval=[mlqa-r]"])
         cost.seconds(run, plan.plan(run.config))
     assert asked == ["bfloat16", "float32", "float32"]
+
+
+def test_a_process_held_to_older_instructions_is_an_older_machine(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": True, "amx_bf16": True})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert device.precision("auto") == "bfloat16"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert device.precision("auto") == "float32" and device.precision("bfloat16") == "bfloat16"
 
 
 def test_a_machine_is_measured_once_in_a_second_or_two():

@@ -1,5 +1,6 @@
 """What is promised of use-m: the package's own network to the last digit, SentencePiece's ids, an ordinary model."""
 
+import copy
 import json
 import subprocess
 from importlib import metadata
@@ -108,6 +109,25 @@ def test_sentence_transformers_alone_loads_it_and_says_nothing(model, folder, ca
     assert plain.prompts == {"query": "", "document": ""} and plain.similarity_fn_name == "cosine"
     assert {path.name for path in folder.iterdir()} >= {"model.safetensors", "tokenizer.json", "modules.json"}
     assert "trust_remote_code=True" in (folder / "README.md").read_text("utf-8")
+
+
+def test_weights_that_change_between_two_texts_count_at_once(model):
+    """Matrices are laid out once for all batches, but not beyond a change of weights, by training or by loading."""
+    own = copy.deepcopy(model)
+    others = copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in (others[0].project.weight, others[0].first[1].weight, others[0].second[2].weight):
+            weight.mul_(1.1)
+    before = own.encode(TEXTS)
+    own.load_state_dict(others.state_dict())
+    assert not np.allclose(own.encode(TEXTS), before, atol=1e-3)
+    np.testing.assert_array_equal(own.encode(TEXTS), others.encode(TEXTS))
+    own.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(own.encode(TEXTS), before)
+    with torch.enable_grad():  # where it learns, its matrices are part of the graph
+        learning = own[0](own.preprocess(TEXTS))["sentence_embedding"]
+        learning.sum().backward()
+    assert own[0].second[0].weight.grad is not None
 
 
 def test_a_saved_model_gives_the_same_vectors_and_lacks_nothing(model, tmp_path):

@@ -15,11 +15,16 @@ def device() -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether bf16 arithmetic is done by the hardware (CPUs with AVX512-BF16 or AMX; recent GPUs)."""
+    """Whether bf16 arithmetic is done by the hardware (CPUs with AVX512-BF16 or AMX; recent GPUs).
+
+    A process that is held to older instructions, by ``ATEN_CPU_CAPABILITY=avx2``, counts as such an older machine.
+    """
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if torch.backends.cpu.get_cpu_capability() == "AVX2":
+        return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 

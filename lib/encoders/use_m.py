@@ -71,6 +71,7 @@ class UseM(InputModule):
             nn.Linear(inputs, outputs, bias=False) for inputs, outputs in ((512, 320), (320, 512))
         )
         self.embedding.weight.requires_grad_(False)
+        self._kept: tuple[list[tuple[int, int]], list[torch.Tensor]] = [], []
 
     @property
     def rows(self) -> int:
@@ -106,16 +107,17 @@ class UseM(InputModule):
         near = torch.where(is_own, near, len(text))  # which stands for no token
         ids, token = features["input_ids"][mask].unique(return_inverse=True)
 
+        project, *by_place = self._laid_out()
         vectors = self.embedding(ids)
-        by_output = self.project.weight.t().contiguous()  # some processors are half as fast with the matrix as it is
-        projected = self.project_norm(torch.addmm(self.project.bias, vectors, by_output))
+        projected = self.project_norm(torch.addmm(self.project.bias, vectors, project))
         parts = [vectors[token]]
         tokens_near = functional.pad(token, (0, 1), value=len(ids))[near]
         for number, (width, left) in enumerate(BRANCHES.items()):
             window = slice(REACH - left, REACH - left + width)
             own = projected[:, number * 256 : number * 256 + 256]
-            h = own[token] + _convolve(own, tokens_near[:, window], self.first[number])
-            parts.append(h + _convolve(h, near[:, window], self.second[number]))
+            first, second = by_place[number], by_place[number + len(BRANCHES)]
+            h = own[token].add_(_convolve(own, tokens_near[:, window], first, self.first[number].bias))
+            parts.append(h + _convolve(h, near[:, window], second, self.second[number].bias))
         normed = self.norm(torch.cat(parts, 1))
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)[:-1]])
         summed = functional.embedding_bag(places, normed, offsets, mode="sum")
@@ -123,6 +125,21 @@ class UseM(InputModule):
         mean = (functional.linear(summed, self.pooled.weight) + count * self.pooled.bias) / count.sqrt()
         features["sentence_embedding"] = self._top(mean)
         return features
+
+    def _laid_out(self) -> list[torch.Tensor]:
+        """The projection as [inputs, outputs], and each convolution's matrices of its places, side by side.
+
+        Some processors are half as fast with the matrices as they are stored. Where nothing is trained, they are laid
+        out once, and anew when a weight has changed.
+        """
+        layers = [layer.weight for layer in (*self.first, *self.second)]
+        weights = [(weight.data_ptr(), weight._version) for weight in (self.project.weight, *layers)]
+        if torch.is_grad_enabled() or self._kept[0] != weights:
+            made = [self.project.weight.t().contiguous(), *(layer.permute(1, 2, 0).flatten(1) for layer in layers)]
+            if torch.is_grad_enabled():
+                return made
+            self._kept = weights, made
+        return self._kept[1]
 
     def _top(self, mean: torch.Tensor) -> torch.Tensor:
         y0 = self.dense[0](mean).relu()
@@ -152,8 +169,8 @@ class UseM(InputModule):
         return cls.load_torch_weights(model_name_or_path, model=model, **where)
 
 
-def _convolve(rows: torch.Tensor, window: torch.Tensor, layer: nn.Conv1d) -> torch.Tensor:
-    """The layer over windows of rows, rectified, float32 [windows, 256].
+def _convolve(rows: torch.Tensor, window: torch.Tensor, by_place: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A convolution over windows of rows, rectified, float32 [windows, 256].
 
     Each row is multiplied by the layer's matrix of each place in a window, and a window is the sum of its rows'
     products. It takes less time than a convolution over all places, since tokens repeat and nothing is transposed.
@@ -161,12 +178,13 @@ def _convolve(rows: torch.Tensor, window: torch.Tensor, layer: nn.Conv1d) -> tor
     Args:
         rows: float32 [rows, 256].
         window: int64 [windows, width], numbers of rows; the number of rows stands for no row, which adds nothing.
+        by_place: float32 [256, width * 256], the matrices of the places.
+        bias: float32 [256].
     """
     width = window.shape[1]
-    by_place = layer.weight.permute(1, 2, 0).flatten(1)  # [256, width * 256]
     products = (functional.pad(rows, (0, 0, 0, 1)) @ by_place).view(-1, 256)
     at = window * width + torch.arange(width, device=window.device)
-    return (functional.embedding_bag(at, products, mode="sum") + layer.bias).relu_()
+    return functional.embedding_bag(at, products, mode="sum").add_(bias).relu_()
 
 
 def build(folder: Path) -> None:
