@@ -71,6 +71,7 @@ def whole(
     norm: bool = True,
     include_prompt: bool = True,
     settings: dict[str, Any] | None = None,
+    do_lower_case: bool = False,
     **plain: Any,
 ) -> Path:
     """Write a SentenceTransformer over such a transformer, or (kind ``static``) over word vectors.
@@ -78,17 +79,24 @@ def whole(
     Args:
         settings: for ``config_sentence_transformers.json``: prompts, similarity_fn_name, truncate_dim.
     """
-    from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
     if kind == "static":
         modules = [synthetic.encoder([*LETTERS, "Athens", "the"], 16)[0]]
     else:
         transformer(folder / "plain", kind, **plain)
-        first = Transformer(str(folder / "plain"))
+        first = Transformer(str(folder / "plain"), do_lower_case=do_lower_case)
         modules = [first, Pooling(first.get_embedding_dimension(), pooling, include_prompt=include_prompt)]
     modules += [Dense(modules[0].get_embedding_dimension(), 12)] if dense else []
     modules += [Normalize()] if norm else []
-    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "whole"), create_model_card=False)
+    of_modules(folder / "whole", *modules)
     edit(folder / "whole", "config_sentence_transformers.json", **(settings or {}))
     return folder / "whole"
+
+
+def of_modules(folder: Path, *modules: Any) -> Path:
+    """Write a SentenceTransformer of these modules."""
+    from sentence_transformers import SentenceTransformer
+
+    SentenceTransformer(modules=list(modules), device="cpu").save(str(folder), create_model_card=False)
+    return folder

@@ -10,6 +10,15 @@ import pytest
 import synthetic
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from sentence_transformers.sentence_transformer.modules import (
+    BoW,
+    CLIPModel,
+    Dropout,
+    LayerNorm,
+    Pooling,
+    Transformer,
+    WordWeights,
+)  # fmt: skip
 
 from lib.base import config
 from lib.base.errors import UserError
@@ -233,6 +242,28 @@ def short_of_vectors(tmp_path):
     return folder
 
 
+def bag_of_words(tmp_path):
+    return odd_encoders.of_modules(tmp_path / "bag", BoW(vocab=["a", "b"]))
+
+
+def of_images(tmp_path):
+    """What the folder declares is enough: it is refused before any of it is loaded."""
+    folder = odd_encoders.whole(tmp_path)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = f"{CLIPModel.__module__}.CLIPModel"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    return folder
+
+
+def weighted_words(tmp_path):
+    """Its weights stand by the number of a token, which another token has once the vocabulary is cut."""
+    odd_encoders.transformer(tmp_path / "plain", "xlm-r")
+    first = Transformer(str(tmp_path / "plain"))
+    words = sorted(first.tokenizer.get_vocab(), key=first.tokenizer.get_vocab().get)
+    weights = WordWeights(words, {word: 0.1 + number % 7 for number, word in enumerate(words)})
+    return odd_encoders.of_modules(tmp_path / "whole", first, weights, Pooling(first.get_embedding_dimension()))
+
+
 def classifier(head):
     def make(tmp_path):
         odd_encoders.transformer(tmp_path / "plain")
@@ -252,8 +283,14 @@ REFUSED = [
     ("more tokens than word vectors", short_of_vectors, "a tokenizer with ids up to .*, and word vectors up to 199"),
     ("a distance", declared(similarity_fn_name="manhattan"), "similarity manhattan: .* by cosine or dot alone"),
     ("a sparse encoder", declared(model_type="SparseEncoder"), "is a SparseEncoder: .* one dense vector a text"),
-    ("a cross-encoder", classifier("SequenceClassification"), "is a BertForSequenceClassification, as cross-encoders"),
-    ("a classifier of tokens", classifier("TokenClassification"), "is a BertForTokenClassification, as cross-encoders"),
+    ("one of many vectors a text", declared(model_type="MultiVectorEncoder"), "is a MultiVectorEncoder: .* one dense "),
+    ("a bag of words", bag_of_words, "begins with a module BoW: what is taken begins with Transformer or "),
+    ("an encoder of images", of_images, "begins with a module CLIPModel: what is taken begins with Transformer or "),
+    ("weights of words by id", weighted_words, "in training the query '.*' has another vector here than"),
+    *(
+        (head, classifier(head), f"is a BertFor{head}, made to choose, as cross-enc")
+        for head in encoder_files.CLASSIFIERS
+    ),
     ("prompts of other names", declared(prompts={"s2p": "Find: "}), "prompts called s2p, and none for a query or"),
 ]
 
@@ -263,6 +300,23 @@ def test_what_would_not_be_used_as_meant_is_refused(make, words, tmp_path):
     with pytest.raises(UserError, match=words) as error:
         taken(make(tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_an_encoder_that_lowers_capitals_does_so_in_training_too(tmp_path):
+    """The vocabulary is cut to what its texts are once they are lowered."""
+    folder = odd_encoders.whole(tmp_path, "xlm-r", do_lower_case=True)
+    taken(folder)
+    np.testing.assert_allclose(ours(folder, "query"), own(folder, "query"), atol=1e-4)
+    model = encoders.load(folder, "cpu")
+    np.testing.assert_array_equal(*(embedding.encode(model, [text], "query") for text in ("the", "THE")))
+
+
+def test_modules_that_only_follow_a_transformer_are_taken(tmp_path):
+    odd_encoders.transformer(tmp_path / "plain")
+    first = Transformer(str(tmp_path / "plain"))
+    folder = odd_encoders.of_modules(tmp_path / "whole", first, Pooling(16), LayerNorm(16), Dropout(0.3))
+    taken(folder)
+    np.testing.assert_allclose(ours(folder, "query"), own(folder, "query"), atol=1e-4)
 
 
 def test_a_transformer_for_classification_that_is_saved_as_one_of_sentences_is_taken(tmp_path):

@@ -21,7 +21,8 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLE = "pytorch_model.bin"
 READ = (".safetensors", ".json", ".txt", ".model", ".jinja")  # endings of what decides over a text's vector
 FIRST = ("Transformer", "StaticEmbedding")
-CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")  # ends of names of architectures
+# Ends of names of architectures that are made to choose, of classes, spans or answers, and not to give vectors.
+CLASSIFIERS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
 SIMILARITIES = ("cosine", "dot")
 PROMPTS = ("query", "document", "passage", "corpus")
 USE = 2  # how a folder is used; to be raised when the same files would give other vectors
@@ -56,7 +57,7 @@ def check(folder: Path) -> None:
     plain = {} if (folder / MODULES).is_file() else _json(folder / "config.json")
     if named := [name for name in plain.get("architectures") or () if name.endswith(CLASSIFIERS)]:
         right = "if vectors of its tokens are meant, save it as a SentenceTransformer"
-        raise UserError(f"{folder} is a {named[0]}, as cross-encoders are, and gives no vector of a text: {right}")
+        raise UserError(f"{folder} is a {named[0]}, made to choose, as cross-encoders are, not for vectors: {right}")
     first, source = _first(folder)
     if first.startswith("sentence_transformers.") and (name := first.rsplit(".", 1)[-1]) not in FIRST:
         raise UserError(f"{folder} begins with a module {name}: what is taken begins with {' or '.join(FIRST)}")
