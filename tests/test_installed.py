@@ -9,10 +9,13 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import synthetic
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import lib
 from lib import __main__ as command
@@ -24,8 +27,8 @@ TRACKED = PACKED[1:4]
 NOTEBOOKS_NEED = ("matplotlib", "papermill", "jupyterlab", "ipykernel", "nbconvert", "ipywidgets")
 
 SCRIPT = f"""
-import json, sys
-sys.modules |= dict.fromkeys({NOTEBOOKS_NEED})  # as if they were not installed
+import importlib.util, json, sys
+assert not any(map(importlib.util.find_spec, {NOTEBOOKS_NEED}))
 import lib
 from hybrid_batches import Pairs, Strategy, UserError, audit
 from hybrid_batches.interop import audit as command
@@ -55,14 +58,35 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
-    """The Python of a new environment with the wheel, and with the packages of this one but not its checkout."""
+    """The Python of a new environment with the wheel, and those packages of this one alone that the wheel asks for."""
     place = tmp_path_factory.mktemp("installed")
     venv.create(place, with_pip=False)
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(place), "platbase": str(place)}))
     with zipfile.ZipFile(wheel) as archive:  # all there is to the installation of a wheel without scripts
         archive.extractall(site)
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    (packed,) = site.glob("hybrid_batches-*.dist-info")
+    for distribution in asked_for(metadata.Distribution.at(packed)).values():
+        for name in {file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            if not (site / name).exists():  # packages of one namespace share a folder
+                (site / name).symlink_to(distribution.locate_file(name))
     return place / "bin" / "python"
+
+
+def asked_for(root: metadata.Distribution) -> dict[str, metadata.Distribution]:
+    """The packages that one asks for, without extras, and those that they ask for in turn."""
+    found, left = {}, [root]
+    while left:
+        for requirement in map(Requirement, left.pop().requires or ()):
+            if canonicalize_name(requirement.name) in found or not holds(requirement):
+                continue
+            found[canonicalize_name(requirement.name)] = metadata.distribution(requirement.name)
+            left.append(found[canonicalize_name(requirement.name)])
+    return found
+
+
+def holds(requirement: Requirement) -> bool:
+    """Whether a requirement is one of this machine, and of no extra."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
 @pytest.fixture

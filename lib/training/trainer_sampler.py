@@ -9,7 +9,7 @@ from torch.utils.data import RandomSampler
 
 try:
     from sentence_transformers.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
-except ImportError:  # before version 6
+except ImportError:  # before version 5.4
     from sentence_transformers.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
 
 from ..base.errors import UserError
@@ -75,7 +75,7 @@ def make(
     if several and "set_epoch" not in vars(MultiDatasetDefaultBatchSampler):
         raise UserError(
             "several data sets: this version of sentence-transformers does not tell them the epoch, so that each epoch "
-            "would have the same batches; install version 6, or make one data set of them"
+            "would have the same batches; install version 6.2, or make one data set of them"
         )
     found = [one for one in pairs if _fit(one, dataset)] if kind != "evaluated" else []
     if any(not np.array_equal(one.row, found[0].row) for one in found[1:]):
