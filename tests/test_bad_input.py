@@ -308,7 +308,8 @@ def test_a_mistake_costs_one_line_and_no_work(mistake, words, place, monkeypatch
     monkeypatch.setattr(command, "execute", lambda *ignored: pytest.fail("the work began"))
     assert command.main(arguments) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1
+    said, _, mistake_told = error.rpartition("error: ")
+    assert mistake_told.count("\n") == 1 and said.count("\n") == said.count("mine.jsonl: 11 rows with an answer that")
     assert [word for word in words if word not in error] == [], error
     assert left(place) == []
 
@@ -347,7 +348,8 @@ def test_numbers_that_are_none_stop_the_work_in_one_line_and_leave_nothing(patte
     weights(lambda w: w[8:].fill_(3e38))(place / "static")  # finite, but the sum of two is not; all but unknown words
     assert command.main(changed(more=("--cells", pattern))(place)) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1
+    said, _, mistake_told = error.rpartition("error: ")
+    assert mistake_told.count("\n") == 1 and said.count("\n") == said.count("mine.jsonl: 11 rows with an answer that")
     assert [word for word in words if word not in error] == [], error
     assert left(place) == []
 

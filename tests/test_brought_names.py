@@ -115,7 +115,8 @@ def test_what_is_relative_begins_where_the_person_stands(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", environment.FOLDERS)
 def test_a_folder_that_a_variable_names_is_the_same_for_kernels_which_stand_elsewhere(name, tmp_path, monkeypatch):
-    of = {"HYBRID_RESULTS": paths.results, "HYBRID_STORE": paths.store, "HYBRID_DATA_MIRROR": paths.mirror}[name]
+    ours = {"HYBRID_RESULTS": paths.results, "HYBRID_STORE": paths.store, "HYBRID_DATA_MIRROR": paths.mirror}
+    of = ours.get(name, lambda: Path(os.environ[name]))  # the others are read by libraries, as they stand
     (tmp_path / "notebooks").mkdir()
     for stands in ("", str(tmp_path / "here")):
         monkeypatch.setenv(paths.FROM, stands)
@@ -127,6 +128,12 @@ def test_a_folder_that_a_variable_names_is_the_same_for_kernels_which_stand_else
     monkeypatch.delenv(name)
     environment.prepare()
     assert name not in os.environ
+
+
+def test_what_is_written_elsewhere_is_named_so_that_it_is_found(tmp_path):
+    assert paths.shown(paths.ROOT / "results" / "x.csv") == str(Path("results", "x.csv"))
+    assert paths.shown(tmp_path / "audit.csv") == str(tmp_path / "audit.csv")
+    assert paths.shown(Path("../audit.csv")) == "../audit.csv"
 
 
 def test_kernels_are_told_where_the_person_stands(tmp_path, monkeypatch, own_folders):

@@ -117,6 +117,25 @@ def test_what_is_imported_ahead_leaves_no_name(code):
     assert names.keys() == {"__builtins__"}
 
 
+def test_kernels_of_other_pythons_and_start_up_files_have_no_part_in_a_run(run, tmp_path, monkeypatch):
+    """Both stand where Jupyter and IPython look first; the kernels called like ours would end at once."""
+    for name in ("python3", "hybrid-batches"):
+        folder = tmp_path / "jupyter" / "kernels" / name
+        folder.mkdir(parents=True)
+        spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": name, "language": "python"}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+    started = tmp_path / "ipython" / "profile_default" / "startup"
+    started.mkdir(parents=True)
+    (started / "00-mine.py").write_text("MINE = 1\n")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    path = notebook("01_mine", "import sys\nprint(sys.executable, 'MINE' in globals())")
+    execute(run, path)
+    told = "".join(json.loads(suite.outputs(run, path)[0].read_text())["cells"][2]["outputs"][0]["text"])
+    assert told.split() == [sys.executable, "False"]
+
+
 def test_a_kernel_that_waits_is_stopped_when_a_notebook_fails(run):
     with pytest.raises(suite.NotebookFailed):
         execute(run, notebook("01_bad", "1 / 0"), notebook("02_waits", GOOD))

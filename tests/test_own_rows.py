@@ -1,6 +1,7 @@
 """What is promised of rows that people bring: they mean what they say, and what was done to them is said."""
 
 import gzip
+import itertools
 import json
 import unicodedata
 
@@ -28,6 +29,9 @@ def plain(questions: int = 12, languages: tuple[str, ...] = ("de", "en", "pt-BR"
     """Rows as a careful person writes them, of which a third share their passage with others."""
     made = synthetic.rows(questions, languages, passages=questions * 2 // 3)
     return [row | {side: {x: f"{ACCENTED} {t}" for x, t in row[side].items()} for side in "qp"} for row in made]
+
+
+SHARED = "4 rows with an answer that an earlier row has too: one passage, right for both (first in row 9)"
 
 
 def write(folder, rows, name="mine.jsonl", zipped=False):
@@ -89,13 +93,13 @@ def test_what_writers_put_where_nothing_is_is_left_out(tmp_path, nothing):
 def test_words_that_look_like_nothing_are_texts(tmp_path, word):
     rows = plain()
     rows[0]["p"]["en"] = rows[8]["p"]["en"] = word  # which share their answer
-    assert own_rows.read(write(tmp_path, rows)) == (rows, "")
+    assert own_rows.read(write(tmp_path, rows)) == (rows, SHARED)
 
 
-def test_rows_that_are_right_are_read_as_before_and_nothing_is_said(tmp_path):
+def test_rows_that_are_right_are_read_as_before_and_no_more_is_said_than_that_they_share_answers(tmp_path):
     rows = plain()
     found, said = own_rows.read(write(tmp_path, rows))
-    assert (found, said) == (rows, "")
+    assert (found, said) == (rows, SHARED)
     assert own_rows.evaluation("mine", found).digest == parallel.from_rows("mine", rows).digest
     assert own_rows.training("mine", found).asked is None
 
@@ -320,12 +324,28 @@ def test_rows_of_one_group_alone_are_named(tmp_path):
     assert "group" not in own_rows.read(write(tmp_path, [row | {"split": "train"} for row in rows]))[1]
 
 
-def test_an_answer_that_is_the_same_in_all_languages_is_named(tmp_path):
-    rows = plain()
-    assert "the same in all its" not in own_rows.read(write(tmp_path, rows))[1]
+def test_equal_answers_are_named_with_the_first_row(tmp_path):
+    rows = synthetic.rows(12)
+    assert own_rows.read(write(tmp_path, rows))[1] == ""
     rows[3]["p"] = dict.fromkeys(rows[3]["p"], "1874")
     said = own_rows.read(write(tmp_path, rows))[1]
-    assert "rows whose answer is the same in all its languages: 1, first '" in said
+    assert said.startswith("1 rows with one answer in all languages: such passages tie,") and "(first in row 4)" in said
+    one = sorted(rows[5]["p"])[0]
+    rows[6]["p"][one] = rows[5]["p"][one]
+    rows[7]["p"] = dict(rows[5]["p"])
+    said = own_rows.read(write(tmp_path, rows))[1]
+    assert "2 rows with an answer that an earlier row has too: one passage, right for both (first in row 7)" in said
+
+
+@given(st.lists(st.lists(st.integers(0, 12), max_size=3), min_size=1, max_size=12))
+def test_rows_are_connected_through_whatever_they_share(keys):
+    """Against the plain way: rows take the smallest number of what they share until nothing changes."""
+    first = list(range(len(keys)))
+    for _ in keys:
+        for a, b in itertools.combinations(range(len(keys)), 2):
+            if set(keys[a]) & set(keys[b]):
+                first[a] = first[b] = min(first[a], first[b])
+    assert own_rows._connected(keys) == first
 
 
 def test_what_is_written_into_a_set_stays_with_whoever_does_it(tmp_path):

@@ -74,5 +74,5 @@ def called(name: str) -> str:
 
 
 def shown(path: Path) -> str:
-    """``path`` as people should see it: relative to the project where it lies inside it."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+    """``path`` as people should see it: relative to the project where it lies inside it, else whole."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

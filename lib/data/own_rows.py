@@ -73,6 +73,7 @@ def read(path: Path) -> tuple[list[dict], str]:
         _join_groups(found, remarks, numbers)
     except UserError as error:
         raise UserError(f"{path}, {error}") from error
+    _note_equal_answers(found, numbers, remarks)
     if (wrong := _contradiction(found)) is not None:
         what = "field 'n': it is a text that answers the same question in another row"
         raise UserError(f"{path}, {jsonl.Row(numbers[wrong], {}).told(what)}")
@@ -245,20 +246,14 @@ def _follow_groups(rows: list[dict], joined: list[int], numbers: list[int], rema
 
 def _connected(keys: Iterable[Iterable[Hashable]]) -> list[int]:
     """For each row the first that it is connected with: rows that have a key in common are, and theirs in turn."""
-    leads, owner = [], {}
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def lead(n: int) -> int:
-        while leads[n] != n:
-            leads[n] = leads[leads[n]]
-            n = leads[n]
-        return n
-
-    for n, of_row in enumerate(keys):
-        leads.append(n)
-        for key in of_row:
-            early, late = sorted((lead(owner.setdefault(key, n)), lead(n)))
-            leads[late] = early
-    return [lead(n) for n in range(len(leads))]
+    listed, node = [list(of_row) for of_row in keys], {}
+    edges = [(n, node.setdefault(key, len(listed) + len(node))) for n, of_row in enumerate(listed) for key in of_row]
+    graph = coo_array((np.ones(len(edges)), np.array(edges, int).reshape(-1, 2).T), (len(listed) + len(node),) * 2)
+    _, first, part = np.unique(connected_components(graph)[1][: len(listed)], return_index=True, return_inverse=True)
+    return first[part].tolist()
 
 
 def _contradiction(rows: list[dict]) -> int | None:
@@ -277,6 +272,17 @@ def _asked(row: dict) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((x, alike(parallel.query_text(row, x))) for x in row["q"]))
 
 
+def _note_equal_answers(rows: list[dict], numbers: list[int], remarks: Remarks) -> None:
+    """Note passages that are equal: within a language they are one candidate, across languages they tie."""
+    known: set[tuple[str, str]] = set()
+    for row, number in zip(rows, numbers, strict=True):
+        if not known.isdisjoint(row["p"].items()):
+            remarks.add("rows with an answer that an earlier row has too: one passage, right for both", number)
+        if len(row["p"]) > 1 and len(set(row["p"].values())) == 1:
+            remarks.add("rows with one answer in all languages: such passages tie, and the last by docid leads", number)
+        known.update(row["p"].items())
+
+
 def _doubts(rows: list[dict]) -> Iterable[str]:
     """What is right, but perhaps not meant."""
     languages = sorted({x for row in rows for side in ("q", "p") for x in row[side]})
@@ -287,9 +293,6 @@ def _doubts(rows: list[dict]) -> Iterable[str]:
     groups = {parallel.group_of(row) for row in rows}
     if len(groups) == 1 < len(rows) and not any(row.get("split") for row in rows):
         yield f"all rows are of one group, '{groups.pop()}', and so in one split"
-    if alike_everywhere := [row for row in rows if len(row["p"]) > 1 and len(set(row["p"].values())) == 1]:
-        yield (f"rows whose answer is the same in all its languages: {len(alike_everywhere)}, first "
-               f"'{alike_everywhere[0]['id']}'; such passages tie, and the last by docid comes first")  # fmt: skip
 
 
 def _keys(queries: pd.DataFrame) -> pd.Series:
