@@ -137,6 +137,32 @@ def swept(own_folders, monkeypatch):
     return run, {Key("use-m", "xquad-r", label, "mlqa-r", "multilingual", "map"): one for label, one in part.items()}
 
 
+def columns(axes):
+    """What stands beside the rows: head of the column, row, and text; in asterisks where it is bold."""
+    heads = {text.xyann[0]: text.get_text() for text in axes.texts if text.xy[1] < 0}
+    for text in axes.texts:
+        if text.xy[1] >= 0:
+            bold = "**" if text.get_weight() == "bold" else ""
+            yield heads[text.xyann[0]], text.xy[1], f"{bold}{text.get_text()}{bold}"
+
+
+def test_rows_of_other_choices_stand_in_the_order_of_what_they_give():
+    values = {"scale=100": (0.3, 0.1), "steps=240": (0.1, 0.2), "scale=50": (0.2, None), PROFILE: (9, 9)}
+    part = pd.DataFrame(
+        [
+            {"choice": choice, "baseline": "x-x-mono", "quantity": quantity, "value": value}
+            for choice, both in values.items()
+            for quantity, value in zip((shift.NEARER, shift.DIFFERENCE), both, strict=True)
+        ]
+    )
+    assert robustness._in_order(part.dropna()) == [PROFILE, "scale=100", "steps=240", "scale=50"]
+    assert robustness.changes("cut: x, scale=100, steps=240") == {"scale": "100", "steps": "240"}
+    assert robustness.other("cut: xquad-r-7-languages, scale=100") == "XQuAD-R: 7 languages"
+    assert (
+        robustness.other(f"{PROFILE}, seeds 0 1") == "as published, seeds 0 1" and robustness.other("steps=240") == ""
+    )
+
+
 def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeypatch):
     run, found = swept
     table = specification.table(run, found)
@@ -149,6 +175,9 @@ def test_cells_of_a_sweep_come_into_the_table_and_into_the_figure(swept, monkeyp
     monkeypatch.setattr(robustness.tables, "source", lambda run: "cells of a test")
     figure = robustness.choices(run)
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert shown == ["as published (2)", "as published, seed 0 (1)", "scale 100 (1)"]
+    assert shown == ["as published", "as published, seed 0", ""]
+    cells_of = {(head, y): text for head, y, text in columns(figure.axes[0])}
+    assert [cells_of["scale", y] for y in range(3)] == ["20", "20", "**100**"]
+    assert [cells_of["seeds", y] for y in range(3)] == ["2", "1", "1"]
     drawn = {round(float(x), 6) for points in figure.axes[0].collections for x, _ in points.get_offsets()}
     assert {0.05, -0.01, 0.15} <= drawn and style.title(figure) == "Hybrid on MLQA-R under other choices"

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import special
 
-from ..base.config import Run
+from ..base.config import Config, Run
 from ..evidence import effects, robustness, selection, shift, specification, tables
 from ..runs.names import capital
 from ..runs.plan import NONE
@@ -15,7 +15,7 @@ from . import style
 from .answer import BAND, CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
 BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification.PARENTS}}
-QUANTITIES = {shift.NEARER: "{}, after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
+QUANTITIES = {shift.NEARER: "after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
 NAMES = {
     specification.PROFILE: "as published",
     "parallel-docs-900-questions": "documentation: 900 questions",
@@ -23,6 +23,8 @@ NAMES = {
     specification.CHANGED_BY_BATCH: "x-y by the batch",
     "sampler=1": "batches of version 1",
 }
+COLUMNS = {"scale": "scale", "learning_rate": "rate", "steps": "steps", "batch_size": "batch", "seeds": "seeds"}
+COLUMN = 27  # points
 ASIDE = {"hybrid-0.5": (-6, 10), "hybrid-0.25": (4, -26), "x-y": (9, -14)}  # where labels of neighbours do not meet
 
 
@@ -135,16 +137,15 @@ def choices(run: Run) -> Figure:
     encoders = {name: part for name, part in table.groupby("encoder", sort=False)}
     if not encoders:
         return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
-    names = {name: list(dict.fromkeys(part["choice"])) for name, part in encoders.items()}
+    names = {name: _in_order(part) for name, part in encoders.items()}
     figure = style.new(run, 1.4 + 0.42 * sum(map(len, names.values())) + 0.5 * len(names))
     heights = [len(found) for found in names.values()]
     grid = figure.subplots(len(names), 3, squeeze=False, sharex="col", sharey="row", height_ratios=heights)
     for row, (encoder, part) in zip(grid, encoders.items(), strict=True):
         for axes, (quantity, said) in zip(row, QUANTITIES.items(), strict=True):
             _choices(axes, part[part["quantity"] == quantity], names[encoder])
-            axes.set_title(said.format(style.name(encoder)))
-        seeds = part.groupby("choice")["seeds"].max()
-        row[0].set_yticklabels([f"{choice_name(name)} ({seeds[name]})" for name in names[encoder]])
+            axes.set_title(said)
+        _settings(row[0], encoder, run.config.of(encoder), names[encoder], part.groupby("choice")["seeds"].max())
     ends = [axes.get_xlim() for axes in grid[0, :2]]  # of one quantity; D has a scale of its own
     for axes in grid[0, :2]:
         axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
@@ -154,9 +155,10 @@ def choices(run: Run) -> Figure:
     handles = [Line2D([], [], label=f"minus {said}", linestyle="", **looks[name]) for name, said in BESIDE.items()]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
-        f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings, with its seeds. 95% intervals "
-        "over articles and seeds, which are taken to vary alike in all rows below the first; filled where they exclude "
-        "0; grey band: within .01. All of the sweep that were made are shown."
+        f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings; bold: not as published. In the "
+        "order of D against x-x-mono, then of the difference from it. 95% intervals over articles and seeds, which are "
+        "taken to vary alike in all rows below the first; filled where they exclude 0; grey band: within .01. All of "
+        "the sweep that were made are shown."
     )
     title = "Hybrid on MLQA-R under other choices"
     style.frame(figure, run, tables.source(run), title, note)
@@ -180,11 +182,41 @@ def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
     axes.grid(axis="x")
 
 
-def choice_name(choice: str) -> str:
-    """A choice as people read it: ``scale=100`` is scale 100."""
-    cut = choice.removeprefix(f"{specification.CUT}: ")
-    said = NAMES.get(cut, cut.replace("_", " ").replace("=", " "))
-    return said.replace(specification.PROFILE, NAMES[specification.PROFILE])
+def _in_order(part: pd.DataFrame) -> list[str]:
+    """The profile first, with all its seeds and with some; then the choices by what hybrid differs from x-x-mono."""
+    against = part[part["baseline"] == specification.PARENTS[0]].pivot_table("value", "choice", "quantity")
+    against = against.reindex(list(dict.fromkeys(part["choice"]))).reindex(columns=list(QUANTITIES))
+    first = [name for name in against.index if name.startswith(specification.PROFILE)]
+    order = [shift.DIFFERENCE, shift.NEARER, shift.FARTHER]
+    return [*first, *against.drop(index=first).sort_values(order, kind="stable", na_position="last").index]
+
+
+def _settings(axes: Axes, encoder: str, profile: Config, names: list[str], seeds: pd.Series) -> None:
+    """What was set in each row, in columns beside it, and further to the left what no column can say."""
+    beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "center"}
+    axes.set_yticklabels([other(name) for name in names])
+    axes.tick_params(axis="y", pad=COLUMN * len(COLUMNS) + 8)
+    axes.annotate(style.name(encoder), (0, -0.75), (-COLUMN * len(COLUMNS) - 8, 0), weight="bold", **beside)
+    for place, (key, head) in enumerate(reversed(COLUMNS.items())):
+        offset = (-COLUMN * place - 8, 0)
+        axes.annotate(head, (0, -0.75), offset, color=style.GREY, fontsize=7.5, **beside)
+        for y, name in enumerate(names):
+            changed = changes(name)
+            text = str(seeds[name]) if key == "seeds" else changed.get(key, str(getattr(profile, key, "")))
+            text = f"{float(text):.0e}".replace("e-0", "e-") if key == "learning_rate" else f"{float(text):g}"
+            weight = "bold" if key in changed else "normal"
+            axes.annotate(text, (0, y), offset, weight=weight, fontsize=7.5, **beside)
+
+
+def changes(choice: str) -> dict[str, str]:
+    """The settings that a choice names: of ``scale=100, steps=240`` scale and steps."""
+    return dict(part.split("=") for part in choice.split(", ") if part.split("=")[0] in COLUMNS)
+
+
+def other(choice: str) -> str:
+    """What a choice is beside settings that have a column, as people read it; empty where it is nothing else."""
+    left = [part for part in choice.split(", ") if part.split("=")[0] not in COLUMNS]
+    return ", ".join(NAMES.get(cut := part.removeprefix(f"{specification.CUT}: "), cut) for part in left)
 
 
 def drawable(run: Run) -> list[str]:
