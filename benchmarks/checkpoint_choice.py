@@ -3,9 +3,9 @@
     .venv/bin/python -m benchmarks.checkpoint_choice
 
 Trains x-x-mono, x-y and hybrid on XQuAD-R, seed 0, for 80 and for up to 240 steps; keeps the checkpoint with the lowest
-loss on English SQuADShifts, with early stopping (see `data.squadshifts`); scores it on MLQA-R and on the held-out
-questions, beside the last of 80 steps (the published cells of `full`) and the last of 240, without which more training
-would be taken for a better choice. About 70 minutes on two cores; what is finished is kept.
+loss on English SQuADShifts, with early stopping (see `data.released.squadshifts`); scores it on MLQA-R and on the
+held-out questions, beside the last of 80 steps (the published cells of `full`) and the last of 240, without which more
+training would be taken for a better choice. About 70 minutes on two cores; what is finished is kept.
 """
 
 from typing import Any

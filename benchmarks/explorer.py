@@ -12,7 +12,7 @@ import time
 
 from benchmarks import measured
 from lib.runs import open as runs
-from lib.show import widgets as explorer_view
+from lib.show.explore import widgets as explorer_view
 
 QUESTIONS = 30
 

@@ -29,7 +29,7 @@ _PUBLIC = {
     "table": ("evidence.judge", "table"),
     "main_table": ("evidence.judge", "main_table"),
     "draw": ("show.views", "draw"),
-    "explore": ("show.widgets", "show"),
+    "explore": ("show.explore.widgets", "show"),
     "audit": ("interop.language_audit", "audit"),
     "evaluation_set": ("data.catalog", "evaluation_set"),
     "training_set": ("data.catalog", "training_set"),

@@ -258,7 +258,8 @@ def finish(run: "Run", worked: bool, wanted: bool) -> None:
     from .evidence import tables
     from .figures import drawn
     from .runs import cells
-    from .show import printed, report
+    from .show import printed
+    from .show.reporting import report
 
     if not cells.missing(run) and tables.current(run):
         print(f"\n{printed.text(run, printed.MAIN)}", end="")

@@ -89,7 +89,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def explored(finished, own_folders):
     """A tiny run on questions of one's own, both cells finished, and nothing of other tests in memory."""
-    from lib.show import explorer
+    from lib.show.explore import explorer
 
     explorer.retriever.cache_clear()
     explorer.opened.cache_clear()

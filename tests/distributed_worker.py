@@ -17,7 +17,7 @@ import synthetic
 
 from lib.base import config, processes
 from lib.data import sets as parallel
-from lib.data import squadshifts as validation
+from lib.data.released import squadshifts as validation
 from lib.encoders import load as encoders
 from lib.training import checkpoints
 from lib.training import fit as training

@@ -15,7 +15,7 @@ from lib import __main__ as command
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import own_rows
+from lib.data.own import rows as own_rows
 from lib.runs import cells, preflight
 from lib.runs import open as runs
 from lib.training.pairs import Pairs

@@ -13,7 +13,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import kruskal, spearmanr
 
 from lib.base import config, workers
-from lib.data import own_rows
+from lib.data.own import rows as own_rows
 from lib.evaluation import bias, search
 from lib.evaluation import synthetic as synthetic_rankings
 from lib.evaluation.synthetic import GOOD, LANGUAGES, Kind

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import download, jsonl, lareqa, outlines
+from lib.data import download, jsonl, outlines
 from lib.data import sets as parallel
+from lib.data.released import lareqa
 from lib.runs import open as runs
 
 # Questions of MLQA-R with a relevant sentence in both languages of a pair; the diagonal is the query count.

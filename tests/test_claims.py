@@ -8,8 +8,9 @@ import pytest
 
 from lib.base import config, paths
 from lib.data import catalog as data
-from lib.evidence import claims, effects, ledger, shift, tables, verdicts
-from lib.evidence.verdicts import NOT, NOT_RUN, PARTLY, REPRODUCED
+from lib.evidence import effects, shift, tables
+from lib.evidence.paper import claims, ledger, verdicts
+from lib.evidence.paper.verdicts import NOT, NOT_RUN, PARTLY, REPRODUCED
 
 TASKS = (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
 FOREIGN = (("parallel-docs", "mlqa-r"), ("parallel-docs", "xquad-r"))

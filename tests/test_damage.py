@@ -21,13 +21,15 @@ from lib.base.errors import UserError
 from lib.data import download
 from lib.encoders import load as encoders
 from lib.evidence import judge as evidence
-from lib.evidence import leaks, tables
+from lib.evidence import tables
+from lib.evidence.paper import leaks
 from lib.figures import drawn, gallery
 from lib.runs import cells, records
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
 from lib.show import notebooks as suite
-from lib.show import publish, report
+from lib.show import publish
+from lib.show.reporting import report
 from lib.training import checkpoints
 from lib.training import fit as training
 

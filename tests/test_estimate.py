@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lib.base import config, device, paths
-from lib.data import mmarco
 from lib.data.catalog import SETS
+from lib.data.released import mmarco
 from lib.encoders.catalog import ENCODERS
 from lib.runs import estimate as cost
 from lib.runs import plan

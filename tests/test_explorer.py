@@ -17,9 +17,9 @@ from lib.runs import cells
 from lib.runs import open as runs
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
-from lib.show import explorer
-from lib.show import widgets as explorer_view
-from lib.show.explorer import Answer
+from lib.show.explore import explorer
+from lib.show.explore import widgets as explorer_view
+from lib.show.explore.explorer import Answer
 
 HOSTILE = '<script>alert("x")<b>&'
 

@@ -25,7 +25,7 @@ from lib.base import config, paths
 from lib.runs import cells
 from lib.runs import open as runs
 from lib.runs import plan as grid
-from lib.show import explorer
+from lib.show.explore import explorer
 
 LISTS = ".explorer .lists"
 PICTURES = paths.ROOT / "docs" / "walk"

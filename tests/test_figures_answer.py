@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from lib.base import config
-from lib.evidence import centred, ledger, robustness, shift, specification, tables
+from lib.evidence import shift, tables
+from lib.evidence.paper import ledger
+from lib.evidence.questions import centred, robustness, specification
 from lib.figures import answer as figures_answer
 from lib.figures import gallery, style
 from lib.figures import robustness as figures_robustness

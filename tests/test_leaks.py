@@ -9,9 +9,10 @@ import synthetic
 from lib.base import config
 from lib.base import store as artifacts
 from lib.data import catalog as data
-from lib.data import lareqa, own_rows
 from lib.data import sets as parallel
-from lib.evidence import leaks
+from lib.data.own import rows as own_rows
+from lib.data.released import lareqa
+from lib.evidence.paper import leaks
 
 LONG = (
     "The harbour was dredged again in the spring of 1904, after two winters in which no ship deeper than four metres "

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.data import lareqa
 from lib.data import sets as parallel
+from lib.data.released import lareqa
 from lib.evaluation import metrics, search
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import download
-from lib.data import miracl as miracl_files
+from lib.data.released import miracl as miracl_files
 from lib.encoders import encode as embedding
 from lib.evaluation import metrics, search
 from lib.evaluation import shards as miracl

@@ -20,13 +20,15 @@ from lib import __main__ as main
 from lib.base import config
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import jsonl, mmarco
+from lib.data import jsonl
 from lib.data import sets as parallel
-from lib.data import squadshifts as validation
+from lib.data.released import mmarco
+from lib.data.released import squadshifts as validation
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evidence import judge as evidence
-from lib.evidence import tables, verdicts
+from lib.evidence import tables
+from lib.evidence.paper import verdicts
 from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs import preflight as checks

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from lib.base import config
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import jsonl, own_rows
+from lib.data import jsonl
 from lib.data import sets as parallel
+from lib.data.own import rows as own_rows
 from lib.evaluation import metrics, search
 from lib.runs import open as runs
 from lib.runs import plan as grid

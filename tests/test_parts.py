@@ -9,8 +9,9 @@ import synthetic
 
 from lib.base import config
 from lib.data import catalog as data
-from lib.evidence import parts, tables
+from lib.evidence import tables
 from lib.evidence.effects import Key
+from lib.evidence.questions import parts
 from lib.runs import cells
 from lib.runs import plan as grid
 from lib.runs.plan import CENTRED

@@ -10,8 +10,8 @@ from lib.data import catalog as data
 from lib.interop import write_rankings
 from lib.runs import open as runs
 from lib.runs import plan as grid
-from lib.show import explorer, rankings
-from lib.show import widgets as explorer_view
+from lib.show.explore import explorer, rankings
+from lib.show.explore import widgets as explorer_view
 
 TRACKED = paths.TRACKED / "full" / "published" / rankings.FOLDER
 

@@ -18,10 +18,12 @@ import synthetic
 from lib.base import config, paths, workers
 from lib.base import store as artifacts
 from lib.evidence import judge as evidence
-from lib.evidence import selection, shift, tables, verdicts
+from lib.evidence import selection, shift, tables
+from lib.evidence.paper import verdicts
 from lib.figures import gallery, style
 from lib.runs import open as runs
-from lib.show import lead, report, report_page, sheets, texts
+from lib.show import texts
+from lib.show.reporting import lead, report, report_page, sheets
 
 HOSTILE = '<img src=x onerror=alert(1)> & "train".jsonl'
 MOST = 3_000_000  # bytes: tables of two encoders are half of it

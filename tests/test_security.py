@@ -21,8 +21,8 @@ from lib import __main__ as command
 from lib.base import config, paths
 from lib.base import store as artifacts
 from lib.base.errors import UserError
-from lib.data import own_rows
 from lib.data import sets as parallel
+from lib.data.own import rows as own_rows
 from lib.encoders import e5q4
 from lib.encoders import load as encoders
 from lib.figures import style

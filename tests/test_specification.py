@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from lib.base import config
-from lib.evidence import effects, shift, specification
+from lib.evidence import effects, shift
 from lib.evidence.effects import Key, Scores
-from lib.evidence.specification import PROFILE, rows_of, with_profile
+from lib.evidence.questions import specification
+from lib.evidence.questions.specification import PROFILE, rows_of, with_profile
 from lib.figures import robustness, style
 from lib.runs import cells
 from lib.runs import plan as grid

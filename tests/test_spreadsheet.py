@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lib.base import paths
 from lib.base.errors import UserError
 from lib.data import catalog as data
-from lib.data import own_rows, spreadsheet
+from lib.data.own import rows as own_rows
+from lib.data.own import spreadsheet
 from lib.interop import audit
 
 LANGUAGES = ("ar", "de", "en", "pt-BR", "zh")

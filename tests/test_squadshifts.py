@@ -5,7 +5,7 @@ import synthetic
 
 from lib.base import config
 from lib.data import sets as parallel
-from lib.data import squadshifts as validation
+from lib.data.released import squadshifts as validation
 from lib.training import checkpoints
 from lib.training import fit as training
 from lib.training.sampling import Strategy

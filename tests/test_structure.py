@@ -21,7 +21,7 @@ LINES, FUNCTION, FILES = 300, 45, 9
 # What breaks a rule today. A line goes when it is mended; none is added.
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
-FULL_PACKAGES = {"data", "evidence", "show"}
+FULL_PACKAGES: set[str] = set()
 
 
 @cache
@@ -86,7 +86,7 @@ def test_functions_are_short():
 
 
 def test_packages_are_small():
-    packages = [path for path in sorted(paths.LIB.iterdir()) if (path / "__init__.py").exists()]
+    packages = [path.parent for path in sorted(paths.LIB.rglob("__init__.py")) if path.parent != paths.LIB]
     counts = {path.name: len([file for file in path.glob("*.py") if file.name != "__init__.py"]) for path in packages}
     assert {name for name, files in counts.items() if files > FILES} == FULL_PACKAGES
 

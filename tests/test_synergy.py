@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lib.base import config
-from lib.evidence import centred, robustness, stats, synergy
+from lib.evidence import stats
 from lib.evidence.effects import Key, Scores
+from lib.evidence.questions import centred, robustness, synergy
 from lib.runs.plan import CENTRED, Cell
 
 UNITS = (("ar", "all"), ("de", "all"))

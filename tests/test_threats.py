@@ -9,7 +9,8 @@ import pytest
 from lib.base import paths
 from lib.base import store as artifacts
 from lib.data import catalog as data
-from lib.evidence import ledger, shift
+from lib.evidence import shift
+from lib.evidence.paper import ledger
 from lib.show import texts
 
 PUBLISHED = paths.ROOT / "results" / "full" / "published"

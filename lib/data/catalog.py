@@ -15,8 +15,10 @@ from typing import Any
 from ..base import paths
 from ..base import store as artifacts
 from ..base.errors import UserError
-from . import download, facts, jsonl, lareqa, miracl, mmarco, outlines, own_rows, parallel_docs
+from . import download, facts, jsonl, outlines
 from . import sets as parallel
+from .own import rows as own_rows
+from .released import lareqa, miracl, mmarco, parallel_docs
 from .sets import ParallelSet
 
 HELDOUT = "-heldout"

@@ -59,8 +59,9 @@ def trim(model: SentenceTransformer, texts: Iterable[str]) -> Cut | None:
     backend = tokenizer_of(model)
     if not isinstance(backend.model, models.Unigram) or "message" in getattr(model[0], "modality_config", {}):
         return None  # a message has words of its template around the text
-    description = json.loads(backend.to_str())
-    used = _used_ids(backend, texts, set(model.prompts.values()) or {""})
+    written = backend.to_str()
+    description = json.loads(written)
+    used = _used_ids(backend, written, texts, set(model.prompts.values()) or {""})
     kept = np.array(sorted(used | _always_kept(model, backend, description)))
     vectors = word_vectors(model).weight.detach()
     _replace_tokenizer(model, Tokenizer.from_str(json.dumps(_subset(description, kept))))
@@ -86,16 +87,16 @@ def restore(model: SentenceTransformer, cut: Cut | None) -> None:
     _replace_tokenizer(model, cut.tokenizer)
 
 
-def _used_ids(backend: Tokenizer, texts: Iterable[str], prompts: Iterable[str]) -> frozenset[int]:
+def _used_ids(backend: Tokenizer, written: str, texts: Iterable[str], prompts: Iterable[str]) -> frozenset[int]:
     """Return the ids of all pieces in the segmentations of each text, whole, under each prompt.
 
-    They are found once for all trainings of a process on the same texts.
+    They are found once for all trainings of a process on the same texts by the same tokenizer, ``written`` as JSON.
     """
     truncation, padding = backend.truncation, backend.padding
     backend.no_truncation()
     backend.no_padding()
     distinct, prompts = ["", *dict.fromkeys(texts)], sorted(prompts)
-    asked = sha256(json.dumps([backend.to_str(), prompts, distinct]).encode()).digest()
+    asked = sha256(json.dumps([written, prompts, distinct]).encode()).digest()
     used: set[int] = set()
     for prompt in () if asked in _found else prompts:
         for start in range(0, len(distinct), CHUNK):

@@ -1,8 +1,8 @@
 """MIRACL (Zhang et al. 2023): exact search over corpora larger than memory, and nDCG@10 and recall@100 of it.
 
 Two pools, one of which every row names: ``miracl-dev``, the dev topics against the full corpora (77 million passages
-in our 8 languages, 12 GB to download); ``miracl-mini``, the topics of `lib.data.miracl.mini` against its small pool,
-where scores are far higher. Queries are scored against the corpus of their own language only.
+in our 8 languages, 12 GB to download); ``miracl-mini``, the topics of `lib.data.released.miracl.mini` against its small
+pool, where scores are far higher. Queries are scored against the corpus of their own language only.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,8 +15,8 @@ import pandas as pd
 
 from ..base import progress
 from ..base.errors import UserError
-from ..data import miracl as miracl_files
-from ..data.miracl import SHARD, Shard
+from ..data.released import miracl as miracl_files
+from ..data.released.miracl import SHARD, Shard
 from ..encoders import encode as embedding
 from . import metrics, search
 

@@ -17,22 +17,9 @@ from ..base.errors import UserError
 from ..runs import cells
 from ..runs import open as runs
 from ..runs import plan as grid
-from . import (
-    answer,
-    centred,
-    claims,
-    effects,
-    leaks,
-    ledger,
-    parts,
-    robustness,
-    selection,
-    shift,
-    specification,
-    synergy,
-    tables,
-    verdicts,
-)
+from . import answer, effects, selection, shift, tables
+from .paper import claims, leaks, ledger, verdicts
+from .questions import centred, parts, robustness, specification, synergy
 
 TABLES = (
     "effects.csv",

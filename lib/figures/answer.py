@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 
 from ..base.config import Run
 from ..evaluation import centring, metrics
-from ..evidence import centred, effects, selection, shift, tables
+from ..evidence import effects, selection, shift, tables
+from ..evidence.questions import centred
 from ..training.sampling import ALPHA
 from . import style
 
@@ -193,8 +194,8 @@ def encoders(run: Run) -> Figure:
     ours = selection.chosen(tables.read(run, "metrics.csv").query("metric == 'map'"))
     ours = ours[ours["strategy"].isin(paper["strategy"]) & (ours["train"] == ours["dataset"].map(OTHER))]
     keys, held = ["name", "dataset", "setting", "strategy"], {}
-    for name, table, column in (("ours", ours, "encoder"), ("paper", paper, "paper_encoder")):
-        value = "paper" if name == "paper" else "value"
+    sides = (("ours", ours, "encoder", "value"), ("paper", paper, "paper_encoder", "paper"))
+    for name, table, column, value in sides:
         held[name] = table.assign(name=table[column]).groupby(keys, sort=False)[value].mean()
     rows_of = {name: side for side, table in held.items() for name in dict.fromkeys(table.index.get_level_values(0))}
     figure = style.new(run, 1.6 + 0.42 * len(rows_of) * len(TESTS))

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from ..base.config import Run
 from ..evaluation.metrics import SETTINGS
-from ..evidence import effects, ledger, selection, tables
+from ..evidence import effects, selection, tables
+from ..evidence.paper import ledger
 from ..runs import names
 from . import panels, style
 

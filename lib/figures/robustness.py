@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 from scipy import special
 
 from ..base.config import Config, Run
-from ..evidence import effects, robustness, selection, shift, specification, tables
+from ..evidence import effects, selection, shift, tables
+from ..evidence.questions import robustness, specification
 from ..runs.names import capital
 from ..runs.plan import NONE
 from . import style

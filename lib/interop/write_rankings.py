@@ -20,7 +20,7 @@ from ..evaluation import search
 from ..runs import cells
 from ..runs import plan as grid
 from ..runs.plan import Cell
-from ..show import explorer, rankings
+from ..show.explore import explorer, rankings
 from . import exports
 
 LARGEST = 1 << 16  # passages of a pool

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from ..base import device, progress
 from ..base.config import Config, Run
-from ..data import catalog, mmarco
+from ..data import catalog
+from ..data.released import mmarco
 from ..encoders.catalog import ENCODERS, OTHERS, Encoder
 from . import plan as grid
 

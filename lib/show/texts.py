@@ -11,7 +11,7 @@ from ..base import paths
 from ..base.config import Run
 from ..evaluation.measures import number
 from ..evidence import judge as evidence
-from ..evidence import verdicts
+from ..evidence.paper import verdicts
 from ..runs import names
 
 TEMPLATES = paths.LIB / "show" / "templates"

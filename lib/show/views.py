@@ -11,7 +11,7 @@ from ..base import store as artifacts
 from ..base.config import Run
 from ..base.errors import UserError
 from ..data import catalog as data
-from ..data import miracl as miracl_files
+from ..data.released import miracl as miracl_files
 from ..data.sets import ParallelSet
 from ..encoders import load as encoders
 from ..evaluation import measures

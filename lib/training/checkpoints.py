@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..base import processes
 from ..base import store as artifacts
-from ..data import squadshifts as validation
+from ..data.released import squadshifts as validation
 
 STEPS, MOST = 20, 20  # one every 20 steps, but 20 at most: each is three times the weights to write
 

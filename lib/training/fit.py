@@ -18,7 +18,7 @@ import numpy as np
 from ..base import device, paths, processes, progress
 from ..base import store as artifacts
 from ..base.config import Config
-from ..data import squadshifts as validation
+from ..data.released import squadshifts as validation
 from ..data.sets import ParallelSet
 from ..encoders import hub, vocabulary
 from ..encoders import load as encoders

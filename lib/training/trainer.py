@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import device, processes, progress
 from ..base.config import Config
 from ..base.errors import UserError
-from ..data import squadshifts as validation
+from ..data.released import squadshifts as validation
 from ..encoders import encode as embedding
 from ..encoders import vocabulary
 from . import checkpoints

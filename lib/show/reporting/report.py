@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ..base import store as artifacts
-from ..base.config import Run
-from ..evidence import tables
+from ...base import store as artifacts
+from ...base.config import Run
+from ...evidence import tables
 
 PAGE = "report.html"
 SEAL = "report.json"

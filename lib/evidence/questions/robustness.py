@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from . import shift, stats
-from .effects import Key, Scores, common_seeds
+from .. import shift, stats
+from ..effects import Key, Scores, common_seeds
 
 ALL = "all encoders"
 COLUMNS = ["line", "encoder", "test", "nearer", "farther", "setting", "strategy", "near", "far", "residual", "low"]

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..base import progress
-from ..base import store as artifacts
-from ..base.errors import UserError
-from . import download
+from ...base import progress
+from ...base import store as artifacts
+from ...base.errors import UserError
+from .. import download
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ru", "zh")  # those of table 9
 TRIPLES = 500_000  # as many as the profile `paper` looks at: 5,000 steps of 100

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base import paths, processes
-from ..base import store as artifacts
-from ..base.errors import UserError
-from . import jsonl, spreadsheet
-from . import sets as parallel
-from .jsonl import canonical
-from .sets import ParallelSet, alike
+from ...base import paths, processes
+from ...base import store as artifacts
+from ...base.errors import UserError
+from .. import jsonl
+from .. import sets as parallel
+from ..jsonl import canonical
+from ..sets import ParallelSet, alike
+from . import spreadsheet
 from .spreadsheet import ABSENT
 
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
@@ -54,8 +55,7 @@ def read(path: Path) -> tuple[list[dict], str]:
             a question is in two splits.
     """
     given, said = _given(path)
-    remarks, first, rows = Remarks(), {}, {}
-    numbers = []
+    remarks, first, rows, numbers = Remarks(), {}, {}, []
     for placed in given:
         row, number = placed.content, placed.number
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from ..base import paths
+from ...base import paths
 from . import verdicts
 
 COLUMNS = ["encoder", "id", "claim", "verdict", "reason", "numbers", "rule", "caveat", "first", "changed"]

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..base.errors import UserError
-from . import jsonl
-from .jsonl import Meaning, Row
+from ...base.errors import UserError
+from .. import jsonl
+from ..jsonl import Meaning, Row
 
 ENDINGS = (".csv", ".tsv")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from ..base import config, paths, progress
-from ..base.config import Run
-from ..data import catalog as data
-from ..evidence import judge as evidence
-from ..evidence import shift, tables
-from ..figures import gallery, style
+from ...base import config, paths, progress
+from ...base.config import Run
+from ...data import catalog as data
+from ...evidence import judge as evidence
+from ...evidence import shift, tables
+from ...figures import gallery, style
 from . import lead, sheets
 from .sheets import Sheet
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = paths.LIB / "show" / "templates"
 LONG = 16  # rows of a table that stands open; the main one always does
 PICTURES = 1_450_000  # characters of all figures, so that the page stays within 3 MB
 GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # they name another repository, as in a hook

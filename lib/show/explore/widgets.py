@@ -10,17 +10,17 @@ import numpy as np
 from babel import Locale
 from IPython.display import clear_output, display
 
-from ..base import paths, progress
-from ..base.config import Run
-from ..base.errors import UserError
-from ..data import catalog as data
-from ..data.sets import ParallelSet
-from ..figures import style
-from ..runs import plan as grid
-from ..runs.plan import Cell
+from ...base import paths, progress
+from ...base.config import Run
+from ...base.errors import UserError
+from ...data import catalog as data
+from ...data.sets import ParallelSet
+from ...figures import style
+from ...runs import plan as grid
+from ...runs.plan import Cell
+from ..views import RIGHT_TO_LEFT
 from . import explorer, rankings
 from .explorer import Answer
-from .views import RIGHT_TO_LEFT
 
 WIDE = widgets.Layout(width="auto")
 LABELS = {"description_width": "8em"}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..base.errors import UserError
-from . import download
-from . import sets as parallel
-from .sets import ParallelSet
+from ...base.errors import UserError
+from .. import download
+from .. import sets as parallel
+from ..sets import ParallelSet
 
 NAMES = ("xquad-r", "mlqa-r")
 

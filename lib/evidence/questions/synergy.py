@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..runs.plan import NONE
-from . import effects, shift, stats
-from .effects import Key, Scores, common_seeds
+from ...runs.plan import NONE
+from .. import effects, shift, stats
+from ..effects import Key, Scores, common_seeds
 
 PARENTS = ("x-x-mono", "x-y")
 MEAN, BEST, LINE = "mean of parents", "better parent", "line between parents"

@@ -9,9 +9,9 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from ..base import paths
-from ..base.config import Run
-from . import selection, tables
+from ...base import paths
+from ...base.config import Run
+from .. import selection, tables
 
 TABLES = range(1, 9)
 GROUP = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from ..base.config import Run
-from ..data import catalog as data
-from ..evaluation.metrics import SETTINGS
-from ..runs import names
-from . import effects, selection, shift, stats, tables
-from .selection import BENCHMARKS, FOREIGN
+from ...base.config import Run
+from ...data import catalog as data
+from ...evaluation.metrics import SETTINGS
+from ...runs import names
+from .. import effects, selection, shift, stats, tables
+from ..selection import BENCHMARKS, FOREIGN
 
 REPRODUCED, PARTLY, NOT, NOT_RUN = VERDICTS = ("reproduced", "partly", "not reproduced", "not run here")
 SUBSTANTIAL = 0.10  # fixed before the runs: the lower end of the interval of the relative reduction

@@ -5,11 +5,13 @@ from typing import Any
 import pandas as pd
 from jinja2.exceptions import UndefinedError
 
-from ..base.config import Run
-from ..evidence import judge as evidence
-from ..evidence import shift, tables, verdicts
-from ..figures import style
-from . import sheets, texts
+from ...base.config import Run
+from ...evidence import judge as evidence
+from ...evidence import shift, tables
+from ...evidence.paper import verdicts
+from ...figures import style
+from .. import texts
+from . import sheets
 
 MEANING = (
     "The test is held fixed and the training set changes: C is what multilingual mAP loses when a strategy is trained "

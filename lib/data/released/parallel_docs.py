@@ -3,9 +3,9 @@
 import hashlib
 from functools import cache
 
-from . import download, jsonl
-from . import sets as parallel
-from .sets import ParallelSet
+from .. import download, jsonl
+from .. import sets as parallel
+from ..sets import ParallelSet
 
 
 @cache

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..base import paths
-from ..base import store as artifacts
-from ..base.config import Run
-from ..base.errors import UserError
-from ..runs import cells
-from ..runs.plan import Cell
+from ...base import paths
+from ...base import store as artifacts
+from ...base.config import Run
+from ...base.errors import UserError
+from ...runs import cells
+from ...runs.plan import Cell
 
 FOLDER = "rankings"
 SEAL = "rankings.json"

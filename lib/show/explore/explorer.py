@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..base import device
-from ..base import store as artifacts
-from ..base.config import Run
-from ..data import catalog as data
-from ..data.sets import ParallelSet
-from ..encoders import encode as embedding
-from ..encoders import load as encoders
-from ..evaluation import search
-from ..runs import cells, estimate
-from ..runs import plan as grid
-from ..runs.plan import NONE, Cell
+from ...base import device
+from ...base import store as artifacts
+from ...base.config import Run
+from ...data import catalog as data
+from ...data.sets import ParallelSet
+from ...encoders import encode as embedding
+from ...encoders import load as encoders
+from ...evaluation import search
+from ...runs import cells, estimate
+from ...runs import plan as grid
+from ...runs.plan import NONE, Cell
 from . import rankings
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from ..base.config import Run
-from ..data import catalog as data
-from ..evaluation import bias, centring
-from ..runs import cells
-from ..runs.plan import NONE
-from . import effects, shift, stats
-from .effects import Key
+from ...base.config import Run
+from ...data import catalog as data
+from ...evaluation import bias, centring
+from ...runs import cells
+from ...runs.plan import NONE
+from .. import effects, shift, stats
+from ..effects import Key
 
 NOTHING = "nothing"  # no means are subtracted
 LEVEL, LEAD, DIFFERENCE = "mAP", "difference", shift.DIFFERENCE

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..base import paths
-from ..base.config import Run
-from ..data import download
-from ..evidence import selection, tables
-from ..evidence.effects import ALL, SEEN, UNSEEN
-from ..figures import style
-from . import texts
+from ...base import paths
+from ...base.config import Run
+from ...data import download
+from ...evidence import selection, tables
+from ...evidence.effects import ALL, SEEN, UNSEEN
+from ...figures import style
+from .. import texts
 
 MINUS = "\N{MINUS SIGN}"
 KEYS = ["dataset", "train", "strategy"]

@@ -10,7 +10,7 @@ import json
 import re
 from functools import cache
 
-from . import download
+from .. import download
 
 DOMAINS = ("new_wiki", "reddit", "amazon_reviews")
 PAIRS_PER_DOMAIN = 128

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base import progress
-from ..base import store as artifacts
-from ..base.config import Run
-from ..data import catalog as data
-from ..data import lareqa
-from ..data.sets import ParallelSet, folded
-from ..runs import cells
-from ..runs import plan as grid
+from ...base import progress
+from ...base import store as artifacts
+from ...base.config import Run
+from ...data import catalog as data
+from ...data.released import lareqa
+from ...data.sets import ParallelSet, folded
+from ...runs import cells
+from ...runs import plan as grid
 
 COLUMNS = ["unit", "match", "found", "of", "example"]
 COSINE = 0.9
@@ -30,7 +30,7 @@ SHORTEST = 15
 LONG, RUN, STEP, SHARE = 100, 12, 4, 1 / 3  # of `_candidates`
 BLOCK = 256
 EXAMPLE = 120
-RULES = ("data", "evidence/leaks")  # the code that says what is compared, and how
+RULES = ("data", "evidence/paper/leaks")  # the code that says what is compared, and how
 
 
 def overlap(train: ParallelSet, test: ParallelSet) -> pd.DataFrame:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.errors import UserError
-from . import download, jsonl
-from . import sets as parallel
-from .sets import ParallelSet
+from ...base.errors import UserError
+from .. import download, jsonl
+from .. import sets as parallel
+from ..sets import ParallelSet
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ru", "th", "zh")  # those of MIRACL that are ours too
 NAME = "miracl-dev"  # of the dev topics against the full corpora

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from ..base.config import Run
-from ..data import catalog as data
-from ..data.sets import FOLDS
-from ..evaluation import metrics
-from ..runs import cells
-from ..runs.plan import CENTRED, Cell
-from .effects import Key, Scores, Values
+from ...base.config import Run
+from ...data import catalog as data
+from ...data.sets import FOLDS
+from ...evaluation import metrics
+from ...runs import cells
+from ...runs.plan import CENTRED, Cell
+from ..effects import Key, Scores, Values
 
 KEPT = (("map", "monolingual"), ("map", "multilingual"), ("rank_distance", "multilingual"))  # as pairs of languages
 

@@ -10,12 +10,13 @@ from itertools import product
 
 import pandas as pd
 
-from ..base.config import Run
-from ..data import catalog as data
-from ..runs.plan import NONE
-from . import effects, parts, shift, stats
-from .effects import Key, Scores, Values, common_seeds
-from .shift import Trained
+from ...base.config import Run
+from ...data import catalog as data
+from ...runs.plan import NONE
+from .. import effects, shift, stats
+from ..effects import Key, Scores, Values, common_seeds
+from ..shift import Trained
+from . import parts
 from .synergy import PARENTS
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]

@@ -1,0 +1,1 @@
+"""Rows that people bring, as JSONL, CSV or TSV."""

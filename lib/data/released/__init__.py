@@ -1,0 +1,1 @@
+"""Data sets as their authors released them, one a file."""

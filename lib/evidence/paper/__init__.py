@@ -1,0 +1,1 @@
+"""The paper held against what was found: its claims, its numbers, and whether anything leaked."""

@@ -1,0 +1,1 @@
+"""The explorer: what models rank first for a question, side by side."""
