@@ -3,10 +3,15 @@
 import copy
 import json
 
+import pandas as pd
 import pytest
 
 from lib.base import paths
+from lib.base import store as artifacts
+from lib.evidence import judge
 from lib.figures import gallery
+from lib.runs import cells, records
+from lib.runs.open import open_run
 from lib.show import texts
 
 ANSWER = paths.ROOT / "results" / "full" / "published" / "answer.json"
@@ -69,3 +74,28 @@ def test_the_gallery_is_not_written_once_alpha_is_no_dial(numbers):
     levels["hybrid-0.75"]["multilingual"]["value"] = 0.9
     with pytest.raises(texts.UntrueTextError, match="multilingual mAP falls with alpha, which is no longer so"):
         texts.gallery(numbers)
+
+
+def test_one_changed_training_changes_the_sentence(numbers, own_folders, monkeypatch):
+    """From ranks to README: of the twenty trainings behind the first D, one puts right passages a fifth lower."""
+    trainings = ["train=[xquad-r,parallel-docs]", "strategies=[x-x-mono,hybrid]", "alphas=[0.5]", "sweep=[]"]
+    run = open_run("full", ["encoder=e5-small-q4", "eval=[mlqa-r]", *trainings], finished=True)
+    cells.adopt_published(run)
+    (cell,) = (c for c in cells.of(run) if (c.train, c.label, c.seed) == ("parallel-docs", "hybrid-0.5", 0))
+    path = run.folder / "cells" / cell.id
+    kept, record = records.beside(path, records.RANKS), cells.record(run, cell)
+    lower = {name: column + column // 5 for name, column in pd.read_parquet(kept)[["rank", "pool_rank"]].items()}
+    pd.read_parquet(kept).assign(**lower).to_parquet(kept, index=False)
+    digest = artifacts.file_digest(kept)
+    artifacts.write_sealed(records.beside(path, records.RECORD), record | {"sha256": digest})
+
+    overlap = pd.read_csv(ANSWER.with_name("overlap.csv"), keep_default_na=False)  # of texts alone, a minute's work
+    monkeypatch.setattr(judge, "_overlap", lambda run: overlap)
+    judge.judge(run)
+    found = texts.numbers(run)["encoders"]["e5-small-q4"]["shift"]["mlqa-r"]["far"]["multilingual"]
+    before, after = far(numbers)["x-x-mono"], found["difference of costs"]["hybrid-0.5"]["x-x-mono"]
+    assert before["value"] < after["value"] < 0
+    old, new = texts.interval(before), texts.interval(after)
+    assert old in texts.answer(numbers)
+    far(numbers)["x-x-mono"] = after
+    assert new in texts.answer(numbers) and old not in texts.answer(numbers)
