@@ -21,7 +21,6 @@ from lib.data import catalog as data
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.encoders import use_m
-from lib.runs import cells
 from lib.training import fit as training
 from lib.training import trainer
 from lib.training.pairs import Pairs
@@ -110,8 +109,8 @@ def steps(models: dict[str, object]) -> dict[str, float]:
 
 def main() -> None:
     limit = config.load("full").config.max_tokens
-    models = {name: encoders.load(cells.encoder_folder(name), "cpu") for name in ("e5-small-q4", "use-m", "static")}
-    padded = encoders.load(cells.encoder_folder("use-m"), "cpu")
+    models = {name: encoders.load(encoders.fetched(name), "cpu") for name in ("e5-small-q4", "use-m", "static")}
+    padded = encoders.load(encoders.fetched("use-m"), "cpu")
     padded[0].__class__ = Padded
     for model in (*models.values(), padded):
         embedding.cut(model, limit)

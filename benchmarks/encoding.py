@@ -15,13 +15,12 @@ from lib.data import catalog as data
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evaluation import metrics, search
-from lib.runs import cells
 
 
 def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "e5-small-q4"
     whole = data.evaluation_set("mlqa-r")
-    model = encoders.load(cells.encoder_folder(name))
+    model = encoders.load(encoders.fetched(name))
     model.max_seq_length = config.load("quick").config.max_tokens
     precision = device.precision("auto")
     some = whole.passages["text"].tolist()[::10]

@@ -20,7 +20,6 @@ from lib.data.sets import ParallelSet
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evaluation import metrics, search
-from lib.runs import cells
 
 LANGUAGE = "en"
 CHUNK = 119  # queries a call of a peer: rankings of 13,014 passages each as Python dictionaries
@@ -29,7 +28,7 @@ CHUNK = 119  # queries a call of a peer: rankings of 13,014 passages each as Pyt
 def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "e5-small-q4"
     whole = data.evaluation_set("xquad-r")
-    model = encoders.load(cells.encoder_folder(name))
+    model = encoders.load(encoders.fetched(name))
     queries = embedding.encode(model, whole.queries["text"].tolist(), "query")
     passages = embedding.encode(model, whole.passages["text"].tolist(), "document")
     everything = measured.alternating(

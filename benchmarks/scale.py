@@ -24,7 +24,6 @@ from lib.data import catalog as data
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evaluation import shards as miracl
-from lib.runs import cells
 
 TEXTS = (10_000, 20_000, 50_000, 100_000, 200_000)
 VECTORS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
@@ -57,7 +56,7 @@ def one(part: str, size: int) -> dict:
 
 def encode(size: int) -> dict:
     """Encode and search real texts through the path of MIRACL's corpora, shard by shard."""
-    model = encoders.load(cells.encoder_folder("static"))
+    model = encoders.load(encoders.fetched("static"))
     texts = real_texts()[:size]
     numbered = [(f"{n:09d}", text) for n, text in enumerate(texts)]
     shards = (numbered[start : start + SHARD] for start in range(0, size, SHARD))
@@ -69,7 +68,7 @@ def encode(size: int) -> dict:
 
 def search(size: int) -> dict:
     """Search perturbed vectors shard by shard; up to 100,000 the result is compared with that of one product."""
-    model = encoders.load(cells.encoder_folder("static"))
+    model = encoders.load(encoders.fetched("static"))
     texts = real_texts()[:SHARD]
     real = embedding.encode(model, texts, "document")
     queries = embedding.encode(model, texts[:ASKED], "query").astype(np.float64)
@@ -102,7 +101,7 @@ def indexes(size: int) -> dict:
     """Recall, time and size of FAISS indexes against exact search, on the same vectors."""
     import faiss
 
-    model = encoders.load(cells.encoder_folder("static"))
+    model = encoders.load(encoders.fetched("static"))
     texts = real_texts()[:SHARD]
     real = embedding.encode(model, texts, "document")
     queries = embedding.encode(model, texts[:ASKED], "query")

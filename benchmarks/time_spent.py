@@ -22,7 +22,6 @@ from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.encoders import vocabulary
 from lib.evaluation import probe, search
-from lib.runs import cells
 from lib.training import fit as training
 from lib.training.sampling import Strategy
 
@@ -40,7 +39,7 @@ OTHER, AROUND = "other operators", "tokenizer and Python"
 
 def main() -> None:
     settings = config.load("quick", ["encoder=e5-small-q4"]).config
-    model = encoders.load(cells.encoder_folder(settings.encoder[0]))
+    model = encoders.load(encoders.fetched(settings.encoder[0]))
     embedding.cut(model, settings.max_tokens)
     passages = data.evaluation_set("mlqa-r").passages["text"].tolist()
     some, precision = passages[:: len(passages) // TEXTS], device.precision(settings.precision)

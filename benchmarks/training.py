@@ -24,7 +24,6 @@ from lib.base import config, device
 from lib.data import catalog as data
 from lib.encoders import load as encoders
 from lib.encoders import vocabulary
-from lib.runs import cells
 from lib.training import fit as training
 from lib.training import trainer
 from lib.training.pairs import Pairs
@@ -34,7 +33,7 @@ STEPS, TURNS = 5, 5  # of the steps the first warms up
 
 
 def main() -> None:
-    cells.encoder_folder(config.load("quick", ["encoder=e5-small-q4"]).config.encoder[0])  # made before any clock runs
+    encoders.fetched(config.load("quick", ["encoder=e5-small-q4"]).config.encoder[0])  # made before any clock runs
     found: dict[str, list[dict[str, float]]] = {"stock": [], "ours": []}
     for _ in range(TURNS):
         for way, turns in found.items():
@@ -59,7 +58,7 @@ def turn(way: str) -> dict[str, float]:
     """Train a few steps one way; returns its pace after the first step and its peak memory."""
     settings = config.load("quick", ["encoder=e5-small-q4", f"steps={STEPS}"]).config
     questions = data.training_set("xquad-r", settings.eval)
-    model = encoders.load(cells.encoder_folder(settings.encoder[0]))
+    model = encoders.load(encoders.fetched(settings.encoder[0]))
     model.max_seq_length = settings.max_tokens
     ends: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,6 @@ import time
 from benchmarks import measured
 from lib.base import device
 from lib.data import catalog as data
-from lib.runs import cells
 from lib.runs import open as runs
 from lib.training import fit as training
 from lib.training import trainer
@@ -24,7 +23,7 @@ def main() -> None:
 
     run = runs.open_run("quick", ["encoder=e5-small-q4"])
     questions = data.training_set("mlqa-r", run.config.eval)
-    model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
+    model = encoders.load(encoders.fetched(run.config.encoder[0]))
     model.max_seq_length = run.config.max_tokens
     model[0].auto_model.get_input_embeddings().weight.requires_grad_(False)
     pairs = Pairs.of(questions)

@@ -24,7 +24,6 @@ from lib.data import catalog as data
 from lib.data.sets import ParallelSet
 from lib.encoders import load as encoders
 from lib.encoders import vocabulary
-from lib.runs import cells
 from lib.training import fit as training
 from lib.training.sampling import Strategy
 
@@ -51,7 +50,7 @@ def of_base_shape(folder: Path) -> Any:
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
-    tokenizer = encoders.load(cells.encoder_folder("e5-small-q4"), "cpu").tokenizer
+    tokenizer = encoders.load(encoders.fetched("e5-small-q4"), "cpu").tokenizer
     shape = XLMRobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=514, type_vocab_size=1)
     torch.manual_seed(0)
     XLMRobertaModel(shape, add_pooling_layer=False).save_pretrained(folder)

@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import synthetic
 
 from lib.base import config
 from lib.base import store as artifacts
+from lib.base.errors import UserError
 from lib.evaluation import metrics
 from lib.evidence import judge, tables
 from lib.runs import cells
@@ -247,6 +249,48 @@ def test_a_cell_made_with_other_settings_or_data_does_not_count(run, inputs):
     other = inputs / "other.jsonl"
     other.write_text((inputs / "test.jsonl").read_text().replace("p3en", "p4en", 1))
     assert cells.record(replace(run, config=replace(run.config, eval=(str(other),))), none) is None
+
+
+@pytest.fixture
+def brought(inputs, tmp_path, run):
+    """The run, on test rows and an encoder that the test may change."""
+    shutil.copy(inputs / "test.jsonl", tmp_path / "mine.jsonl")
+    shutil.copytree(inputs / "tiny", tmp_path / "mine")
+    return replace(
+        run, config=replace(run.config, eval=(str(tmp_path / "mine.jsonl"),), encoder=(str(tmp_path / "mine"),))
+    )
+
+
+def test_a_run_that_stays_open_sees_what_changed_in_rows_and_encoder(brought):
+    (none,) = only_plan(brought, "none")
+    rows, settings = (
+        Path(brought.config.eval[0]),
+        Path(brought.config.encoder[0]) / "config_sentence_transformers.json",
+    )
+    scored = [cells.finish(brought, none)]
+    assert cells.record(brought, none) == scored[0]
+    rows.write_text(rows.read_text().replace('"t3"', '"u3"', 1))
+    assert cells.record(brought, none) is None
+    scored.append(cells.finish(brought, none))
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"truncate_dim": 4}))
+    assert cells.record(brought, none) is None
+    scored.append(cells.finish(brought, none))
+    evals, encoders = ([cell["inputs"][key] for cell in scored] for key in ("eval", "encoder"))
+    assert evals[0] != evals[1] == evals[2] and encoders[0] == encoders[1] != encoders[2]
+
+
+def test_a_cell_whose_rows_changed_while_it_was_made_is_not_kept(brought, monkeypatch):
+    (none,) = only_plan(brought, "none")
+    rows, evaluate = Path(brought.config.eval[0]), cells.evaluate
+
+    def meanwhile(*arguments):
+        rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:10]))
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(cells, "evaluate", meanwhile)
+    with pytest.raises(UserError, match="rows or encoder of .* changed while it was made, so it is not kept"):
+        cells.finish(brought, none)
+    assert not any(path.exists() for path in files(brought, none))
 
 
 def test_published_cells_are_adopted_only_where_they_fit_and_are_whole(run):

@@ -192,7 +192,7 @@ KINDS = {
         (*WEIGHTS, "manifest.json"),
         encoder_place,
         lambda made: artifacts.intact(encoder_place(made, False), encoder_inputs("tiny")),
-        lambda made: cells.encoder_folder("tiny"),
+        lambda made: encoders.fetched("tiny"),
     ),
     "model": Kind(
         (*(f"model/{name}" for name in (*WEIGHTS, "README.md")), "training.json", "manifest.json"),
@@ -384,7 +384,7 @@ def broken_off(made, monkeypatch):
     def go_on(of_twin: bool = False) -> str:
         run = made.twin if of_twin else made.run
         recipe, questions = cells._recipe(run, made.cell("hybrid", of_twin))
-        model = encoders.load(cells.encoder_folder(recipe.encoder))
+        model = encoders.load(encoders.fetched(recipe.encoder))
         training.fit(model, questions, recipe.strategy, 0, run.config, folders[of_twin])
         shutil.rmtree(folders[of_twin] / "checkpoint-4")
         return synthetic.fingerprint(model)

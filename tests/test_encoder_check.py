@@ -397,7 +397,7 @@ def test_a_registered_name_is_the_registered_encoder_whatever_lies_beside(tmp_pa
     monkeypatch.chdir(folder.parent)
     assert encoders.folder_of("ours") is None and encoders.is_built_here("ours")
     assert encoders.identity("ours") == "ours@1" != encoders.identity("./ours")
-    assert cells.encoder_folder("ours").is_relative_to(own_folders / "store")
+    assert encoders.fetched("ours").is_relative_to(own_folders / "store")
     assert encoders.load("ours", "cpu").origin == encoders.Origin("ours", "1")
     assert encoders.folder_of("./ours") and not encoders.is_built_here("./ours")
     assert encoders.load("./ours", "cpu").origin.revision is None
@@ -466,5 +466,29 @@ def test_an_encoder_that_gives_all_passages_one_vector_is_refused(tmp_path):
     synthetic.encoder(words).save(str(tmp_path / "deaf"), create_model_card=False)
     model = encoders.load(tmp_path / "deaf", "cpu")
     settings = config.load("smoke", [f"eval={tmp_path / 'mine.jsonl'}"]).config
-    with pytest.raises(UserError, match="passages: the encoder gives all 36 texts one vector; does it know"):
+    with pytest.raises(UserError, match="passages in de: the encoder gives all 12 texts one vector; does it know"):
         cells.evaluate(model, settings.eval, settings)
+
+
+@pytest.mark.parametrize("side, what", [("q", "questions"), ("p", "passages")])
+def test_an_encoder_that_is_deaf_in_one_language_alone_is_refused(side, what, tmp_path):
+    """Its texts would tie with all others, and the alphabet would say which language it prefers."""
+    rows = [row | {side: row[side] | {"zh": f"没有 {n}"}} for n, row in enumerate(synthetic.rows(12))]
+    words = [text for row in rows for s in "qp" for language, text in row[s].items() if (s, language) != (side, "zh")]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    synthetic.encoder(words).save(str(tmp_path / "deaf"), create_model_card=False)
+    settings = config.load("smoke", [f"eval={tmp_path / 'mine.jsonl'}"]).config
+    with pytest.raises(UserError, match=f"mine.jsonl, {what} in zh: the encoder gives all 12 texts one vector"):
+        cells.evaluate(encoders.load(tmp_path / "deaf", "cpu"), settings.eval, settings)
+
+
+def test_texts_of_the_vector_0_are_said_once_with_their_count_and_the_first(capsys):
+    model = synthetic.encoder(["a"])
+    model.origin = encoders.Origin("mine", None)
+    vectors = np.array([[1, 0], [0, 0], [0, 0]], np.float32)
+    for _ in range(2):
+        embedding._say_empty(model, vectors, ["a", "b  c", "d"], "mine.jsonl, questions")
+        embedding._say_empty(model, vectors[:1], ["a"], "other.jsonl, questions")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "mine.jsonl, questions: 2 of 3 texts have the vector 0, first 'b c': none of their tokens is known" in said

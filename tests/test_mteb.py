@@ -13,7 +13,6 @@ from lib.data import catalog as data
 from lib.encoders import encode as embedding
 from lib.encoders import load as encoders
 from lib.evaluation import metrics, search
-from lib.runs import cells
 
 mteb = pytest.importorskip("mteb", reason="pip install mteb")
 
@@ -113,7 +112,7 @@ def test_the_mean_of_the_subsets_is_our_macro_mean(own, encoder, monkeypatch):
 @pytest.mark.real_data
 def test_mteb_gives_our_scores_on_xquad_r(real_data, kept, monkeypatch):
     monkeypatch.setenv("HYBRID_STORE", str(kept))
-    model = encoders.load(cells.encoder_folder("static"))
+    model = encoders.load(encoders.fetched("static"))
     task = mteb_tasks.XQuADRMonolingualRetrieval().filter_languages(languages=None, hf_subsets=["de", "th"])
     means, by_query = theirs(model, task, monkeypatch)
     assert set(means) == {"de", "th"}

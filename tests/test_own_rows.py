@@ -403,3 +403,47 @@ def test_a_file_without_held_out_rows_cannot_be_scored_on_them(tmp_path):
 )  # fmt: skip
 def test_a_language_has_scripts_territories_and_variants_that_there_are(code, is_one):
     assert jsonl.is_language(code) is is_one
+
+
+# --- names in several spellings, and languages within others ---
+
+
+@pytest.mark.parametrize("odd", [lambda text: unicodedata.normalize("NFD", text), lambda text: f"\ufeff{text} "])
+def test_ids_and_groups_are_one_in_whatever_form_they_are_written(tmp_path, odd):
+    rows = [row | {"id": f"Café {n // 3}#{n}", "split": "train"} for n, row in enumerate(plain(12))]
+    other = [row | {key: odd(row[key]) for key in ("id", "split")} if n % 2 else row for n, row in enumerate(rows)]
+    assert own_rows.read(write(tmp_path, other))[0] == own_rows.read(write(tmp_path / "right", rows))[0]
+    grouped = [row | {"id": str(n), "group": "Café"} for n, row in enumerate(rows)]
+    grouped[1]["group"] = odd("Café")
+    assert {row["group"] for row in own_rows.read(write(tmp_path, grouped))[0]} == {"Café"}
+    again = [*rows[:2], rows[2] | {"id": odd(rows[0]["id"])}]
+    with pytest.raises(UserError, match="row 3: field 'id': 'Café 0#0' occurs twice; ids must differ"):
+        own_rows.read(write(tmp_path, again))
+
+
+# --- languages whose codes end in digits, and signs that cannot be seen ---
+
+
+@pytest.mark.parametrize("languages", [("ar", "ar-001"), ("en", "en-001", "en-150", "fr"), ("es", "es-419", "es-MX")])
+def test_each_language_is_in_one_piece_in_the_order_of_docids(languages):
+    rows = synthetic.rows(1_200, languages)
+    made = own_rows.evaluation("mine", rows)
+    assert made.passages["docid"].is_monotonic_increasing and made.passages["docid"].is_unique
+    assert (made.passages["language"] != made.passages["language"].shift()).sum() == len(languages)
+    assert len(search.rank(np.eye(2)[[0] * len(made.queries)], np.eye(2)[[0] * len(made.passages)], made).ranks)
+
+
+def test_docids_of_other_sets_are_written_as_they_were_published():
+    rows = [{"id": "1", "q": {"en-US": "a"}, "p": {"en": "x", "en-US": "y", "zh-Hans": "z"}}]
+    docids = parallel.from_rows("mine", rows).passages["docid"].tolist()
+    assert docids == ["en-000000", "en-US-000000", "zh-Hans-000000"]
+
+
+@pytest.mark.parametrize("marks", ["\u202b{}\u202c", "\u2067{}\u2069", "\u200f{}", "\u061c{}", "{}\u00ad", "\u200b{}"])
+def test_signs_that_cannot_be_seen_make_no_other_text(marks, tmp_path):
+    """As Excel and Word put them around Arabic and Hebrew; nor do they hide a copy from the check for leaks."""
+    assert parallel.alike(marks.format("متى")) == parallel.alike("متى")
+    assert parallel.folded(marks.format("Café")) == parallel.folded("café")
+    rows = synthetic.rows(12)
+    rows[6]["p"] = {x: marks.format(text) for x, text in rows[5]["p"].items()}
+    assert len(own_rows.evaluation("mine", own_rows.read(write(tmp_path, rows))[0]).passages) == 33

@@ -153,6 +153,27 @@ def test_a_listed_negative_never_meets_the_question_that_it_answers():
         assert all((row + 1) % 8 not in batch.rows for row in batch.rows)
 
 
+def test_listed_questions_in_the_same_words_never_meet_where_the_words_are_given():
+    """Each has an answer of its own, which is right for both: side by side one would be a false negative."""
+    numbers = [str(n) for n in range(8)]
+    words = [f"q{n // 2}" for n in range(8)]
+    columns = (numbers, ["en"] * 8, ["en"] * 8, [f"p{n}" for n in range(8)])
+    pairs = Pairs.listed(*columns, queries=[f"{text} " if n % 2 else text for n, text in enumerate(words)])
+    for _, batch in LanguageBatchSampler(Strategy("x-x-mono"), pairs, 3).first(20):
+        assert len({words[row] for row in batch.rows}) == 3
+    apart, plain = Pairs.listed(*columns, queries=numbers), Pairs.listed(*columns)
+    assert (apart.answers == plain.answers).all() and apart.wrong.shape == plain.wrong.shape
+
+
+def test_a_listed_question_never_meets_what_answers_its_words_in_another_row():
+    columns = (["a", "b", "c"], ["en"] * 3, ["en"] * 3, ["x", "y", "x"])
+    pairs = Pairs.listed(*columns, queries=["who", "who", "when"])  # c shows x, which is right for b's words too
+    for _, batch in LanguageBatchSampler(Strategy("x-x-mono"), pairs, 1).first(6):
+        assert len(batch.rows) == 1
+    with pytest.raises(UserError, match="can share a batch of 2"):
+        list(LanguageBatchSampler(Strategy("x-x-mono"), pairs, 2).first(1))
+
+
 def test_passages_that_are_the_same_in_two_languages_never_share_a_batch():
     pairs = Pairs.listed(["1", "2", "3"], ["de", "en", "de"], ["en", "de", "en"], ["iPhone 12", "iPhone 12", "other"])
     for _, batch in LanguageBatchSampler(Strategy("x-y"), pairs, 2).first(12):

@@ -5,6 +5,7 @@ command line), and its name says which: the profile's name, with 8 hex digits of
 """
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -30,9 +31,27 @@ NAMED = ("encoder", "train", "eval")  # keys whose values are names
 NO_NAMES = 'not a list of names in YAML; in it, put a name with its signs into quotation marks: {key}=["my #1", other]'
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
-# Whole numbers are strict: a stray ``true`` would otherwise count as 1.
+# Numbers are strict: a stray ``true`` would otherwise count as 1.
+Number = Annotated[float, Field(strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # what NumPy and torch both take
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML whose numbers are what they look like: by itself it reads 010 as 8, 1:30 as 90 and 1e-4 as a text."""
+
+    yaml_implicit_resolvers = {
+        letter: [(tag, form) for tag, form in known if not tag.endswith((":int", ":float"))]
+        for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z"), [*"-+0123456789"])
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?((0|[1-9][0-9_]*)(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?\Z|[-+]?\.inf\Z|\.nan\Z", re.IGNORECASE),
+    [*"-+.0123456789"],
+)
 
 
 def _listed(value: Any) -> Any:
@@ -50,7 +69,7 @@ class Sweep:
     train: Annotated[tuple[str, ...], Field(min_length=1)]
     test: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = ("x-x-mono", "x-y", "hybrid")
-    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
+    alphas: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = (0.5,)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     changes: tuple[str | tuple[str, ...], ...] = ((),)
 
@@ -65,16 +84,16 @@ class Config:
     train: tuple[str, ...]
     eval: Annotated[tuple[str, ...], Field(min_length=1)]
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
-    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
+    alphas: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = (0.5,)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     steps: Annotated[int, Field(gt=0, le=10_000_000, strict=True)] = 80
     batch_size: Annotated[int, Field(ge=2, strict=True)] = 32
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-5
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 3e-5
     warmup_steps: Natural = 10
-    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
+    weight_decay: Annotated[Number, Field(ge=0, lt=1)] = 0.01
+    dropout: Annotated[Number, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
     checkpoint: Literal["last", "validation"] = "last"
-    scale: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    scale: Annotated[Number, Field(gt=0, le=1000)] = 20.0
     max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
     train_word_vectors: bool = False
     candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
@@ -122,8 +141,8 @@ class Run:
     finished: bool = False
     left_out: tuple[str, ...] = ()
     beside: str = ""
-    # What each cell is made from, once it has been worked out; a run that is changed starts afresh.
-    inputs: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    # What each cell is made from, with the state of files of one's own; a run that is changed starts afresh.
+    inputs: dict[Any, tuple[Any, dict[str, Any]]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @cached_property
     def name(self) -> str:
@@ -173,13 +192,13 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
         raise UserError(f"profile '{profile}' does not exist; choose one of: {', '.join(profiles())}")
     file = paths.CONFIGS / f"{profile}.yaml"
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = _Yaml(file.read_text(encoding="utf-8")).get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"profile {profile}: configs/{file.name} is not valid YAML in UTF-8") from error
     if not isinstance(values, dict):
         raise UserError(f"profile {profile}: configs/{file.name} must hold lines of the form key: value")
     if like := values.pop("like", None):  # another profile, of which this one changes some keys
-        values = yaml.safe_load((paths.CONFIGS / f"{like}.yaml").read_text(encoding="utf-8")) | values
+        values = _Yaml((paths.CONFIGS / f"{like}.yaml").read_text(encoding="utf-8")).get_single_data() | values
     changes = _changes(overrides)
     own = {} if "by_encoder" in changes else values.get("by_encoder") or {}  # what is asked for holds for all encoders
     kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
@@ -208,7 +227,7 @@ def _changes(overrides: Sequence[str]) -> dict[str, Any]:
         if key in changes:
             raise UserError(f"--set {text}: {key} is set twice; for several values write {key}=[one,two]")
         try:
-            changes[key] = _names(value.strip()) if key in NAMED else yaml.safe_load(value)
+            changes[key] = _names(value.strip()) if key in NAMED else _Yaml(value).get_single_data()
         except yaml.YAMLError as error:
             wrong = NO_NAMES.format(key=key) if key in NAMED else "the value is not valid YAML"
             raise UserError(f"--set {text}: {wrong}") from error
@@ -229,7 +248,7 @@ def _names(value: str) -> Any:
 
 
 def _typed(keys: dict[str, Any]) -> dict[str, Any]:
-    """Values as the fields take them: YAML reads 1e-4 as a text, and a list where a tuple is meant."""
+    """Values as the fields take them: YAML reads a list where a tuple is meant."""
     return {key: _adapter(key).validate_python(value) for key, value in keys.items()}
 
 

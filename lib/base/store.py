@@ -195,6 +195,12 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
+def state(files: Iterable[Path]) -> list[tuple[str, int, int, int]]:
+    """What changes when one of these files does: names, and sizes and times of those that are there."""
+    known = [(str(path), path.stat()) for path in files if path.is_file()]
+    return [(name, found.st_size, found.st_mtime_ns, found.st_ino) for name, found in known]
+
+
 def discard(kind: str, inputs: Mapping[str, Any]) -> None:
     """Remove the artifact made from ``inputs``, if it is there."""
     shutil.rmtree(place(kind, inputs), ignore_errors=True)

@@ -1,7 +1,7 @@
 """Which data sets there are, by name, and what each name stands for in training and in evaluation.
 
-A row of `SETS` holds what is known of a set before it is read. To add one: its row here, a reader beside this file that
-returns a `ParallelSet`, and its files with their hashes in ``registry.tsv``.
+A row of `SETS` holds what is known of a set before it is read. To add one: its row here, a reader in `data.released`
+that returns a `ParallelSet`, and its files with their hashes in ``registry.tsv``.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from ..base import paths
@@ -110,6 +111,11 @@ def is_scored_alone(name: str) -> bool:
 def is_own(name: str) -> bool:
     """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
     return paths.is_rows(name.removesuffix("-heldout"))
+
+
+def file_of(name: str) -> Path:
+    """The file of one's own that a name stands for, as a whole or in part."""
+    return paths.brought(name.removesuffix("-heldout"))
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:

@@ -12,7 +12,8 @@ import pandas as pd
 FOLDS = 5  # for cross-fitting: each question is scored by the model that was not trained on its article
 # What cannot be seen: byte order mark, zero width space, marks of direction, soft hyphen, word joiner and its kind, the
 # choice of a coloured sign; not the joiners U+200C and U+200D, by which words and signs differ.
-UNSEEN = dict.fromkeys([0xFEFF, 0x200B, 0x200E, 0x200F, 0x061C, 0x00AD, *range(0x2060, 0x2065), 0xFE0F])
+DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+UNSEEN = dict.fromkeys([0xFEFF, 0x200B, *DIRECTION, 0x00AD, *range(0x2060, 0x2065), 0xFE0F])
 PAGE = re.compile(r"#*[^#]*", re.DOTALL)
 SPLITS = {"train": range(0, 80), "dev": range(80, 90), "test": range(90, 100)}
 # The 11 languages of XQuAD-R, in the order that every table and figure uses.
@@ -145,8 +146,8 @@ def alike(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A text as it is compared with others: Unicode NFKC, small letters, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """A text as it is compared with others: Unicode NFKC, what can be seen of it, small letters, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", text).translate(UNSEEN).casefold().split())
 
 
 def _texts(table: pd.DataFrame) -> pd.Series:
@@ -201,11 +202,15 @@ def assemble(
 def from_rows(name: str, rows: list[dict]) -> ParallelSet:
     """A set from the rows of `data.jsonl`; equal passages of a language are one candidate."""
     passages, first = [], {}
-    for language in sorted({x for row in rows for x in row["p"]}):
-        texts = dict.fromkeys(row[s][language] for s in "pn" for row in rows if language in row.get(s, {}))
-        for number, text in enumerate(texts):
+    languages = {x for row in rows for x in row["p"]}
+    # In the order of docids each language is in one piece: en-001000, of en, would stand within en-001, the language.
+    mark = "/" if any(y.startswith(f"{x}-") and y[len(x) + 1].isdigit() for x in languages for y in languages) else "-"
+    texts = {x: dict.fromkeys(row[s][x] for s in "pn" for row in rows if x in row.get(s, {})) for x in languages}
+    width = max(6, len(str(max(map(len, texts.values())))))
+    for language in sorted(languages, key=lambda x: x + mark):
+        for number, text in enumerate(texts[language]):
             first[language, text] = len(passages)
-            passages.append((f"{language}-{number:06d}", language, text))
+            passages.append((f"{language}{mark}{number:0{width}d}", language, text))
     queries, answers = [], []
     for number, row in enumerate(rows):
         answers += [(number, first[item]) for item in sorted(row["p"].items())]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from ..base import device, progress
 from ..base.config import Config
@@ -48,9 +49,11 @@ def encode_sets(
             longer: list[int] = []
             query_vectors = encode(model, queries, "query", precision, task.advance, longer.append)
             check(query_vectors, queries, f"{name}, query")
+            _say_empty(model, query_vectors, queries, f"{name}, questions")
             if passages:  # held-out questions share the pool of all questions
                 pools[chosen.pool] = encode(model, passages, "document", precision, task.advance, longer.append)
                 check(pools[chosen.pool], passages, f"{name}, passage")
+                _say_empty(model, pools[chosen.pool], passages, f"{name}, passages")
         if data.is_own(name) and sum(longer):
             _say_cut(model, name, f"{sum(longer):,} of {len(queries) + len(passages):,}", config.max_tokens, takes)
         yield chosen, query_vectors, pools[chosen.pool]
@@ -135,7 +138,7 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
     """
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     if len(broken := np.flatnonzero(~(squares <= LONGEST**2))):
-        text = " ".join(texts[broken[0]].split())[:60]
+        text = _start(texts[broken[0]])
         gives, right = "NaN or infinity", "try precision=float32, or another encoder"
         if np.isfinite(squares[broken]).all():
             gives, right = f"a vector longer than {LONGEST:g}", "make its weights smaller, or normalise its vectors"
@@ -145,15 +148,32 @@ def check(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
         )
 
 
-def check_apart(vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
-    """Refuse vectors that are one and the same: the order of the file would decide every rank.
+def check_apart(vectors: np.ndarray, texts: pd.DataFrame, what: str) -> None:
+    """Refuse vectors that are one and the same in a language: the order of the file would decide every rank.
+
+    Args:
+        texts: ``language, text``, a row a vector.
 
     Raises:
-        UserError: ``what`` the texts are, and what to look at.
+        UserError: ``what`` the texts are, in which language, and what to look at.
     """
-    if len(vectors) > 1 and (vectors == vectors[0]).all() and len(set(texts)) > 1:
-        right = "does it know these languages, and are its weights its own?"
-        raise UserError(f"{what}: the encoder gives all {len(texts)} texts one vector; {right}")
+    for language, rows in texts.groupby("language", sort=False).indices.items():
+        if len(rows) > 1 and (vectors[rows] == vectors[rows[0]]).all() and texts["text"].iloc[rows].nunique() > 1:
+            right = "does it know this language, and are its weights its own?"
+            raise UserError(f"{what} in {language}: the encoder gives all {len(rows)} texts one vector; {right}")
+
+
+def _say_empty(model: "SentenceTransformer", vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
+    """Say once for a set and an encoder how many texts have the vector 0, which ties with all others."""
+    empty = np.flatnonzero(~vectors.any(axis=1))
+    if len(empty) and (about := (what, model.origin.name, 0)) not in _said:
+        _said.add(about)
+        share = f"{len(empty):,} of {len(texts):,} texts have the vector 0, first '{_start(texts[empty[0]])}'"
+        print(f"{what}: {share}: none of their tokens is known, and docids decide over their ranks", file=sys.stderr)
+
+
+def _start(text: str) -> str:
+    return " ".join(text.split())[:60]
 
 
 def _batches(

@@ -35,7 +35,7 @@ def digest(folder: Path) -> str:
         UserError: it is no folder of an encoder.
     """
     _check_kind(folder)
-    files = sorted(path for path in _within(folder) if path.suffix in READ)
+    files = sorted(path for path in within(folder) if path.suffix in READ)
     listed = [[path.relative_to(folder).as_posix(), artifacts.file_digest(path)] for path in files]
     return artifacts.digest({"use": USE, "files": listed})
 
@@ -47,7 +47,7 @@ def check(folder: Path) -> None:
         UserError: it is one, or no folder of an encoder at all.
     """
     _check_kind(folder)
-    for pickled in sorted(path for path in _within(folder) if path.name == PICKLE):
+    for pickled in sorted(path for path in within(folder) if path.name == PICKLE):
         if not any((pickled.parent / name).is_file() for name in WEIGHTS):
             right = "save it again with safe_serialization, as model.safetensors"
             raise UserError(f"{pickled.parent} holds no safetensors weights, only a pickle, {PICKLE}: {right}")
@@ -71,13 +71,13 @@ def check(folder: Path) -> None:
         )
 
 
-def _within(folder: Path, around: tuple[Path, ...] = ()) -> Iterator[Path]:
+def within(folder: Path, around: tuple[Path, ...] = ()) -> Iterator[Path]:
     """All files of a folder, those of linked folders too, which are read like any other; not of links in a circle."""
     if (place := folder.resolve()) in around:
         return
     for path in folder.iterdir():
         if path.is_dir():
-            yield from _within(path, (*around, place))
+            yield from within(path, (*around, place))
         else:
             yield path
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base import paths
+from ..base import store as artifacts
 from ..base.errors import UserError
 from . import e5q4, hub
 from . import files as encoder_files
@@ -42,6 +43,11 @@ def folder_of(name: str) -> Path | None:
     return folder if name not in ENCODERS and folder.is_dir() else None
 
 
+def files_of(name: str) -> list[Path]:
+    """The files of an encoder that is a folder of one's own; none of others."""
+    return sorted(encoder_files.within(folder)) if (folder := folder_of(name)) else []
+
+
 def is_built_here(name: str) -> bool:
     """Whether an encoder is one of our own builds, which need no trial."""
     return folder_of(name) is None and find(name).build is not None
@@ -57,6 +63,14 @@ def identity(name: str) -> str:
         return encoder_files.digest(folder)
     encoder = find(name)
     return f"{encoder.repository or encoder.name}@{encoder.revision or 'main'}"
+
+
+def fetched(name: str) -> Path:
+    """The folder of an encoder as it is before any fine-tuning, made or fetched if need be."""
+    if folder := folder_of(name):
+        return folder
+    wanted = {"encoder": name, "identity": identity(name)}
+    return artifacts.make("encoders", wanted, lambda folder: build(name, folder))
 
 
 def build(name: str, folder: Path) -> None:

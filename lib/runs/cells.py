@@ -64,10 +64,12 @@ def inputs(cell: Cell, config: Config) -> dict[str, Any]:
 
 
 def made_from(run: Run, cell: Cell) -> dict[str, Any]:
-    """The `inputs` of a cell, worked out once for each run."""
-    if cell not in run.inputs:
-        run.inputs[cell] = inputs(cell, run.config)
-    return run.inputs[cell]
+    """The `inputs` of a cell, worked out once for each run, and again when a file of one's own has changed."""
+    own = [data.file_of(name) for name in (cell.train, *evaluated(cell, run.config)) if data.is_own(name)]
+    state = artifacts.state([*own, *encoders.files_of(cell.encoder)])
+    if run.inputs.get(cell, ())[:1] != (state,):
+        run.inputs[cell] = state, inputs(cell, run.config)
+    return run.inputs[cell][1]
 
 
 def record(run: Run, cell: Cell) -> dict[str, Any] | None:
@@ -136,9 +138,9 @@ def missing(run: Run) -> list[Cell]:
 def train(run: Run, cell: Cell) -> Path:
     """The folder of the model that a cell evaluates, training it if need be."""
     if cell.train == NONE:
-        return encoder_folder(cell.encoder)
+        return encoders.fetched(cell.encoder)
     recipe, questions = _recipe(run, cell)
-    return training.train(recipe, encoder_folder(cell.encoder), questions)
+    return training.train(recipe, encoders.fetched(cell.encoder), questions)
 
 
 def model(run: Run, cell: Cell) -> Path:
@@ -148,7 +150,7 @@ def model(run: Run, cell: Cell) -> Path:
         UserError: it is not there, and how to make it.
     """
     if cell.train == NONE:
-        return encoder_folder(cell.encoder)
+        return encoders.fetched(cell.encoder)
     wanted = _recipe(run, cell)[0].inputs()
     folder = artifacts.place("models", wanted)
     if not artifacts.intact(folder, wanted):
@@ -161,8 +163,11 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     """Train and evaluate a cell, unless that is done; returns its record.
 
     Of several processes all train, and the first evaluates; the others return nothing.
+
+    Raises:
+        UserError: a file that it is made from has changed meanwhile.
     """
-    done = record(run, cell)
+    done, made_with = record(run, cell), made_from(run, cell)
     if processes.told(done is not None):
         return done
     folder = train(run, cell)
@@ -173,6 +178,8 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     config = cell.settings(run.config)
     kept = LOOKED_AT if not cell.is_part else LOOKED_AT[1:] if config.centred else ()
     rankings, vectors, centred = evaluate(model, evaluated(cell, run.config), config, kept)
+    if made_from(run, cell) != made_with:
+        raise UserError(f"rows or encoder of {cell.id} changed while it was made, so it is not kept: run it again")
     ranks = pd.concat([r.ranks.assign(dataset=name) for name, r in rankings.items()], ignore_index=True)
     path = run.folder / "cells" / cell.id
     records.remember(run)
@@ -181,7 +188,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
         records.write_ranks(ranks, temporary) if units is None else records.write_scores(units, temporary)
         digest = artifacts.file_digest(temporary)
     value = {
-        "inputs": made_from(run, cell),
+        "inputs": made_with,
         "sha256": digest,
         "top": {name: _top(name, r, config) for name, r in rankings.items() if name != data.BY_SHARD},
         **({"vectors": vectors} if units is None else {"means": records.means(units)}),
@@ -222,7 +229,8 @@ def evaluate(
             encoded[name] = chosen, queries, passages
         if name in means:
             continue
-        embedding.check_apart(passages, chosen.passages["text"], f"{name}, passages")
+        embedding.check_apart(queries, chosen.queries, f"{name}, questions")
+        embedding.check_apart(passages, chosen.passages, f"{name}, passages")
         found[name] = search.rank(queries, passages, chosen)
         if "vectors" in parts and chosen.pool not in pools and name in parallel:
             vectors[name] = probe.read_off(queries, passages, chosen)
@@ -266,14 +274,6 @@ def forget_model(run: Run, cell: Cell) -> None:
     """Remove the trained model of a cell from the store, if it is there."""
     if cell.train != NONE:
         artifacts.discard("models", _recipe(run, cell)[0].inputs())
-
-
-def encoder_folder(name: str) -> Path:
-    """The folder of an encoder that is not fine-tuned, made or fetched if need be."""
-    if folder := encoders.folder_of(name):
-        return folder
-    wanted = {"encoder": name, "identity": encoders.identity(name)}
-    return artifacts.make("encoders", wanted, lambda folder: encoders.build(name, folder))
 
 
 def _recipe(run: Run, cell: Cell) -> tuple[training.Recipe, ParallelSet]:

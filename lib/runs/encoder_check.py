@@ -43,7 +43,7 @@ def as_meant(folder: Path, config: Config, trained: bool) -> None:
     """Refuse an encoder whose vectors here are not those of sentence-transformers.
 
     Args:
-        folder: of the encoder, as `runs.cells.encoder_folder` finds it.
+        folder: of the encoder, as `encoders.load.fetched` finds it.
         trained: whether the run trains it; if not, only its evaluation is tried.
 
     Raises:

@@ -15,7 +15,7 @@ from ..encoders import load as encoders
 from ..training import trainer
 from ..training.pairs import Pairs
 from ..training.sampling import BatchOrder, Strategy
-from . import cells, encoder_check
+from . import encoder_check
 from . import plan as grid
 from .plan import NONE, Cell
 
@@ -68,7 +68,7 @@ def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     for encoder in dict.fromkeys(cell.encoder for cell in todo):
         if not encoders.is_built_here(encoder) and (fetch or encoders.folder_of(encoder)):
             trained = any(cell.train != NONE for cell in todo if cell.encoder == encoder)
-            encoder_check.as_meant(cells.encoder_folder(encoder), run.config.of(encoder), trained)
+            encoder_check.as_meant(encoders.fetched(encoder), run.config.of(encoder), trained)
     trainer.tracker()
     if fetch and any(cell.on == data.BY_SHARD for cell in todo):
         data.evaluation_set(data.BY_SHARD)  # topics and judgements, before hours of training

@@ -128,7 +128,7 @@ def encoded(run: Run) -> pd.DataFrame:
     if run.finished:
         seen = {cell.encoder: (cells.record(run, cell) or {})["encoded"] for cell in cells.of(run)}
         return pd.DataFrame(seen)
-    model = encoders.load(cells.encoder_folder(run.config.encoder[0]))
+    model = encoders.load(encoders.fetched(run.config.encoder[0]))
     return pd.DataFrame({"value": {name: str(value) for name, value in encoders.describe(model).items()}})
 
 

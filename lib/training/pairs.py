@@ -61,10 +61,8 @@ class Pairs:
         if data.negatives is not None:
             negative = data.negatives[question, passage_language]
             wrong = np.where(data.negatives >= 0, texts[data.negatives], -1)
-        if data.asked is not None:  # who is asked the same must not share a batch, nor meet what answers the other
-            wordings = np.where(data.asked >= 0, data.asked + len(texts), -1)
-            wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers, np.hstack([answers, wrong]))])
-            answers = np.hstack([answers, wordings])
+        if data.asked is not None:
+            answers, wrong = _apart(data.asked, answers, wrong)
         anchor, positive = queries[question, query_language], passages[question, passage_language]
         passage, query = _hashed(data.passages["text"], data.queries["text"])
         known = passage[positive], query[anchor]
@@ -113,7 +111,35 @@ class Pairs:
             n = int(again.argmax())
             raise UserError(_twice(n + 1, questions[n], query_languages[n], passage_languages[n]))
         wrong = _wide(pd.DataFrame({"question": question[: len(wrong)], "value": wrong}), len(ids))
+        if queries is not None:
+            answers, wrong = _apart(_wordings(question, asked, queries, answers.shape), answers, wrong)
         return Pairs(languages, row, number, number, None, answers, wrong, _hashed(passages, queries))
+
+
+def _wordings(question: np.ndarray, asked: np.ndarray, queries: Iterable[str], shape: tuple[int, int]) -> np.ndarray:
+    """Numbers of what questions are asked in, int64 [questions, languages], of a row a pair; -1 where nothing is."""
+    words = pd.Series([alike(text) for text in queries]) + "\t" + pd.Series(asked.astype(str))
+    found = np.full(shape, -1, np.int64)
+    found[question, asked] = pd.factorize(words)[0]
+    return found
+
+
+def _apart(asked: np.ndarray, answers: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What keeps questions apart that are asked the same: no two share a batch, nor does one meet what answers another.
+
+    Args:
+        asked: int64 [questions, languages], equal where two are asked in the same words, -1 where there are none.
+        answers, wrong: as the attributes of `Pairs`, without wordings.
+
+    Returns:
+        ``answers`` and ``wrong`` with the wordings; as they were where no two questions share one.
+    """
+    told = asked[asked >= 0]
+    if len(np.unique(told)) == len(told):
+        return answers, wrong
+    wordings = np.where(asked >= 0, asked + max(answers.max(initial=0), wrong.max(initial=0)) + 1, -1)
+    wrong = np.hstack([wrong, _answered_elsewhere(wordings, answers, np.hstack([answers, wrong]))])
+    return np.hstack([answers, wordings]), wrong
 
 
 def _twice(row: int, question: str, asked: str, answered: str) -> str:
