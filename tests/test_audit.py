@@ -151,6 +151,16 @@ def test_the_numbers_are_those_of_a_cell_without_training(own):
         assert {m: value(found, setting, m) for m in read[when]} == pytest.approx(read[when], abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["./blind", "blind"])
+def test_what_is_set_for_the_encoder_by_its_name_counts(own, monkeypatch, name):
+    monkeypatch.chdir(own)
+    seen, evaluate = [], cells.evaluate
+    monkeypatch.setattr(cells, "evaluate", lambda *given, **more: seen.append(given[2]) or evaluate(*given, **more))
+    audit.audit(name, "mine.jsonl", [f"by_encoder={{{name}: {{max_tokens: 8}}}}"])
+    audit.audit(name, "mine.jsonl", ["max_tokens=9"])
+    assert [chosen.max_tokens for chosen in seen] == [8, 9]
+
+
 def test_a_set_without_a_question_answered_in_both_ways_is_refused_before_any_work(own):
     rows = [{"id": f"{n}", "q": {"en": f"q{n}en"}, "p": {"en": f"p{n}en"}} for n in range(8)]
     rows += [{"id": f"f{n}", "q": {"de": f"q{n}de"}, "p": {x: f"p{n + 8}{x}" for x in ("en", "zh")}} for n in range(8)]

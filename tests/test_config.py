@@ -43,6 +43,14 @@ def test_the_quick_profile_trains_in_both_directions():
     [
         ("steps=10", "steps", 10),
         ("learning_rate=1e-4", "learning_rate", 1e-4),  # YAML itself reads 1e-4 as a text
+        ("learning_rate=3.0e-5", "learning_rate", 3e-5),
+        ("weight_decay=.5", "weight_decay", 0.5),
+        ("dropout=0", "dropout", 0),
+        ("dropout=null", "dropout", None),
+        ("scale=15", "scale", 15),
+        ("scale=1_000", "scale", 1000),
+        ("steps=1_000", "steps", 1000),
+        ("train_word_vectors=yes", "train_word_vectors", True),
         ("seeds=[0,1]", "seeds", (0, 1)),
         ("seeds=3", "seeds", (3,)),
         ("train=my.jsonl", "train", ("my.jsonl",)),
@@ -155,6 +163,18 @@ def test_a_value_that_is_not_yaml_is_named():
         ("steps=many", "steps", "integer"),
         ("steps=true", "steps", "integer"),
         ("steps=", "steps", "integer"),
+        ("steps=010", "steps", "integer (it is '010')"),  # which YAML itself takes for 8,
+        ("steps=1:30", "steps", "integer (it is '1:30')"),  # 90,
+        ("steps=0x10", "steps", "integer (it is '0x10')"),  # 16
+        ("max_tokens=0512", "max_tokens", "integer (it is '0512')"),  # and 330
+        ("seeds=1:30", "seeds.0", "integer (it is '1:30')"),
+        ("seeds=[0,01]", "seeds.1", "integer (it is '01')"),
+        ("scale=yes", "scale", "number (it is True)"),
+        ("scale=1:30.5", "scale", "number (it is '1:30.5')"),
+        ("scale=010.5", "scale", "number (it is '010.5')"),
+        ("learning_rate=true", "learning_rate", "number (it is True)"),
+        ("alphas=[on]", "alphas.0", "number (it is True)"),
+        ("dropout=no", "dropout", "number (it is False)"),
         ("batch_size=1", "batch_size", "greater than or equal to 2"),
         ("learning_rate=0", "learning_rate", "greater than 0"),
         ("learning_rate=2", "learning_rate", "less than or equal to 1"),
@@ -194,6 +214,19 @@ def test_a_profile_file_with_an_unknown_or_missing_key_is_refused(tmp_path, monk
     assert "profile mine: stepz is not a key" in message and "steps" in message
     (tmp_path / "mine.yaml").write_text("encoder: static\ntrain: []\nstrategies: [none]\n")
     assert "profile mine: eval: Field required" in mistake(profile="mine")
+
+
+def test_numbers_of_a_profile_file_and_of_an_encoder_are_what_they_look_like(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CONFIGS", tmp_path)
+    right = "encoder: static\ntrain: [facts]\neval: [facts]\nstrategies: [none]\n"
+    own = "by_encoder: {static: {scale: 5.5}}"
+    (tmp_path / "mine.yaml").write_text(f"{right}learning_rate: 1e-5\nsteps: 10\n{own}\n")
+    found = config.load("mine").config
+    assert (found.learning_rate, found.steps, found.of("static").scale) == (1e-5, 10, 5.5)
+    (tmp_path / "mine.yaml").write_text(f"{right}steps: 010\n")
+    assert "profile mine: steps: Input should be a valid integer (it is '010')" in mistake(profile="mine")
+    (tmp_path / "mine.yaml").write_text(f"{right}by_encoder: {{static: {{scale: true}}}}\n")
+    assert "by_encoder: static: scale: Input should be a valid number (it is True)" in mistake(profile="mine")
 
 
 def test_a_profile_file_that_is_not_yaml_is_named(tmp_path, monkeypatch):

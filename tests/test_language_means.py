@@ -43,8 +43,12 @@ def test_neither_order_nor_length_of_vectors_counts_and_languages_lose_their_mea
         np.testing.assert_allclose(again.means[language], means.means[language], atol=1e-5)
         unit = vectors[languages == language] / np.linalg.norm(vectors[languages == language], axis=1, keepdims=True)
         np.testing.assert_allclose((unit - means.means[language]).mean(axis=0), 0, atol=1e-5)
-    lengths = np.linalg.norm(means.centred(vectors, languages), axis=1)
-    assert ((np.abs(lengths - 1) < 1e-4) | (lengths < 1e-4)).all()
+    try:
+        lengths = np.linalg.norm(means.centred(vectors, languages), axis=1)
+    except UserError as refused:  # all vectors of a language are one
+        assert "less which nothing is left" in str(refused)
+    else:
+        np.testing.assert_allclose(lengths, 1, atol=1e-4)
 
 
 def test_it_is_what_the_evaluation_does_to_vectors_of_length_1():
@@ -118,12 +122,33 @@ def test_another_file_is_refused(tmp_path):
             LanguageMeans.load(tmp_path / name)
 
 
-def test_where_only_rounding_is_left_of_a_language_nothing_is(tmp_path):
+def test_where_only_rounding_is_left_of_a_language_it_is_refused():
     alike = np.tile(np.array([[0.6, 0.48, 0.64]], np.float32), (5, 1))
     others = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     means = LanguageMeans.fit(np.vstack([alike, others]), ["en"] * 5 + ["de"] * 5)
-    assert (means.centred(alike, ["en"] * 5) == 0).all()
+    with pytest.raises(UserError, match="row 2: its vector is the mean of 'en', less which nothing is left; fit with"):
+        means.centred(np.vstack([others[:1], alike]), ["de", *["en"] * 5])
     assert np.linalg.norm(means.centred(others, ["de"] * 5), axis=1) == pytest.approx(np.ones(5))
+
+
+def test_of_two_equal_texts_nothing_is_left():
+    """What is promised are vectors of length 1; (1, 0) less the mean (1, 0) is none."""
+    means = LanguageMeans.fit([[1, 0], [1, 0], [0, 1], [1, 1]], ["en", "en", "de", "de"])
+    with pytest.raises(UserError, match="row 3: its vector is the mean of 'en'"):
+        means.centred([[0, 1], [0, 1], [2, 0]], ["de", "en", "en"])
+    np.testing.assert_allclose(means.centred([[0, 1]], ["en"]), [[-(0.5**0.5), 0.5**0.5]], atol=1e-6)
+
+
+@pytest.mark.parametrize("take", [list, tuple])
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
+def test_vectors_may_be_a_list_of_tensors(take, kind):
+    """Of 3, 4 and 0 each kind of number has all digits."""
+    import torch
+
+    rows = take(torch.tensor(VECTORS, dtype=getattr(torch, kind)).unbind())
+    means = LanguageMeans.fit(rows, LANGUAGES)
+    np.testing.assert_allclose(means.means["en"], [0.6, 0, 0], atol=1e-7)
+    np.testing.assert_allclose(means.centred(rows, LANGUAGES)[0], [0, 1, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("languages", ["enenen", None])

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import forked
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from huggingface_hub import ModelCard
@@ -55,10 +56,15 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cards")
     with synthetic.folders(folder):
         tiny, *own = synthetic.own_files(folder)
+        (folder / "letters").mkdir()
+        for rows in folder.glob("*.jsonl"):  # the BERT knows no digits: all questions would be one to it
+            in_letters = rows.read_text().translate(str.maketrans("0123456789", "Wherolitg?"))
+            (folder / "letters" / rows.name).write_text(in_letters)
+        read = [text.replace(str(folder), str(folder / "letters")) for text in own]
         more = ["steps=3", "batch_size=8", "warmup_steps=1", "strategies=[hybrid]", "learning_rate=0.01"]
         found = {}
-        for name, encoder in (("static", tiny), ("bert", f"encoder={transformer(folder)}")):
-            overrides = [encoder, *own, *more, "max_tokens=32"]
+        for name, encoder, rows in (("static", tiny, own), ("bert", f"encoder={transformer(folder)}", read)):
+            overrides = [encoder, *rows, *more, "max_tokens=32"]
             run = config.load("smoke", overrides)
             (cell,) = grid.plan(run.config)
             cells.finish(run, cell)
@@ -182,6 +188,26 @@ def test_the_card_says_what_this_encoder_was_trained_with():
     said = model_card._training(run, cell, log)
     assert run.config.learning_rate == 3e-5 and "| 0.0003, linear decay" in said and "temperature 0.05" in said
     assert not [cell for cell in grid.named(run, "*", trained=True) if cell.is_part]
+
+
+def test_held_out_rows_of_a_file_are_scores_of_their_own(monkeypatch):
+    """A whole file, its held-out rows, and another file that only ends in the same word."""
+    row = {"setting": "monolingual", "query_language": "en", "passage_language": "en", "question": 0}
+    names = ("/a/other.jsonl", "/a/other.jsonl-heldout", "b/my-heldout.csv")
+    parts = [(name, pd.DataFrame([row | {"map": n / 4}])) for n, name in enumerate(names)]
+    monkeypatch.setattr(tables, "all_units", lambda run, cell: parts)
+    found = model_card.scores(None, None)
+    assert found["monolingual mAP"].to_dict() == {"other": 0, "other-heldout": 0.25, "my-heldout": 0.5}
+    assert [result.dataset_name for result in model_card._results(found)] == list(found.index)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a/my.csv.gz", "my"), ("a/my.csv-heldout", "my-heldout"), ("my-heldout.jsonl", "my-heldout"), ("facts", "facts"),
+     ("facts-heldout", "facts-heldout")],
+)  # fmt: skip
+def test_a_set_is_named_without_its_place_and_a_part_as_such(name, shown):
+    assert model_card._name(name) == shown
 
 
 def test_the_card_of_a_known_encoder_and_set_names_their_licences():

@@ -16,6 +16,7 @@ from lib.base.errors import UserError
 from lib.data import catalog as data
 from lib.data import jsonl
 from lib.data import sets as parallel
+from lib.data.own import doubts
 from lib.data.own import rows as own_rows
 from lib.evaluation import metrics, search
 from lib.runs import open as runs
@@ -447,3 +448,32 @@ def test_signs_that_cannot_be_seen_make_no_other_text(marks, tmp_path):
     rows = synthetic.rows(12)
     rows[6]["p"] = {x: marks.format(text) for x, text in rows[5]["p"].items()}
     assert len(own_rows.evaluation("mine", own_rows.read(write(tmp_path, rows))[0]).passages) == 33
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"),
+    [
+        (("nb", "no"), "nb and no count as 2 languages"),
+        (("nb", "nn", "no"), "nb and nn and no count as 3 languages"),
+        (("nob", "nor"), "nb and no count as 2 languages"),
+        (("pbt", "ps"), "pbt and ps count as 2 languages"),
+        (("yue", "zh-Hant"), "yue and zh-Hant count as 2 languages"),
+        (("nan-TW", "zh"), "nan-TW and zh count as 2 languages"),
+        (("ar", "arz", "en"), "ar and arz count as 2 languages"),
+        (("en", "en-US"), "en and en-US count as 2 languages"),
+        (("en", "gpt"), "Unicode CLDR knows no language gpt; is it one?"),
+        (("en", "quh-BO"), "Unicode CLDR knows no language quh-BO; is it one?"),  # it is, but a rare one
+        (("apc", "crr", "nan-TW", "sr-Latn", "tlh", "yue"), ""),
+        (("nb", "nn"), ""), (("id", "ms"), ""), (("yue", "wuu"), ""), (("de", "en"), ""),
+    ],
+)  # fmt: skip
+def test_a_language_beside_the_one_that_it_is_counted_to_is_said(tmp_path, languages, said):
+    rows = [{"id": str(n), **{s: {x: f"{s} {x} {n}" for x in languages} for s in "qp"}} for n in range(3)]
+    remark = own_rows.read(write(tmp_path, rows))[1]
+    assert (said in remark) if said else "language" not in remark
+
+
+def test_a_language_that_is_counted_to_another_is_one_that_codes_are_read_as():
+    codes = {*doubts.WHOLE, *doubts.WHOLE.values()}
+    assert {code for code in codes if jsonl.canonical(code) != code or not jsonl.is_language(code)} == set()
+    assert sum(map(len, map(str.split, doubts.MEMBERS.values()))) == len(doubts.WHOLE)

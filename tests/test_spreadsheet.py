@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import unicodedata
 
 import pytest
 import synthetic
@@ -180,6 +181,15 @@ def test_without_ids_rows_are_told_apart_by_their_numbers(tmp_path):
         (LONG, [["1", "en", "a b?", "c"], ["", "de", "d", "e"]], "row 3, column 'id'", "is empty"),
         (LONG, [["1", "en", "a b?", "c"], ["1", "en", "d", "e"]], "row 3, column 'question'", "row 2 says otherwise"),
         (LONG, [["1", "en", "a b?", "c"], ["1", "de", "d\0", "e"]], "row 3, column 'question'", "U+0000, which"),
+        (LONG, [["#N/A", "en", "a b?", "c"]], "row 2, column 'id'", "'#N/A' stands for a value that is missing; each"),
+        (LONG, [["1", "en", "a b?", "c"], ["nan", "en", "d", "e"]], "row 3, column 'id'", "'nan' stands for a value"),
+        (LONG, [["1.23457E+12", "en", "a b?", "c"]], "row 2, column 'id'", "a number that a spreadsheet has rounded"),
+        (LONG, [["1,2e+12", "en", "a b?", "c"]], "row 2, column 'id'", "is a number that a spreadsheet has rounded"),
+        (LONG, [["1E+12", "en", "a b?", "c"]], "row 2, column 'id'", "is a number that a spreadsheet has rounded"),
+        (LONG, [["1", "en", "a b?", "c"], ["2", "en", "d", "#REF!"]], "row 3, column 'answer'", "'#REF!' is what a"),
+        (LONG, [["#NAME?", "en", "a b?", "c"]], "row 2, column 'id'", "'#NAME?' is what a formula shows"),
+        (LONG, [["1", "en", " #DIV/0! ", "c"]], "row 2, column 'question'", "'#DIV/0!' is what a formula shows"),
+        (["question_en", "answer_en"], [["a?", "Loading..."]], "row 2, column 'answer_en'", "'Loading...' is what a"),
         (LONG, [["1", "en", "a b?", ""]], "row 2", "'1' has no answer in any language"),
         (LONG, [["1", "en", "a b?", "c", "d"]], "row 2, column 5", "'d' stands under no header"),
         ([*LONG, "split"], [["1", "en", "a b?", "c", "trian"]], "row 2, column 'split'", "must be one of train, dev"),
@@ -250,3 +260,55 @@ def test_a_column_that_is_named_like_a_text_but_for_its_language_is_not_read(tmp
     assert {code for row in found for code in row.content["q"]} == set(LANGUAGES)
     assert {code for row in found for code in row.content["p"]} == set(LANGUAGES)
     assert f"nobody reads '{name}'" in said
+
+
+def test_an_id_is_one_in_whatever_form_its_rows_are_written(tmp_path):
+    """A name of a file on macOS has its accents apart (NFD); a table of one id in both forms is one question."""
+    rows = [[f"Café {n}", x, f"{x} question {n}?", f"{x} answer {n}.", "thé"] for n in range(4) for x in ("de", "en")]
+    right, _ = own_rows.read(write(tmp_path / "right.csv", [*LONG, "group"], rows))
+    for row in rows[1::2]:
+        row[0], row[4] = unicodedata.normalize("NFD", row[0]), unicodedata.normalize("NFD", row[4])
+    found, _ = own_rows.read(write(tmp_path / "mine.csv", [*LONG, "group"], rows))
+    assert found == right and len(found) == 4 and set(found[0]["p"]) == {"de", "en"}
+    twice = [["Café", "a?", "b"], [unicodedata.normalize("NFD", "Café"), "c?", "d"]]
+    with pytest.raises(UserError, match="row 3, column 'id': 'Café' occurs twice"):
+        own_rows.read(write(tmp_path / "wide.csv", ["id", "question_en", "answer_en"], twice))
+
+
+def test_ids_that_look_like_numbers_are_ids(tmp_path):
+    ids = ["12E3", "1.5", "3-1E-2", "12345678901234567890", "1e5", "na"]
+    found, _ = own_rows.read(write(tmp_path / "mine.csv", LONG, [[x, "en", f"a {x}?", f"b {x}"] for x in ids]))
+    assert [row["id"] for row in found] == ids
+
+
+def test_a_territory_in_figures_is_one_in_a_header_too(tmp_path):
+    header = ["question_es-419", "answer_es_419", "en_question", "answer en", "answer_2", "question_en_2"]
+    found, said = own_rows.read(write(tmp_path / "mine.csv", header, [["a b?", "c", "d e?", "f", "x", "y"]]))
+    assert found[0]["p"] == {"es-419": "c", "en": "f"} and found[0]["q"] == {"es-419": "a b?", "en": "d e?"}
+    assert said.endswith("nobody reads 'answer_2', 'question_en_2'")
+
+
+@pytest.mark.parametrize("delimiter", ",;\t|")
+def test_a_line_may_end_within_a_header(tmp_path, delimiter):
+    header = ["Question\n(EN)", "Answer\n(EN)", "Notes,\nold; new"]
+    found, said = own_rows.read(write(tmp_path / "mine.csv", header, [["a b?", "c\nd", ""]], delimiter))
+    assert found[0]["q"] == {"en": "a b?"} and found[0]["p"] == {"en": "c\nd"}
+    assert "columns Question (EN), Answer (EN), set apart" in said and "\n" not in said
+
+
+def test_a_row_may_end_early_whatever_commas_its_texts_hold(tmp_path):
+    path = tmp_path / "mine.csv"
+    header = "id,question_en,answer_en,question_de,answer_de,group\n"
+    path.write_text(f'{header}1,"Who, when?",A.,W?,A.\n2,"Where, and, why?","B, b."\n', encoding="utf-8")
+    found, _ = own_rows.read(path)
+    assert [row["q"]["en"] for row in found] == ["Who, when?", "Where, and, why?"]
+    assert found[0]["p"] == {"en": "A.", "de": "A."} and found[1]["p"] == {"en": "B, b."}
+    path.write_text(f'{header}"1, Who?, A., W?", A., g\n', encoding="utf-8")  # written with blanks, without quoting
+    with pytest.raises(UserError, match="row 2: quotation marks join cells here"):
+        own_rows.read(path)
+
+
+def test_a_column_that_is_called_as_an_answer_in_no_language_is_said(tmp_path):
+    rows = [[f"a {n}?", f"b {n}", f"It is c {n}."] for n in range(3)]
+    found, said = own_rows.read(write(tmp_path / "mine.csv", ["question_en", "answer_en", "gpt_answer"], rows))
+    assert set(found[0]["p"]) == {"en", "gpt"} and said.endswith("; Unicode CLDR knows no language gpt; is it one?")

@@ -72,7 +72,7 @@ class LanguageMeans:
         """Vectors less the mean of their language, at length 1 again: float32 [texts, dimensions].
 
         Raises:
-            UserError: as `fit`, or a language has no mean, or the dimensions differ.
+            UserError: as `fit`, or a language has no mean, or the dimensions differ, or a vector is the mean itself.
         """
         found, code = _read(vectors, languages)
         if lacking := sorted(set(code) - set(self.means)):
@@ -81,7 +81,12 @@ class LanguageMeans:
             )
         if found.shape[1] != self.dimensions:
             raise UserError(f"the vectors have {found.shape[1]} dimensions, the means {self.dimensions}")
-        return centring.centred(found, code, self.means)
+        rest = centring.centred(found, code, self.means)
+        if (nothing := ~rest.any(axis=1)).any():
+            row = int(nothing.argmax())
+            what = f"its vector is the mean of {code[row]!r}, less which nothing is left; fit with texts that differ"
+            raise UserError(f"row {row + 1}: {what}")
+        return rest
 
     def encode(
         self, model: "SentenceTransformer", texts: Sequence[str], languages: Iterable[str], kind: str = "document"
@@ -139,7 +144,7 @@ def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series
         raise UserError(f"languages {languages!r}: give one for each vector, such as ['en', 'de']")
     if str(getattr(vectors, "dtype", "")).endswith(("int8", "bool")):
         raise UserError(f"vectors of {vectors.dtype} are quantised, and have no mean; give those of the encoder")
-    vectors = vectors.detach().cpu().float() if hasattr(vectors, "detach") else vectors
+    vectors = [_plain(vector) for vector in vectors] if isinstance(vectors, list | tuple) else _plain(vectors)
     found, code = np.asarray(vectors, np.float32), pd.Series(list(languages), dtype=object)
     if found.ndim != 2 or len(found) != len(code) or not len(found):
         raise UserError(
@@ -152,3 +157,8 @@ def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series
         row = int((~(np.isfinite(lengths) & (lengths > 0)))[:, 0].argmax())
         raise UserError(f"row {row + 1}: its vector is zero or not finite; leave such texts out")
     return found / lengths, code
+
+
+def _plain(vectors: Any) -> Any:
+    """What NumPy reads: of a tensor, its float32 (NumPy knows no bfloat16); anything else as it is."""
+    return vectors.detach().cpu().float().numpy() if hasattr(vectors, "detach") else vectors

@@ -68,14 +68,15 @@ def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple
     """The ranking of a set by an encoder, what is read off its vectors, and the set; arguments as of `audit`."""
     encoder, dataset = str(encoder), str(dataset)
     run = _run(encoder, dataset, overrides)
-    chosen = data.evaluation_set(dataset, run.config.candidates)
+    settings = run.config.of(encoder)
+    chosen = data.evaluation_set(dataset, settings.candidates)
     checks.scorable(dataset, chosen)
     if not _has_both(chosen):
         right = "a gap between the two needs some that are"
         raise UserError(f"{dataset}: no question is answered both in its own language and in another; {right}")
     checks.work(run, grid.plan(run.config))
-    model = encoders.load(cells.encoder_folder(encoder))
-    rankings, vectors, _ = cells.evaluate(model, [dataset], run.config, parts=("vectors",))
+    model = encoders.load(encoders.fetched(encoder))
+    rankings, vectors, _ = cells.evaluate(model, [dataset], settings, parts=("vectors",))
     return rankings[dataset], vectors[dataset], chosen
 
 

@@ -276,9 +276,11 @@ def _origin(encoder: str) -> tuple[str | None, str]:
 
 
 def _name(text: str) -> str:
-    """A name; of a file or folder of one's own, without its place."""
-    own = data.is_own(text) or encoders.folder_of(text)
-    return paths.ROWS.sub("", Path(text).name.removesuffix("-heldout")) if own else text
+    """A name; of a file or folder of one's own, without its place. Held-out rows are no other set's: they say so."""
+    if data.is_own(text):
+        file = Path(text.removesuffix("-heldout")).name
+        return paths.ROWS.sub("", file) + text[len(text.removesuffix("-heldout")) :]
+    return Path(text).name if encoders.folder_of(text) else text
 
 
 if __name__ == "__main__":

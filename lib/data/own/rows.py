@@ -22,10 +22,11 @@ from .. import jsonl
 from .. import sets as parallel
 from ..jsonl import canonical
 from ..sets import ParallelSet, alike
-from . import spreadsheet
+from . import doubts, spreadsheet
 from .spreadsheet import ABSENT
 
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
+NAMES = ("id", "group", "split")  # which are compared, letter by letter
 SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}
 
 
@@ -77,7 +78,7 @@ def read(path: Path) -> tuple[list[dict], str]:
     if (wrong := _contradiction(found)) is not None:
         what = "field 'n': it is a text that answers the same question in another row"
         raise UserError(f"{path}, {jsonl.Row(numbers[wrong], {}).told(what)}")
-    return found, "; ".join(part for part in (said, remarks.line(), *_doubts(found)) if part)
+    return found, "; ".join(part for part in (said, remarks.line(), *doubts.of(found)) if part)
 
 
 def _given(path: Path) -> tuple[Iterable[jsonl.Row], str]:
@@ -156,6 +157,7 @@ def _plain(row: dict, number: int, remarks: Remarks, first: dict[tuple[str, str,
     for key in row.keys() - set(KEYS):
         remarks.add(f"keys '{key}' that nobody reads", number)
     kept = {key: value for key, value in row.items() if key in ("id", "q", "p") or not _is_absent(value)}
+    kept |= {key: alike(kept[key]) for key in NAMES if isinstance(kept.get(key), str)}
     for key in SIDES.keys() & kept.keys():
         if isinstance(kept[key], dict):
             kept[key] = _texts(key, kept[key], number, remarks, first)
@@ -281,18 +283,6 @@ def _note_equal_answers(rows: list[dict], numbers: list[int], remarks: Remarks) 
         if len(row["p"]) > 1 and len(set(row["p"].values())) == 1:
             remarks.add("rows with one answer in all languages: such passages tie, and the last by docid leads", number)
         known.update(row["p"].items())
-
-
-def _doubts(rows: list[dict]) -> Iterable[str]:
-    """What is right, but perhaps not meant."""
-    languages = sorted({x for row in rows for side in ("q", "p") for x in row[side]})
-    bases = [x.split("-")[0] for x in languages]
-    for base in sorted({x for x in bases if bases.count(x) > 1}):
-        named = [x for x in languages if x.split("-")[0] == base]
-        yield f"{' and '.join(named)} count as {len(named)} languages"
-    groups = {parallel.group_of(row) for row in rows}
-    if len(groups) == 1 < len(rows) and not any(row.get("split") for row in rows):
-        yield f"all rows are of one group, '{groups.pop()}', and so in one split"
 
 
 def _keys(queries: pd.DataFrame) -> pd.Series:

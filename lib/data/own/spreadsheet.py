@@ -5,11 +5,7 @@ language (``id, language, question, answer``), where the rows of one id are one 
 line; whatever is wrong is told with file, row and column, rows being numbered as a spreadsheet does: the header is 1.
 """
 
-import csv
-import gzip
-import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +14,10 @@ from pathlib import Path
 from ...base.errors import UserError
 from .. import jsonl
 from ..jsonl import Meaning, Row
+from ..sets import alike
+from . import delimited
 
 ENDINGS = (".csv", ".tsv")
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SIDES = {
     "q": ("question", "query", "q"), "p": ("answer", "passage", "p"), "n": ("negative", "n"), "title": ("title",),
 }  # fmt: skip
@@ -28,7 +25,7 @@ PLAIN = {"id": ("id",), "language": ("language", "lang"), "group": ("group",), "
 MEANING = {name: key for known in (SIDES, PLAIN) for key, names in known.items() for name in names}
 SIDE = "|".join(sorted((name for names in SIDES.values() for name in names), key=len, reverse=True))
 HEADER = re.compile(
-    rf"(?P<side>{SIDE})[\s_.:/([-]+(?P<code>[a-z_-]+)[)\]]?|(?P<first>[a-z_-]+)[\s_.:/-]+(?P<last>{SIDE})"
+    rf"(?P<side>{SIDE})[\s_.:/([-]+(?P<code>[a-z0-9_-]+)[)\]]?|(?P<first>[a-z0-9_-]+)[\s_.:/-]+(?P<last>{SIDE})"
 )
 # Codes of languages that are usual names of columns of something else; sc and ulw are what src and sum are read as.
 WORDS = re.compile("doc|ext|id|idx|key|len|loc|max|min|no|nr|num|pid|pos|qid|ref|sc|sha|tag|to|ts|uid|ulw|uri|url|ver")
@@ -38,11 +35,13 @@ ABSENT = (
     "", "nan", "NaN", "-nan", "-NaN", "NaT", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "None", "none", "null", "Null",
     "NULL", r"\N",
 )  # fmt: skip
+# What a spreadsheet shows in place of a formula's value, and of a long number that it took an id for.
+FAULTS = re.compile(r"#(REF|NAME|VALUE|ERROR|DIV/0|NUM|NULL|SPILL|CALC|FIELD|BLOCKED)[!?]|Loading\.\.\.")
+ROUNDED = re.compile(r"-?\d[.,]\d+E[+-]?\d+|-?\dE\+\d+", re.IGNORECASE)
 CODES = {"nan": "; Min Nan is nan-TW here", "NA": "; Nauru is na here"}  # what would else be codes of languages
 RIGHT = (
     "right is id, language, question, answer, or a column a language: question_en, answer_en, question_de, answer_de"
 )
-SAVE = "save it as UTF-8; in Excel: Save as, 'CSV UTF-8'"
 
 
 @dataclass
@@ -80,10 +79,10 @@ def read(path: Path) -> tuple[list[Row], str]:
     Raises:
         UserError: naming the file, the row and the column.
     """
-    delimiter, cells = _cells(path)
+    delimiter, cells = delimited.read(path, lambda header: _meaning(header) is not None)
     if len(cells) < 2:
         raise UserError(f"{path}: holds no rows")
-    sheet = Sheet(path, [name.strip() for name in cells[0][1]], cells[1:])
+    sheet = Sheet(path, [alike(name) for name in cells[0][1]], cells[1:])
     sheet.columns = _columns(sheet)
     _check_texts(sheet)
     rows = _rows(sheet)
@@ -91,83 +90,16 @@ def read(path: Path) -> tuple[list[Row], str]:
     languages = ", ".join(f"{x} {count:,}" for x, count in sorted(counts.items()))
     read_ = ", ".join(sheet.header[n] for n in sheet.columns)
     said = f"a table of {len(rows):,} questions in {len(counts)} languages ({languages}); "
-    said += f"columns {read_}, set apart by {DELIMITERS[delimiter]}"
+    said += f"columns {read_}, set apart by {delimited.DELIMITERS[delimiter]}"
     if sheet.is_row_a_language and not sheet.has("id"):
         said += "; without a column id no row is a translation of another"
     unread = [f"'{name}'" for n, name in enumerate(sheet.header) if name and n not in sheet.columns]
     return rows, said + (f"; nobody reads {', '.join(unread)}" if unread else "")
 
 
-def _content(path: Path) -> str:
-    """The text of a file, plain or gzipped."""
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except FileNotFoundError as error:
-        where = "" if path.is_absolute() else f" in {Path.cwd()}"
-        raise UserError(f"{path}: no such file{where}") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if content[:4] == b"PK\3\4":
-        raise UserError(f"{path}: is a workbook under another name; {SAVE}")
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{path}: is UTF-16, as 'Unicode text' of Excel is; {SAVE}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: is not UTF-8 ({error.reason}); {SAVE}") from error
-
-
-def _cells(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
-    """The delimiter, and the numbered rows that are not empty; the first is the header."""
-    text = _content(path)
-    csv.field_size_limit(4 * jsonl.LONGEST)  # what is too long is told later, with its column
-    number = 1
-    if named := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
-        text, number = text[named.end() :], 2
-    delimiter = named[1] if named and named[1] in DELIMITERS else _delimiter(path, text)
-    lines = list(io.StringIO(text, newline=""))
-    rows, number, read_, reader = [], number - 1, 0, csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        for row in reader:
-            number += 1
-            if any(cell.strip() for cell in row):
-                rows.append((number, row))
-                if _is_joined(row, lines[read_ : reader.line_num], delimiter, len(rows[0][1])):
-                    what = "quotation marks join cells here, and without them each line is a whole row"
-                    raise UserError(f"{path}, row {number}: {what}; double those of a text, as spreadsheets do")
-            read_ = reader.line_num
-    except csv.Error as error:
-        begins = f"after row {number}" if rows else "row 1"
-        what = "a quotation mark is not closed, or stands within a text without being doubled"
-        raise UserError(f"{path}, {begins}: {what} ({error})") from error
-    return delimiter, rows
-
-
-def _is_joined(row: list[str], lines: list[str], delimiter: str, columns: int) -> bool:
-    """Whether quotation marks that belong to texts may have joined cells: read without them, every line is complete."""
-    if not any(delimiter in cell for cell in row):
-        return False
-    return all(line.count(delimiter) + 1 == columns for line in lines)
-
-
-def _delimiter(path: Path, text: str) -> str:
-    """What sets cells apart: with it most headers are understood; if none is, what the file's name says."""
-    lines = (line for line in text.splitlines() if line.strip(" ,;\t|"))
-    first = next(lines, "")
-    usual = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    known = {
-        mark: sum(_meaning(cell) is not None for cell in next(csv.reader([first], delimiter=mark), []))
-        for mark in DELIMITERS
-    }
-    best = max(DELIMITERS, key=lambda mark: (known[mark], mark == usual))
-    return best if known[best] else usual
-
-
 def _meaning(header: str) -> Meaning | None:
     """What a column holds; None where nobody reads it."""
-    name = " ".join(header.lower().split())
+    name = alike(header).lower()
     if name in MEANING:
         return MEANING[name], None
     if not (found := HEADER.fullmatch(name)):
@@ -235,8 +167,8 @@ def _rows(sheet: Sheet) -> list[Row]:
     rows: dict[str, Row] = {}
     for number, values in _values(sheet):
         id_, language = (values.pop((key, None), ("", ""))[0] for key in ("id", "language"))
-        if not id_ and sheet.has("id"):
-            raise sheet.wrong("is empty; each row needs one", number, "id")
+        if sheet.has("id") and (what := _no_id(id_)):
+            raise sheet.wrong(what, number, "id")
         key = id_ or f"row-{number}"
         if sheet.is_row_a_language:
             language = _language(sheet, number, language)
@@ -252,6 +184,17 @@ def _rows(sheet: Sheet) -> list[Row]:
     return list(rows.values())
 
 
+def _no_id(given: str) -> str | None:
+    """What is wrong with an id that different questions may share by mistake."""
+    if not given:
+        return "is empty; each row needs one"
+    if given in ABSENT:
+        return f"'{given}' stands for a value that is missing; each question needs an id of its own"
+    if ROUNDED.fullmatch(given):
+        return f"'{given}' is a number that a spreadsheet has rounded; write ids anew, in a column of the format text"
+    return None
+
+
 def _values(sheet: Sheet) -> Iterator[tuple[int, dict[Meaning, tuple[str, str]]]]:
     """Each row's number, and its values, without empty ones, with the columns that they stand in."""
     for number, row in sheet.body:
@@ -259,10 +202,13 @@ def _values(sheet: Sheet) -> Iterator[tuple[int, dict[Meaning, tuple[str, str]]]
             if cell.strip() and not (n < len(sheet.header) and sheet.header[n]):
                 what = f"'{cell.strip()[:40]}' stands under no header; is a text with a comma not in quotation marks?"
                 raise sheet.wrong(what, number, n)
+            if n in sheet.columns and FAULTS.fullmatch(alike(cell)):
+                what = f"'{alike(cell)}' is what a formula shows that went wrong, and no text; mend or empty it"
+                raise sheet.wrong(what, number, n)
         yield (
             number,
             {
-                sheet.columns[n]: (cell if sheet.columns[n][0] in SIDES else cell.strip(), sheet.header[n])
+                sheet.columns[n]: (cell if sheet.columns[n][0] in SIDES else alike(cell), sheet.header[n])
                 for n, cell in enumerate(row)
                 if n in sheet.columns and cell.strip()
             },
@@ -284,7 +230,7 @@ def _put(sheet: Sheet, row: Row, number: int, meaning: Meaning, value: str, colu
     key, language = meaning
     target = row.content.setdefault(key, {}) if language else row.content
     name = language or key
-    if target.setdefault(name, value) != value:
+    if alike(target.setdefault(name, value)) != alike(value):
         other, _ = row.places[meaning]
         what = f"row {other} says otherwise of '{row.content['id']}'"
         if language:
