@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 LANGUAGES = ("de", "en", "zh")
-PIECES = ["▁", *"Wherolitg?", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
+PIECES = ["▁", *"Wherolitg?0123456789", "▁Where", "▁is", "▁A", "th", "ens", "▁Athens", "▁Wo"]
 
 
 def rows(questions: int, languages: Iterable[str] = LANGUAGES, passages: int | None = None) -> list[dict]:
@@ -123,12 +123,12 @@ def small_static(folder: Path) -> None:
     load.save(model, folder)
 
 
-def unigram_tokenizer():
-    """A Unigram tokenizer with XLM-R's control tokens first, a mask token last, and rare letters."""
+def unigram_tokenizer(letters: str = ""):
+    """A Unigram tokenizer with XLM-R's control tokens first, a mask token last, and rare letters, and further ones."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     control = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
-    ordinary = [(piece, -2.0 - index / 7) for index, piece in enumerate(PIECES)]
+    ordinary = [(piece, -2.0 - index / 7) for index, piece in enumerate([*PIECES, *letters])]
     rare = [(letter, -9.0) for letter in "QXZ"] + [("rarest", -12.0)]
     backend = Tokenizer(models.Unigram([*control, *rare, *ordinary, ("<mask>", 0.0)], unk_id=3))
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
@@ -139,21 +139,24 @@ def unigram_tokenizer():
 
 
 def write_labse(folder):
-    """A tiny random encoder laid out as LaBSE's folder: BERT, its first token, a dense layer with tanh, length 1."""
+    """A tiny random encoder laid out as LaBSE's folder: BERT, its first token, a dense layer with tanh, length 1.
+
+    It knows a few letters of each script, so that no language's texts are all one to it.
+    """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
-    write_transformer("bert", folder / "bert")
+    write_transformer("bert", folder / "bert", "المنيةαειοτνаеиностานรกเाकेरन国大尔斯亚拉")
     layers = [Transformer(str(folder / "bert")), Pooling(8, "cls"), Dense(8, 8), Normalize()]
     SentenceTransformer(modules=layers, device="cpu").save(str(folder), create_model_card=False)
 
 
-def write_transformer(kind: str, folder):
+def write_transformer(kind: str, folder, letters: str = ""):
     """A tiny random BERT or XLM-R over `unigram_tokenizer`, with spare rows of vectors, as a plain folder."""
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
 
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=unigram_tokenizer(), model_max_length=40, bos_token="<s>", cls_token="<s>",
+        tokenizer_object=unigram_tokenizer(letters), model_max_length=40, bos_token="<s>", cls_token="<s>",
         eos_token="</s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
     )  # fmt: skip
     config, model = {"bert": (BertConfig, BertModel), "xlm-r": (XLMRobertaConfig, XLMRobertaModel)}[kind]
