@@ -17,7 +17,7 @@ NAMES = (
     "centring.csv",
     "claims.csv",
     "metrics.csv",
-    "bias.csv.gz",
+    "bias.csv.bz2",
 )
 
 

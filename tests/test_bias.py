@@ -280,10 +280,10 @@ def run(tmp_path, monkeypatch) -> config.Run:
         for dataset in grid.evaluated(cell, run.config):
             shares = bias.top_shares(found[cell.strategy].top, LANGUAGES, pool)
             top.append(shares.assign(**cell.columns(), dataset=dataset))
-    tables.save(run, "top10_languages.csv.gz", pd.concat(top))
+    tables.save(run, "top10_languages.csv.bz2", pd.concat(top))
     biased = list(tables.by_set(run, tables.bias_of))
-    tables.save(run, "bias.csv.gz", tables.bias_measures(biased, tables.read(run, "top10_languages.csv.gz")))
-    tables.save(run, "who_is_hurt.csv.gz", tables.who_is_hurt(biased))
+    tables.save(run, "bias.csv.bz2", tables.bias_measures(biased, tables.read(run, "top10_languages.csv.bz2")))
+    tables.save(run, "who_is_hurt.csv.bz2", tables.who_is_hurt(biased))
     return run
 
 
@@ -312,7 +312,7 @@ def test_sets_without_answers_in_several_languages_are_left_out(run, monkeypatch
     monkeypatch.setattr(cells, "ranks", without_mlqa)
     biased = list(tables.by_set(run, tables.bias_of))
     others = [each for each in biased if each[1] == "mlqa-r"]
-    top = tables.read(run, "top10_languages.csv.gz")
+    top = tables.read(run, "top10_languages.csv.bz2")
     for table in (lambda found: tables.bias_measures(found, top), tables.who_is_hurt):
         assert set(table(biased)["dataset"]) == {"xquad-r"}
         assert list(table(others).columns) == list(table(biased).columns) and table(others).empty
@@ -328,7 +328,7 @@ def test_the_gaps_are_those_of_parallel_sets_each_alpha_by_itself(run):
         if setting == "monolingual" or dataset == "xquad-r"
     ]
     pairs = ["query_language", "passage_language"]
-    tables.save(run, "metrics_by_language.csv.gz", pd.DataFrame(rows, columns=[*tables.KEYS, *pairs, *tables.VALUES]))
+    tables.save(run, "metrics_by_language.csv.bz2", pd.DataFrame(rows, columns=[*tables.KEYS, *pairs, *tables.VALUES]))
     found = bias_views.gaps(run)
     assert list(found.index) == [("xquad-r", "mlqa-r", "hybrid 0"), ("xquad-r", "mlqa-r", "hybrid 0.1")]
     assert list(found.columns) == [

@@ -233,7 +233,7 @@ def test_retrieval_settings_are_counted_in_the_table(own_folders, languages, ver
                     ("e5-small-q4", "none", "none", None, None, dataset, dataset, setting, query, passage, "map", .5, 1)
                 ] * 2
     columns = [*tables.KEYS, "query_language", "passage_language", *tables.VALUES]
-    tables.save(run, "metrics_by_language.csv.gz", pd.DataFrame(rows, columns=columns))
+    tables.save(run, "metrics_by_language.csv.bz2", pd.DataFrame(rows, columns=columns))
     assert verdicts.settings(evidence())[0] == verdict
 
 
@@ -262,7 +262,7 @@ def test_one_number_changed_in_the_published_tables_changes_the_verdict_that_res
     monkeypatch.setenv("HYBRID_RESULTS", str(tmp_path))
     shutil.copytree(paths.ROOT / "results" / "full" / "published", tmp_path / "full")
     run = config.load("full").of_first()
-    names = ("effects.csv", "domain_shift.csv", "overlap.csv", "metrics.csv", "training_log.csv.gz")
+    names = ("effects.csv", "domain_shift.csv", "overlap.csv", "metrics.csv", "training_log.csv.bz2")
     read = {name.split(".")[0]: tables.read(run, name) for name in names}
 
     def judged(**changed: pd.DataFrame) -> dict[str, str]:
@@ -327,7 +327,7 @@ def by_language(run, values: dict[str, float]) -> None:
             rows.append(("e5-small-q4", "mlqa-r", strategy, 0.5 if strategy == "hybrid" else np.nan, 0, "xquad-r",
                          "xquad-r", "multilingual", language, "all", "map", value, 10))  # fmt: skip
     columns = [*tables.KEYS, "query_language", "passage_language", *tables.VALUES]
-    tables.save(run, "metrics_by_language.csv.gz", pd.DataFrame(rows, columns=columns))
+    tables.save(run, "metrics_by_language.csv.bz2", pd.DataFrame(rows, columns=columns))
 
 
 def test_the_ledger_compares_direction_and_order_with_the_papers(own_folders):

@@ -90,10 +90,10 @@ def write(run: config.Run, maps: dict = MAPS, distances: dict = DISTANCES, seeds
     keys = tables.KEYS[:-1]
     store(run, "metrics.csv", macro, [*keys, "setting", *tables.VALUES])
     pairs = ["query_language", "passage_language"]
-    store(run, "metrics_by_language.csv.gz", languages, [*keys, "setting", *pairs, *tables.VALUES])
-    store(run, "top10_languages.csv.gz", top, [*keys, *pairs, "share", "pool_share"])
-    store(run, "bias.csv.gz", [], [*tables.SCORED, "measure", "value"])
-    store(run, "training_log.csv.gz", log, [*keys[:5], "step", "epoch", "loss", "kind", "avoided", "languages"])
+    store(run, "metrics_by_language.csv.bz2", languages, [*keys, "setting", *pairs, *tables.VALUES])
+    store(run, "top10_languages.csv.bz2", top, [*keys, *pairs, "share", "pool_share"])
+    store(run, "bias.csv.bz2", [], [*tables.SCORED, "measure", "value"])
+    store(run, "training_log.csv.bz2", log, [*keys[:5], "step", "epoch", "loss", "kind", "avoided", "languages"])
     return run
 
 
@@ -152,7 +152,7 @@ def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
     step = {"step": 1, "epoch": 0, "loss": 1.0, "kind": "", "avoided": 0, "languages": "en>en:4"}
     monkeypatch.setattr(cells, "of", lambda run: [grid.Cell("e5-small-q4"), one, twin])
     monkeypatch.setattr(cells, "training_log", lambda run, cell: {"steps": [step]})
-    assert len(evidence.train(run)) == len(tables.read(run, "training_log.csv.gz")) == 1
+    assert len(evidence.train(run)) == len(tables.read(run, "training_log.csv.bz2")) == 1
 
 
 @given(st.dictionaries(st.sampled_from(list(style.STRATEGIES)), st.floats(0, 1), min_size=1))

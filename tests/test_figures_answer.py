@@ -70,7 +70,7 @@ def test_our_encoders_stand_above_the_paper_s_each_after_the_other_test(run):
     same = {"paper_encoder": "xlm-r", "dataset": "mlqa-r", "setting": "monolingual", "metric": "map"}
     same |= {"language": "mean", "paper": 0.5, "encoder": "e5-small-q4", "ours": 0.1}
     rows = [dict.fromkeys(ledger.COLUMNS) | same | {"strategy": strategy} for strategy in strategies]
-    tables.save(run, "ledger.csv", pd.DataFrame(rows))
+    tables.save(run, "ledger.csv.bz2", pd.DataFrame(rows))
     axes = figures_answer.encoders(run).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["e5-small-q4", "static", "xlm-r, paper"]
     places = {tuple(np.round(points.get_offsets()[0], 6)) for points in axes.collections}

@@ -41,7 +41,7 @@ def write(run, count, monkeypatch):  # noqa: F811
     monkeypatch.setattr(data, "evaluation_set", some)
     monkeypatch.setattr(data, "outline", some)
     small.write(run, {name: small.MAPS[name] for name in ("none", "x-x-mono", "hybrid")})
-    for file in ("metrics_by_language.csv.gz", "top10_languages.csv.gz"):
+    for file in ("metrics_by_language.csv.bz2", "top10_languages.csv.bz2"):
         table = tables.read(run, file)
         value = "value" if "value" in table else "share"
         table[value] *= 1 + 0.1 * table["query_language"].map(languages.index) / count
@@ -49,7 +49,7 @@ def write(run, count, monkeypatch):  # noqa: F811
     cells = [["static", "mlqa-r", name, small.ALPHA[name], 0, "xquad-r"] for name in ("x-x-mono", "hybrid")]
     hurt = [[*cell, *pair, 5 + languages.index(pair[0])] for cell in cells for pair in product(languages, repeat=2)]
     columns = [*tables.SCORED, "query_language", "passage_language", "rank"]
-    tables.save(run, "who_is_hurt.csv.gz", pd.DataFrame(hurt, columns=columns))
+    tables.save(run, "who_is_hurt.csv.bz2", pd.DataFrame(hurt, columns=columns))
 
 
 @pytest.mark.parametrize("name", DRAWN)

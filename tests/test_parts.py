@@ -109,6 +109,6 @@ def test_the_means_of_trainings_kept_as_scores_stand_in_the_table_as_those_of_th
         cells.finish(other, cell)
     for one in (run, other):
         tables.write(one)
-    for name in ("metrics.csv", "top10_languages.csv.gz"):
+    for name in ("metrics.csv", "top10_languages.csv.bz2"):
         whole, kept = tables.read(run, name), tables.read(other, name)
         pd.testing.assert_frame_equal(kept, whole, atol=1e-6, rtol=0)

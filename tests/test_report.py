@@ -344,7 +344,7 @@ def test_the_answer_of_full_is_that_of_the_readme(full):
 
 @pytest.mark.real_data
 def test_the_ledger_shows_the_cells_that_have_a_counterpart(full):
-    page, whole = table(full, "The paper beside ours"), tables.read(full.of_first(), "ledger.csv")
+    page, whole = table(full, "The paper beside ours"), tables.read(full.of_first(), "ledger.csv.bz2")
     ours = whole[whole["ours"].notna()]
     for strategy in ("x-x-mono", "x-y", "hybrid"):
         part = ours[ours["strategy"] == strategy]

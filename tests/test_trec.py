@@ -96,7 +96,7 @@ def test_trec_eval_finds_our_measures_in_the_files_of_every_setting(made):
 
 def test_the_runs_table_holds_what_the_files_give(made):
     tables.write(made.run)
-    table = tables.read(made.run, "metrics_by_language.csv.gz")
+    table = tables.read(made.run, "metrics_by_language.csv.bz2")
     table = table[table["metric"] == "map"].set_index(["strategy", "setting", "query_language", "passage_language"])
     for cell in made.cells:
         for run_file, qrels_file, key in files(made, cell):

@@ -17,7 +17,7 @@ def made(found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """All numbers, by encoder and topic.
 
     Args:
-        found: the tables by file name: those of `evidence.judge`, ``metrics.csv`` and ``bias.csv.gz``.
+        found: the tables by file name: those of `evidence.judge`, ``metrics.csv`` and ``bias.csv.bz2``.
 
     Returns:
         ``{"margin", "encoders": {encoder: {"verdict", "claims", "levels", "shift", "synergy", "robustness",
@@ -45,7 +45,7 @@ def _of(encoder: str, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     parts = {name: table[table["encoder"] == encoder] for name, table in found.items() if "encoder" in table}
     moved = parts["domain_shift.csv"]
     topics = {
-        "levels": levels(parts["metrics.csv"], parts["bias.csv.gz"]),
+        "levels": levels(parts["metrics.csv"], parts["bias.csv.bz2"]),
         "shift": _with_kind(moved[moved["languages"] == effects.ALL]),
         "synergy": parts["synergy.csv"],
         "robustness": _with_kind(parts["robustness.csv"]),

@@ -29,7 +29,7 @@ TABLES = (
     "specification.csv",
     "centring.csv",
     "overlap.csv",
-    "ledger.csv",
+    "ledger.csv.bz2",
     "claims.csv",
 )
 ANSWER = "answer.json"
@@ -116,16 +116,16 @@ def write(run: Run, arrays: Iterable[tables.Scored] = ()) -> None:
         "specification.csv": specification.table(run, found),
         "centring.csv": centred.table(run, found),
         "overlap.csv": _overlap(run),
-        "ledger.csv": ledger.table(run),
+        "ledger.csv.bz2": ledger.table(run),
     }
-    metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv.gz")
+    metrics, log = tables.read(run, "metrics.csv"), tables.read(run, "training_log.csv.bz2")
     made["claims.csv"] = claims.table(
         verdicts.Evidence(run, metrics, log, made["effects.csv"], made["domain_shift.csv"], made["overlap.csv"])
     )
     for name, table in made.items():
         tables.save(run, name, table)
-    read = {name: tables.read(run, name) for name in (*TABLES, "metrics.csv", "bias.csv.gz")}
-    text = json.dumps(answer.made(read), indent=1, ensure_ascii=False, allow_nan=False)
+    read = {name: tables.read(run, name) for name in (*TABLES, "metrics.csv", "bias.csv.bz2")}
+    text = json.dumps(answer.made(read), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     artifacts.write_text(run.folder / ANSWER, f"{text}\n")
     artifacts.write_seal(run.folder / SEAL, _made_from(run), [run.folder / name for name in FILES])
 

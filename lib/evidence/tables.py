@@ -24,13 +24,13 @@ PROVENANCE = "provenance.json"
 RULES = ("data", "evaluation", "evidence")  # the code that makes tables of cells
 TABLES = (
     "metrics.csv",
-    "metrics_by_language.csv.gz",
-    "metrics_variants.csv.gz",
-    "top10_languages.csv.gz",
-    "bias.csv.gz",
-    "who_is_hurt.csv.gz",
-    "vectors.csv",
-    "training_log.csv.gz",
+    "metrics_by_language.csv.bz2",
+    "metrics_variants.csv.bz2",
+    "top10_languages.csv.bz2",
+    "bias.csv.bz2",
+    "who_is_hurt.csv.bz2",
+    "vectors.csv.bz2",
+    "training_log.csv.bz2",
 )
 VALUES = ["metric", "value", "n"]
 CELL = ["encoder", "train", "strategy", "alpha", "seed"]  # the columns of `grid.Cell.columns`
@@ -63,13 +63,13 @@ def write(run: Run, also: Callable[[str, pd.DataFrame], Any] | None = None) -> l
         more.append((cell, dataset, beside))
     macro += [(_identity(run, cell, cell.on), pd.DataFrame(record["means"])) for cell, record in kept.items()]
     save(run, "metrics.csv", _together(sorted(macro, key=partial(_place, run.config)))[[*KEYS, *VALUES]])
-    save(run, "metrics_by_language.csv.gz", _by_pair(_together(languages)), decimals=4)
-    save(run, "metrics_variants.csv.gz", _together(others)[["variant", *KEYS, *VALUES]])
+    save(run, "metrics_by_language.csv.bz2", _by_pair(_together(languages)), decimals=4)
+    save(run, "metrics_variants.csv.bz2", _together(others)[["variant", *KEYS, *VALUES]])
     top = top_languages(run, records | kept)
-    save(run, "top10_languages.csv.gz", top)
-    save(run, "bias.csv.gz", bias_measures(biased, top))
-    save(run, "who_is_hurt.csv.gz", who_is_hurt(biased))
-    save(run, "vectors.csv", vectors(run, records))
+    save(run, "top10_languages.csv.bz2", top)
+    save(run, "bias.csv.bz2", bias_measures(biased, top))
+    save(run, "who_is_hurt.csv.bz2", who_is_hurt(biased))
+    save(run, "vectors.csv.bz2", vectors(run, records))
     write_training_log(run)
     write_provenance(run)
     return more
@@ -97,12 +97,12 @@ def _by_pair(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_training_log(run: Run) -> None:
-    """Write ``training_log.csv.gz``: one row a training step, with the loss, and the batch's kind and languages."""
+    """Write ``training_log.csv.bz2``: one row a training step, with the loss, and the batch's kind and languages."""
     trained = grid.trainings(cells.of(run))
     found = [(cell.columns(), pd.DataFrame(cells.training_log(run, cell)["steps"])) for cell in trained]
     columns = [*CELL, "step", "epoch", "loss", "kind", "avoided", "languages"]
     table = _together(found)[columns] if found else pd.DataFrame(columns=columns)
-    save(run, "training_log.csv.gz", table)
+    save(run, "training_log.csv.bz2", table)
 
 
 def current(run: Run) -> bool:
@@ -292,9 +292,9 @@ def _repeated(run: Run, dataset: str) -> pd.MultiIndex:
 
 
 def save(run: Run, name: str, table: pd.DataFrame, decimals: int = 6) -> None:
-    """Write a table as CSV; gzip without a time stamp, so that equal tables are equal files."""
+    """Write a table as CSV; packed where the name says so; equal tables are equal files."""
     path = run.folder / name
     text = f"# {FACTS_ONLY}\n" if run.fallback else ""
     text += table.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")
     with artifacts.replacing(path) as temporary:
-        temporary.write_bytes(artifacts.zipped(text.encode()) if path.suffix == ".gz" else text.encode())
+        temporary.write_bytes(artifacts.packed(text.encode()) if path.suffix == ".bz2" else text.encode())

@@ -190,7 +190,7 @@ def rows(axes: Axes, table: pd.DataFrame, names: list[str], words: bool = False)
 @style.house()
 def encoders(run: Run) -> Figure:
     """mAP of the paper's three strategies in each setting: of each encoder here, and of the paper's own."""
-    paper = tables.read(run, "ledger.csv").query("metric == 'map' and language == 'mean'")
+    paper = tables.read(run, "ledger.csv.bz2").query("metric == 'map' and language == 'mean'")
     ours = selection.chosen(tables.read(run, "metrics.csv").query("metric == 'map'"))
     ours = ours[ours["strategy"].isin(paper["strategy"]) & (ours["train"] == ours["dataset"].map(OTHER))]
     keys, held = ["name", "dataset", "setting", "strategy"], {}
@@ -254,7 +254,7 @@ def drawable(run: Run) -> list[str]:
     there = {
         "plane": (plain["quantity"] == centred.CHANGE).any(),
         "shift": len(tables.read(run, "domain_shift.csv")) > 0,
-        "encoders": tables.read(run, "ledger.csv")["ours"].notna().any(),
+        "encoders": tables.read(run, "ledger.csv.bz2")["ours"].notna().any(),
     }
     return [name for name, present in there.items() if present]
 

@@ -96,7 +96,7 @@ def forest(run: Run) -> Figure:
 @style.house()
 def paper_and_ours(run: Run) -> Figure:
     """Every cell of the paper's tables 3 to 8 against ours, one panel a measure and setting."""
-    table = tables.read(run, "ledger.csv").dropna(subset=["ours"])
+    table = tables.read(run, "ledger.csv.bz2").dropna(subset=["ours"])
     table = table[table["table"] >= 3]
     kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
     if not kinds:
@@ -156,8 +156,8 @@ def _drawn(table: pd.DataFrame) -> str:
 
 def drawable(run: Run) -> list[str]:
     """Which of these figures a run has numbers for."""
-    log, effect = tables.read(run, "training_log.csv.gz"), tables.read(run, "effects.csv")
-    compared = tables.read(run, "ledger.csv")
+    log, effect = tables.read(run, "training_log.csv.bz2"), tables.read(run, "effects.csv")
+    compared = tables.read(run, "ledger.csv.bz2")
     alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
     there = {
         "alpha": alphas > 1,

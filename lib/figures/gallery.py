@@ -50,12 +50,12 @@ INTRODUCTION = (
 
 def available(run: Run) -> list[str]:
     """The figures that a run has numbers for, the answer first."""
-    by_language = tables.read(run, "metrics_by_language.csv.gz")
-    absent = set() if len(tables.read(run, "training_log.csv.gz")) else {"kinds", "batches", "loss"}
+    by_language = tables.read(run, "metrics_by_language.csv.bz2")
+    absent = set() if len(tables.read(run, "training_log.csv.bz2")) else {"kinds", "batches", "loss"}
     absent |= set() if selection.language_matrices(by_language) else {"languages"}
     parallel = "rank_distance" in set(by_language["metric"])
     absent |= set() if parallel else {"rank_distance", "top10"}
-    absent |= set() if len(tables.read(run, "bias.csv.gz")) else set(languages.FIGURES)
+    absent |= set() if len(tables.read(run, "bias.csv.bz2")) else set(languages.FIGURES)
     arguing = (figures_answer, figures_robustness, figures_evidence)
     judged = {name for part in arguing for name in part.drawable(run)} if evidence.current(run) else set()
     absent |= {name for part in arguing for name in part.FIGURES} - judged

@@ -80,7 +80,7 @@ def _square(axes: Axes, queries: np.ndarray, passages: np.ndarray, colour: str) 
 @style.house()
 def who_is_hurt(run: Run) -> Figure:
     """The median rank at which queries of a language (rows) find the right answer in another (columns)."""
-    table = selection.chosen(tables.read(run, "who_is_hurt.csv.gz"))
+    table = selection.chosen(tables.read(run, "who_is_hurt.csv.bz2"))
     names = [name for name in selection.COMPARED if name in set(table["strategy"])]
     found = selection.by_task(table)
     most = max(rows["query_language"].nunique() for rows in found.values())

@@ -60,7 +60,7 @@ def data_at_a_glance(run: Run) -> Figure:
 @style.house()
 def batch_composition(run: Run) -> Figure:
     """Languages of the first batches of each strategy, and all its pairs of query and passage language."""
-    whole = selection.chosen(tables.read(run, "training_log.csv.gz"))
+    whole = selection.chosen(tables.read(run, "training_log.csv.bz2"))
     counts = selection.pairs_of_steps(whole[whole["seed"] == run.config.seeds[0]])
     train = counts.groupby("train", sort=False)["query"].nunique().idxmax()
     counts = counts[counts["train"] == train]
@@ -90,7 +90,7 @@ def batch_composition(run: Run) -> Figure:
 @style.house()
 def loss_curves(run: Run) -> Figure:
     """Loss by step, one panel a training set: each seed faint, their smoothed mean strong."""
-    log = selection.chosen(tables.read(run, "training_log.csv.gz"))
+    log = selection.chosen(tables.read(run, "training_log.csv.bz2"))
     sets = list(dict.fromkeys(log["train"]))
     figure = style.new(run, 3.9)
     for axes, train in zip(figure.subplots(1, len(sets), squeeze=False, sharey=True)[0], sets, strict=True):
@@ -151,7 +151,7 @@ def map_by_setting(run: Run) -> Figure:
 @style.house()
 def language_heat_maps(run: Run) -> Figure:
     """mAP of hybrid less that of x-x-mono, by language of query and passage."""
-    table = tables.read(run, "metrics_by_language.csv.gz")
+    table = tables.read(run, "metrics_by_language.csv.bz2")
     maps = selection.language_matrices(table)
     if not maps:
         return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
@@ -179,7 +179,7 @@ def language_heat_maps(run: Run) -> Figure:
 @style.house()
 def rank_distances(run: Run) -> Figure:
     """Rank distance of each query language and strategy, with the means of the paper."""
-    table = selection.chosen(tables.read(run, "metrics_by_language.csv.gz"))
+    table = selection.chosen(tables.read(run, "metrics_by_language.csv.bz2"))
     table = table[table["metric"] == "rank_distance"]
     found = selection.tasks(table)
     most = max(rows["query_language"].nunique() for rows in (selection.of_task(table, task) for task in found))
@@ -203,7 +203,7 @@ def rank_distances(run: Run) -> Figure:
 @style.house()
 def top10_languages(run: Run) -> Figure:
     """Which languages fill the top 10 of each query language; the last row is the pool's own share."""
-    table = selection.chosen(tables.read(run, "top10_languages.csv.gz"))
+    table = selection.chosen(tables.read(run, "top10_languages.csv.bz2"))
     present = [name for name in style.STRATEGIES if name in set(table["strategy"])]
     names = [name for name in present if name in selection.COMPARED] or present[: len(selection.COMPARED)]
     parts = selection.by_task(table)

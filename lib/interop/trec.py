@@ -9,7 +9,7 @@ For each data set it writes, gzipped::
     facts/<cell>/monolingual/de.run.gz        qid Q0 docid rank score tag
 
 ``monolingual/de`` are German questions against the German passages, ``cross-lingual/de_en`` against the English ones,
-``multilingual/de`` against the pool of all: each file is one row of ``metrics_by_language.csv.gz``. A qid is the
+``multilingual/de`` against the pool of all: each file is one row of ``metrics_by_language.csv.bz2``. A qid is the
 language (``pt_BR`` for pt-BR) and the question's id, so that files can be put together. The score is made from the
 rank, and falls strictly: equal similarities, which trec_eval would order by docid, keep our order
 (`evaluation.search`) in every tool.

@@ -14,7 +14,7 @@ LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} 
 
 def gaps(run: Run) -> pd.DataFrame:
     """The worst language of each strategy, and what crossing languages costs (`bias.gap`), on each parallel set."""
-    table = tables.read(run, "metrics_by_language.csv.gz")
+    table = tables.read(run, "metrics_by_language.csv.bz2")
     table["strategy"] = selection.labels(table)
     parallel = table.loc[table["setting"] == "cross-lingual", "dataset"].unique()
     table = table[table["dataset"].isin(parallel)]
@@ -25,7 +25,7 @@ def gaps(run: Run) -> pd.DataFrame:
 
 def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
-    table = tables.read(run, "bias.csv.gz")
+    table = tables.read(run, "bias.csv.bz2")
     table["strategy"] = selection.labels(table)
     index = [*selection.several(table), "dataset", "train", "strategy"]
     wide = table.pivot_table(index=index, columns="measure", values="value", sort=False)

@@ -42,7 +42,7 @@ def table(run: Run) -> pd.DataFrame:
 
 def ours(run: Run) -> pd.DataFrame:
     """Our value for each row that the paper has: by query language, and the mean over them."""
-    table = tables.read(run, "metrics_by_language.csv.gz")
+    table = tables.read(run, "metrics_by_language.csv.bz2")
     table = selection.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
     other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
     table = table[table["train"] == table["dataset"].map(other)]

@@ -137,7 +137,7 @@ def reported(evidence: Evidence) -> Verdict:
 
 def settings(evidence: Evidence) -> Verdict:
     """Reproduced if 110 and 42 cross-lingual, 11 and 7 monolingual settings were scored."""
-    languages = tables.read(evidence.run, "metrics_by_language.csv.gz")
+    languages = tables.read(evidence.run, "metrics_by_language.csv.bz2")
     rows = languages[languages["metric"] == "map"]
     pairs = rows.groupby(["dataset", "setting"]).apply(
         lambda part: part[["query_language", "passage_language"]].drop_duplicates().shape[0], include_groups=False

@@ -126,7 +126,7 @@ def main(run: Run) -> Sheet:
 
 def by_language(run: Run) -> Sheet:
     """Multilingual mAP by the language of the question, one column a language."""
-    table = tables.read(run, "metrics_by_language.csv.gz")
+    table = tables.read(run, "metrics_by_language.csv.bz2")
     table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
     table = table.assign(strategy=selection.labels(table))
     index = [*selection.several(table), *KEYS]
@@ -134,7 +134,7 @@ def by_language(run: Run) -> Sheet:
     wide = wide[selection.ordered(wide.columns)].map(number)
     rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)
     note = "One pool of all languages; means over seeds. An empty field: the set has no questions in that language."
-    return Sheet("Multilingual mAP by the language of the question", note, rows, "metrics_by_language.csv.gz")
+    return Sheet("Multilingual mAP by the language of the question", note, rows, "metrics_by_language.csv.bz2")
 
 
 def effects(run: Run) -> Sheet:
@@ -187,7 +187,7 @@ def overlap(run: Run) -> Sheet:
 
 def ledger(run: Run) -> Sheet:
     """The paper's numbers beside ours, where this run has the same quantity; the strategies side by side."""
-    table = tables.read(run.of_first(), "ledger.csv")
+    table = tables.read(run.of_first(), "ledger.csv.bz2")
     ours = table[table["ours"].notna()].astype({"note": object}).fillna({"note": ""})
     columns = ["table", "paper_encoder", "dataset", "setting", "metric", "language"]
     alike = ours.groupby(columns, sort=False).agg(
@@ -205,7 +205,7 @@ def ledger(run: Run) -> Sheet:
         f"{len(ours)} of the {len(table)} cells of the paper's tables 1 to 8; the others have no counterpart here. "
         "Encoders and training data differ: what can agree is the direction from hybrid, and the order of the three."
     )
-    return Sheet("The paper beside ours", note, rows, "ledger.csv")
+    return Sheet("The paper beside ours", note, rows, "ledger.csv.bz2")
 
 
 def made_cells(cells: dict[str, dict]) -> Sheet:
