@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lib.base import paths
 from lib.base.errors import UserError
-from lib.data import download
+from lib.data import download, facts
 from lib.data.released import miracl as miracl_files
 from lib.encoders import encode as embedding
 from lib.evaluation import metrics, search
@@ -60,8 +60,13 @@ def encoder(texts, pattern: str = r"\S+", vectors: dict[str, list[float]] | None
 
 @pytest.fixture(scope="module")
 def counting():
-    """Scores are the number that a passage names, halved by the title's zero, upwards or downwards."""
-    vectors = {"up": [1, 0], "down": [-1, 0], "t": [0, 0]} | {w: [n, 0] for n, w in enumerate(NUMBERS)}
+    """Scores are the number that a passage names, halved by the title's zero, upwards or downwards.
+
+    It also knows the words of the facts, for no language's texts may be all one to it.
+    """
+    texts = {text for row in facts.rows() for side in "qp" for text in row[side].values()}
+    vectors = {word: [0, len(word)] for word in sorted({w for text in texts for w in text.lower().split()})}
+    vectors |= {"up": [1, 0], "down": [-1, 0], "t": [0, 0]} | {w: [n, 0] for n, w in enumerate(NUMBERS)}
     return encoder([" ".join(vectors)], vectors=vectors)
 
 
