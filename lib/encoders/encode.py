@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
 STATIC_BATCH = 1_024
-_said: set[tuple[str, str, int]] = set()
+_said: set[tuple[str, str]] = set()  # encoder and line
 LONGEST = 1e18  # the square of it, and the sum of many, is far from the end of float32
 
 
@@ -66,12 +66,16 @@ def cut(model: "SentenceTransformer", max_tokens: int) -> None:
 
 
 def _say_cut(model: "SentenceTransformer", name: str, share: str, limit: int, takes: int | None) -> None:
-    """Say once for a set and an encoder, however often that is trained, how many texts it does not see whole."""
-    if (about := (name, model.origin.name, limit)) in _said:
-        return
-    _said.add(about)
+    """Say how many texts of a set an encoder does not see whole."""
     more = f"; the encoder takes {takes} (max_tokens)" if takes and takes > limit else ""
-    print(f"{name}: {share} texts are longer than {limit} tokens and were cut{more}", file=sys.stderr)
+    _say_once(model, f"{name}: {share} texts are longer than {limit} tokens and were cut{more}")
+
+
+def _say_once(model: "SentenceTransformer", line: str) -> None:
+    """Say something of a set and an encoder once, however often that is trained."""
+    if (about := (model.origin.name, line)) not in _said:
+        _said.add(about)
+        print(line, file=sys.stderr)
 
 
 def encode(
@@ -164,12 +168,10 @@ def check_apart(vectors: np.ndarray, texts: pd.DataFrame, what: str) -> None:
 
 
 def _say_empty(model: "SentenceTransformer", vectors: np.ndarray, texts: Sequence[str], what: str) -> None:
-    """Say once for a set and an encoder how many texts have the vector 0, which ties with all others."""
-    empty = np.flatnonzero(~vectors.any(axis=1))
-    if len(empty) and (about := (what, model.origin.name, 0)) not in _said:
-        _said.add(about)
+    """Say how many texts have the vector 0, which ties with all others."""
+    if len(empty := np.flatnonzero(~vectors.any(axis=1))):
         share = f"{len(empty):,} of {len(texts):,} texts have the vector 0, first '{_start(texts[empty[0]])}'"
-        print(f"{what}: {share}: none of their tokens is known, and docids decide over their ranks", file=sys.stderr)
+        _say_once(model, f"{what}: {share}: none of their tokens is known, and docids decide over their ranks")
 
 
 def _start(text: str) -> str:
