@@ -278,8 +278,8 @@ def _origin(encoder: str) -> tuple[str | None, str]:
 def _name(text: str) -> str:
     """A name; of a file or folder of one's own, without its place. Held-out rows are no other set's: they say so."""
     if data.is_own(text):
-        file = Path(text.removesuffix("-heldout")).name
-        return paths.ROWS.sub("", file) + text[len(text.removesuffix("-heldout")) :]
+        file = text.removesuffix(data.HELDOUT)
+        return paths.ROWS.sub("", Path(file).name) + text.removeprefix(file)
     return Path(text).name if encoders.folder_of(text) else text
 
 
