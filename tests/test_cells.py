@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from lib.base import store as artifacts
 from lib.base.errors import UserError
 from lib.evaluation import metrics
 from lib.evidence import judge, tables
-from lib.runs import cells
+from lib.runs import cells, records
 from lib.runs import plan as grid
 from lib.runs.plan import Cell
 from lib.show import printed
@@ -123,7 +124,37 @@ def test_a_cell_of_a_sweep_keeps_the_scores_that_all_its_ranks_would_give(smoke_
     found = cells.scores(run, part)
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, atol=5.01e-5, rtol=0)
     assert sum(path.stat().st_size for path in cells.files(run, part)) < 60_000
+    assert all("languages" not in step for step in cells.record(run, part)["training"]["steps"])
+    assert all("languages" in step for step in cells.record(whole, cell)["training"]["steps"])
     assert cells.parts_of(run) == [part] and part not in cells.of(run)
+    line, of_whole = printed.scores(run, part), printed.scores(whole, cell)
+    assert line == of_whole and "rank distance" in line[0], "the means of a part are those of the whole cell"
+
+
+@pytest.mark.parametrize(
+    ("changes", "on", "kept"),
+    [
+        ((), "mlqa-r", metrics.SETTINGS),
+        (("scale=50",), "mlqa-r", ("multilingual", "monolingual")),
+        (("scale=50", "steps=9"), "xquad-r-fold3", ("multilingual", "monolingual")),
+        (("steps=9",), "facts", metrics.SETTINGS),
+        (("centred=true",), "mlqa-r", ()),
+    ],
+)
+def test_a_part_keeps_the_settings_that_are_looked_at_of_it(changes, on, kept, tmp_path):
+    part = grid.Cell("static", "parallel-docs", "x-y", None, 0, on, changes)
+    assert part.kept == kept
+    pairs = list(product(("ar", "en", "zh"), repeat=2))
+    ranks = pd.DataFrame(
+        [(q, x, y, 1 + (7 * q + 3 * n) % 5, 2 + (5 * q + n) % 9) for q in range(4) for n, (x, y) in enumerate(pairs)],
+        columns=["question", "query_language", "passage_language", "rank", "pool_rank"],
+    )
+    units = metrics.units(ranks)
+    records.write_scores(units, tmp_path / "part.parquet", part.kept)
+    whole, found = metrics.by_query(units), records.read_scores(tmp_path / "part")
+    beside = ["rank_distance"] if kept == metrics.SETTINGS else []
+    assert list(found.columns) == ["question", "query_language", *kept, *beside]
+    pd.testing.assert_frame_equal(found, whole[found.columns], check_dtype=False, atol=5.01e-5, rtol=0)
 
 
 # --- a tiny run ---
@@ -397,7 +428,7 @@ def test_a_cell_of_a_sweep_says_what_it_scored(smoke_folders, capsys):
     [cell] = grid.parts(run.config)
     cells.finish(run, cell)
     [line] = printed.scores(run, cell)
-    assert line.startswith("    facts-heldout: mAP .") and line.endswith(" multilingual")
+    assert line.startswith("    facts-heldout: mAP .") and " multilingual; rank distance " in line
 
 
 # --- tables beside other work ---

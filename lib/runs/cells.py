@@ -185,7 +185,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     records.remember(run)
     units = metrics.units(ranks) if cell.is_part else None
     with artifacts.replacing(records.beside(path, RANKS)) as temporary:
-        records.write_ranks(ranks, temporary) if units is None else records.write_scores(units, temporary)
+        records.write_ranks(ranks, temporary) if units is None else records.write_scores(units, temporary, cell.kept)
         digest = artifacts.file_digest(temporary)
     value = {
         "inputs": made_with,
@@ -194,7 +194,7 @@ def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
         **({"vectors": vectors} if units is None else {"means": records.means(units)}),
         **({"centred": centred} if units is None or config.centred else {}),
         "encoded": {kind: encoders.encoded_string(model, text, prompt) for kind, text, prompt in EXAMPLES},
-        "training": training.log_of(folder) if cell.train != NONE else None,
+        "training": records.kept_of(training.log_of(folder), cell.is_part) if cell.train != NONE else None,
         "made": {
             **device.describe(),
             "precision": embedding.runs_in(model, config.precision),
@@ -246,8 +246,7 @@ def ranks(run: Run, cell: Cell) -> pd.DataFrame:
 
 def scores(run: Run, cell: Cell) -> pd.DataFrame:
     """The scores of a finished cell of a sweep or of cross-fitting, as `lib.evaluation.metrics.by_query` gives them."""
-    table = pd.read_parquet(records.beside(run.folder / "cells" / cell.id, RANKS))
-    return table.assign(**{name: table[name] / records.UNIT for name in metrics.SETTINGS})
+    return records.read_scores(run.folder / "cells" / cell.id)
 
 
 def files(run: Run, cell: Cell) -> list[Path]:

@@ -8,14 +8,16 @@ from itertools import product
 from typing import Any
 
 from ..base import paths
-from ..base.config import Config, Run
+from ..base.config import FACTS, Config, Run
 from ..base.errors import UserError
 from ..data.catalog import base, is_own, is_scored_alone
 from ..data.sets import FOLDS
 from ..encoders import load as encoders
+from ..evaluation import metrics
 from ..training.sampling import ALPHA
 
 NONE = "none"
+COMPARED = ("multilingual", "monolingual")  # settings in which trainings by other choices are
 CENTRED = "centred=true"  # a change of what is kept, not of how a model is trained
 
 
@@ -56,6 +58,15 @@ class Cell:
     def is_kept_as_scores(self) -> bool:
         """Whether it is a part that is a training of the profile itself, of a whole set and scored on a whole one."""
         return self.is_part and not self.changes and (base(self.train), base(self.on)) == (self.train, self.on)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Of a part, the settings whose scores it keeps: all; by other choices those that are compared; where only
+        centring is looked at, none, since the grid has them.
+        """
+        if CENTRED in self.changes:
+            return ()
+        return COMPARED if self.changes and base(self.on) not in FACTS else metrics.SETTINGS
 
     @property
     def label(self) -> str:

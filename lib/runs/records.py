@@ -131,12 +131,40 @@ def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
     )
 
 
-def write_scores(units: pd.DataFrame, path: Path) -> None:
-    """In steps of .0001, which is a hundredth of the margin that anything is judged by: 40 kB at most."""
+def write_scores(units: pd.DataFrame, path: Path, kept: Sequence[str] = metrics.SETTINGS) -> None:
+    """In steps of .0001, which is a hundredth of the margin that anything is judged by: 40 kB at most.
+
+    Args:
+        kept: the settings that are kept; rank distance only beside all of them.
+    """
     scores = metrics.by_query(units)
-    steps = {name: (scores[name] * UNIT).round().astype(np.uint16) for name in metrics.SETTINGS}
-    table = scores.assign(**steps, rank_distance=scores["rank_distance"].astype(np.int32))
-    table.to_parquet(path, index=False, compression="brotli", compression_level=11, use_dictionary=["query_language"])
+    table = scores[["question", "query_language"]].assign(
+        **{name: (scores[name] * UNIT).round().astype(np.int32) for name in kept}
+    )
+    if len(kept) == len(metrics.SETTINGS):
+        table["rank_distance"] = scores["rank_distance"].astype(np.int32)
+    packing = {name: "BYTE_STREAM_SPLIT" for name in table.columns[2:]} | {"question": "DELTA_BINARY_PACKED"}
+    table.sort_values(["query_language", "question"]).to_parquet(
+        path,
+        index=False,
+        compression="brotli",
+        compression_level=11,
+        use_dictionary=NAMES[1:2],
+        column_encoding=packing,
+    )
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """What `write_scores` wrote, as `metrics.by_query` returns it, without what was not kept."""
+    table = pd.read_parquet(beside(path, RANKS)).sort_values(["question", "query_language"], ignore_index=True)
+    return table.assign(**{name: table[name] / UNIT for name in metrics.SETTINGS if name in table})
+
+
+def kept_of(log: dict[str, Any], is_part: bool) -> dict[str, Any]:
+    """The log of a training; beside scores alone without the languages of each batch, three quarters of its bytes."""
+    if not is_part:
+        return log
+    return log | {"steps": [{k: v for k, v in step.items() if k != "languages"} for step in log["steps"]]}
 
 
 def means(units: pd.DataFrame) -> list[dict[str, Any]]:

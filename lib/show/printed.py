@@ -60,11 +60,12 @@ def text(run: Run, name: str) -> str:
 def scores(run: Run, cell: Cell) -> list[str]:
     """What a finished cell scored, one line a test set: mAP in each setting, and rank distance."""
     lines = []
-    if cell.is_part:  # which keeps the scores of each query
-        means = replication.means(cells.scores(run, cell))
-        return [f"    {cell.on}: mAP {', '.join(f'{measures.number(means[name])} {name}' for name in means.index)}"]
-    for dataset, units in tables.all_units(run, cell):
-        means = metrics.macro(metrics.by_language(units)).set_index(["metric", "setting"])["value"]
+    if cell.is_part:  # which keeps the means beside the scores of each query
+        found = [(cell.on, pd.DataFrame(cells.record(run, cell)["means"]))]
+    else:
+        found = [(name, metrics.macro(metrics.by_language(units))) for name, units in tables.all_units(run, cell)]
+    for dataset, macro in found:
+        means = macro.set_index(["metric", "setting"])["value"]
         maps = means["map"]
         said = ", ".join(f"{measures.number(maps[name])} {name}" for name in metrics.SETTINGS if name in maps)
         distance = means.get(("rank_distance", "multilingual"))

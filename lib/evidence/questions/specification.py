@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...base.config import Run
 from ...data import catalog as data
-from ...runs.plan import NONE
+from ...runs.plan import COMPARED, NONE
 from .. import effects, shift, stats
 from ..effects import Key, Scores, Values, common_seeds
 from ..shift import Trained
@@ -20,7 +20,6 @@ from . import parts
 from .synergy import PARENTS
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
-SETTINGS = (shift.PRIMARY["setting"], "monolingual")
 PROFILE = "profile"  # the choice that was published first
 CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
 COLUMNS = ["encoder", "test", "setting", "choice", "nearer", "farther", "strategy", "baseline", "quantity"]
@@ -145,12 +144,12 @@ def _only(part: Scores, seeds: set[int]) -> Scores | None:
 def _swept(run: Run) -> dict[tuple[str, str], dict[str, Trained]]:
     """The scores of all finished cells of the sweeps on the test, by encoder and setting, then by choice."""
     grouped: dict[tuple[str, str, str, str, str], dict[int, Values]] = {}
-    for cell, setting, values in parts.on(run, TEST, SETTINGS):
+    for cell, setting, values in parts.on(run, TEST, COMPARED):
         cut = [f"{CUT}: {cell.train}"] if data.base(cell.train) != cell.train else []
         if data.base(cell.train) in (NEARER, FARTHER):
             choice = ", ".join([*cut, *cell.changes])
             grouped.setdefault((cell.encoder, setting, choice, cell.train, cell.label), {})[cell.seed] = values
-    found: dict[tuple[str, str], dict[str, Trained]] = {place: {} for place in product(run.config.encoder, SETTINGS)}
+    found: dict[tuple[str, str], dict[str, Trained]] = {place: {} for place in product(run.config.encoder, COMPARED)}
     for (encoder, setting, choice, train, label), by_seed in grouped.items():
         levels = found[encoder, setting].setdefault(choice, {})
         levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)
