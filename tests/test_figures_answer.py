@@ -1,5 +1,7 @@
 """The figures of the answer: what is drawn is what the tables hold, on scales that can be compared."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,22 @@ def test_both_panels_of_the_plane_share_their_axes_and_hold_every_point(run):
         assert len(axes.containers) == 2 * len(LABELS) + 1
         drawn = {(round(x, 3), round(y, 3)) for line in axes.lines for x, y in line.get_xydata()}
         assert {(-0.02, 0.2), (0.0, 0.1), (0.02, 0.0), (0.15, 0.15), (0.0, 0.0)} <= drawn
+
+
+def test_the_plane_leads_with_the_first_encoder_and_planes_have_all(run):
+    several = replace(run, config=replace(run.config, encoder=("use-m", ENCODER)))
+    tables.save(run, "centring.csv", pd.concat([changes().assign(encoder=name) for name in several.config.encoder]))
+
+    def panels(name):
+        return [axes.get_title(loc="left") for axes in gallery.draw(several, name).axes if axes.get_title(loc="left")]
+
+    assert panels("plane") == ["MLQA-R, use-m", "XQuAD-R, use-m"]
+    assert panels("planes") == [*panels("plane"), "MLQA-R, e5-small-q4", "XQuAD-R, e5-small-q4"]
+    tables.save(run, "domain_shift.csv", pd.DataFrame(columns=shift.COLUMNS))
+    tables.save(run, "ledger.csv.bz2", pd.DataFrame(columns=["ours"]))
+    assert figures_answer.drawable(several) == ["plane", "planes"]
+    tables.save(run, "centring.csv", changes())
+    assert "planes" not in figures_answer.drawable(run)
 
 
 def test_the_confound_shows_the_slope_of_equal_models_on_two_tests(run):

@@ -26,9 +26,12 @@ BAND = {"color": "#EEEEEE", "zorder": 0}
 
 @style.house()
 def plane(run: Run) -> Figure:
-    """Change of monolingual (across) and multilingual mAP (up) from no fine-tuning, with 95% intervals as crosses."""
+    """Change of monolingual (across) and multilingual mAP (up) from no fine-tuning, with 95% intervals as crosses.
+
+    A row of panels for each encoder of the run.
+    """
     table = tables.read(run, "centring.csv")
-    table = table[table["quantity"] == centred.CHANGE]
+    table = table[(table["quantity"] == centred.CHANGE) & table["encoder"].isin(run.config.encoder)]
     encoders = list(dict.fromkeys(table["encoder"]))
     if not encoders:
         return style.empty(run, tables.source(run), "No strategy was scored on MLQA-R or XQuAD-R")
@@ -48,7 +51,8 @@ def plane(run: Run) -> Figure:
         row[0].set_ylabel("multilingual mAP, change")
     note = (
         "α: share of monolingual batches, 0, .25, .5, .75 and 1 along the curve. Crosses: 95% intervals. Means "
-        f"subtracted, without any training: each language's mean vector, of {_sources(table)}. Each row has its scale."
+        f"subtracted, without any training: each language's mean vector, of {_sources(table)}."
+        + " Each row has its scale." * (len(encoders) > 1)
     )
     title = "What fine-tuning changes: monolingual and multilingual mAP of each kind of batches"
     style.frame(figure, run, tables.source(run), title, note)
@@ -105,7 +109,7 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
         points = _points(each)
         if len(points):
             _cross(axes, points.iloc[0], "none", {"marker": "X", "markersize": 7})
-            name, aside = ("own texts", (-6, 6)) if source == centring.OWN else (style.name(source), (6, -11))
+            name, aside = ("own texts", (0, 7)) if source == centring.OWN else (style.name(source), (6, -11))
             label(axes, name, *points.iloc[0][["x", "y"]], aside)
     axes.margins(0.12)
     axes.grid()
@@ -243,8 +247,8 @@ def shown(label: str) -> str:
 
 
 def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> None:
-    """Write a text beside a point, so many points of type away; to the left of it if that is negative."""
-    side = "right" if aside[0] < 0 else "left"
+    """Write a text beside a point, so many points of type away: right of it, left if that is negative, else centred."""
+    side = "right" if aside[0] < 0 else "left" if aside[0] else "center"
     axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points", ha=side)
 
 
@@ -252,7 +256,8 @@ def drawable(run: Run) -> list[str]:
     """Which of these figures a run has numbers for."""
     plain = tables.read(run, "centring.csv")
     there = {
-        "plane": (plain["quantity"] == centred.CHANGE).any(),
+        "plane": len(encoders := plain.loc[plain["quantity"] == centred.CHANGE, "encoder"].unique()) > 0,
+        "planes": len(encoders) > 1,
         "shift": len(tables.read(run, "domain_shift.csv")) > 0,
         "encoders": tables.read(run, "ledger.csv.bz2")["ours"].notna().any(),
     }
@@ -261,6 +266,7 @@ def drawable(run: Run) -> list[str]:
 
 FIGURES = {
     "plane": ("What each kind of batches changes", plane),
+    "planes": ("What each kind of batches changes, with every encoder", plane),
     "shift": ("Domain shift", fixed_test),
     "encoders": ("Our encoders and the paper's", encoders),
 }

@@ -22,6 +22,7 @@ from . import robustness as figures_robustness
 ORDER = (
     "plane",
     "shift",
+    "planes",
     "encoders",
     "confound",
     "robustness",
@@ -39,7 +40,7 @@ ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
     for name, figure in part.FIGURES.items()
 }
 # Figures of one encoder, the first of a run with several: panels of more would be too small, means over them wrong.
-OF_ONE = {*figures.FIGURES, *languages.FIGURES, "forest", "alpha", "ledger"} - {"data", "kinds"}
+OF_ONE = {*figures.FIGURES, *languages.FIGURES, "plane", "forest", "alpha", "ledger"} - {"data", "kinds"}
 APPENDIX = ("loss", "batches", "data", "ledger")  # what the gallery shows last
 RUNS = ("full",)  # in the order of the gallery
 INTRODUCTION = (

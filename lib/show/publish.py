@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ from ..figures import drawn, gallery
 from ..runs import cells
 from . import notebooks, texts
 
-BEGIN, END = "<!-- answer: written by run_all.sh --publish -->", "<!-- end of answer -->"  # in README
+# In README: the answer, its first paragraph above a figure that is not of it.
+BEGIN, PAUSE = "<!-- answer: written by run_all.sh --publish -->", "<!-- answer: figure -->"
+RESUME, END = "<!-- answer: in full -->", "<!-- end of answer -->"
 TRACKED = (*tables.TABLES, tables.PROVENANCE, *evidence.FILES, evidence.SEAL)
 
 
@@ -69,15 +72,21 @@ def update(run: Run) -> bool:
     if run.name != texts.QUOTED:
         return False
     readme = paths.ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    artifacts.write_text(readme, f"{before}{BEGIN}\n{texts.answer(texts.numbers(run))}\n{END}{rest.split(END)[1]}")
+    before, _, figure, _, after = _parts(readme.read_text(encoding="utf-8"))
+    first, rest = texts.answer(texts.numbers(run)).split("\n\n", 1)
+    artifacts.write_text(readme, f"{before}{BEGIN}\n{first}\n\n{PAUSE}{figure}{RESUME}\n{rest}\n{END}{after}")
     return True
 
 
 def quoted() -> str:
-    """What the README says between its marks."""
-    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    return text.split(BEGIN)[1].split(END)[0].strip()
+    """What the README says between its marks, without the figure."""
+    _, first, _, rest, _ = _parts((paths.ROOT / "README.md").read_text(encoding="utf-8"))
+    return f"{first.strip()}\n\n{rest.strip()}"
+
+
+def _parts(readme: str) -> list[str]:
+    """What stands before the answer, its first paragraph, the figure, the rest of it, and what stands after it."""
+    return re.split("|".join((BEGIN, PAUSE, RESUME, END)), readme)
 
 
 def store(executed: Path, notebook: Path) -> None:
