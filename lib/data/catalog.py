@@ -96,7 +96,7 @@ def base(name: str) -> str:
 def label(name: str) -> str:
     """How people write a data set: ``XQuAD-R (held-out)``; an own file without folder and ending."""
     if base(name) not in SETS:
-        own = name.removesuffix("-heldout")
+        own = name.removesuffix(HELDOUT)
         return paths.called(own) + (" (held-out)" if own != name else "")
     part = name.removeprefix(base(name)).removeprefix("-").replace("-", " ")
     said = {"": "", "heldout": " (held-out)", "new": " (new relations)"}
@@ -110,12 +110,12 @@ def is_scored_alone(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
-    return paths.is_rows(name.removesuffix("-heldout"))
+    return paths.is_rows(name.removesuffix(HELDOUT))
 
 
 def file_of(name: str) -> Path:
     """The file of one's own that a name stands for, as a whole or in part."""
-    return paths.brought(name.removesuffix("-heldout"))
+    return paths.brought(name.removesuffix(HELDOUT))
 
 
 def evaluation_set(name: str, candidates: str = "sentence") -> ParallelSet:
@@ -145,8 +145,8 @@ def _evaluated(name: str, candidates: str) -> ParallelSet:
     readers = {"parallel-docs-heldout": parallel_docs.heldout, "miracl-mini": miracl.mini, miracl.NAME: miracl.full}
     if name in readers:
         return readers[name]()
-    own = _own(name.removesuffix("-heldout"), EVALUATED)
-    return own.heldout if name.endswith("-heldout") else own
+    own = _own(name.removesuffix(HELDOUT), EVALUATED)
+    return own.heldout if name.endswith(HELDOUT) else own
 
 
 def outline(name: str, candidates: str = "sentence") -> ParallelSet:

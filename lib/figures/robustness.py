@@ -198,11 +198,12 @@ def _settings(axes: Axes, encoder: str, profile: Config, names: list[str], seeds
     axes.set_yticklabels([other(name) for name in names])
     axes.tick_params(axis="y", pad=COLUMN * len(COLUMNS) + 8)
     axes.annotate(style.name(encoder), (0, -0.75), (-COLUMN * len(COLUMNS) - 8, 0), weight="bold", **beside)
-    for place, (key, head) in enumerate(reversed(COLUMNS.items())):
-        offset = (-COLUMN * place - 8, 0)
-        axes.annotate(head, (0, -0.75), offset, color=style.GREY, fontsize=7.5, **beside)
-        for y, name in enumerate(names):
-            changed = changes(name)
+    columns = {key: (-COLUMN * place - 8, 0) for place, key in enumerate(reversed(COLUMNS))}
+    for key, offset in columns.items():
+        axes.annotate(COLUMNS[key], (0, -0.75), offset, color=style.GREY, fontsize=7.5, **beside)
+    for y, name in enumerate(names):
+        changed = changes(name)
+        for key, offset in columns.items():
             text = str(seeds[name]) if key == "seeds" else changed.get(key, str(getattr(profile, key, "")))
             text = f"{float(text):.0e}".replace("e-0", "e-") if key == "learning_rate" else f"{float(text):g}"
             weight = "bold" if key in changed else "normal"

@@ -16,7 +16,7 @@ from ..base import config, paths
 from ..base import store as artifacts
 from ..base.config import Run
 from ..base.errors import UserError
-from ..data.catalog import is_scored_alone
+from ..data.catalog import HELDOUT, is_scored_alone
 from ..evaluation import metrics
 
 NAME = re.compile(r"(?P<profile>.+?)(?P<facts>-facts)?(?P<digits>-[0-9a-f]{8})?")
@@ -115,8 +115,8 @@ def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
         return False
     if made["eval"] == wanted["eval"]:
         return made == wanted
-    pools = {name.removesuffix("-heldout") for name in wanted["eval"] if not is_scored_alone(name)}
-    read = {name.removesuffix("-heldout") for name in wanted["eval"] if name in value.get("vectors", {})}
+    pools = {name.removesuffix(HELDOUT) for name in wanted["eval"] if not is_scored_alone(name)}
+    read = {name.removesuffix(HELDOUT) for name in wanted["eval"] if name in value.get("vectors", {})}
     return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
 
 

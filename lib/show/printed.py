@@ -11,7 +11,7 @@ from ..base import store as artifacts
 from ..base.config import Run
 from ..base.errors import UserError
 from ..data import download
-from ..data.catalog import SETS
+from ..data.catalog import HELDOUT, SETS
 from ..evaluation import measures, metrics
 from ..evidence import judge as evidence
 from ..evidence import replication, selection, tables
@@ -115,7 +115,7 @@ def plan(run: Run, chosen: list[Path], force: bool) -> None:
     if trained := [cell for cell in found if cell.train != grid.NONE]:
         print(f"  names for --cells, as '*_seed0' matches them: {trained[0].id}, and so on")
     print("\nData")
-    for name in dict.fromkeys(n.removesuffix("-heldout") for n in (*run.config.train, *run.config.eval)):
+    for name in dict.fromkeys(n.removesuffix(HELDOUT) for n in (*run.config.train, *run.config.eval)):
         size = sum(file.bytes for file in download.files_of(name)) / 1e6
         named = {"facts": "embedded", "facts-new": "embedded"}
         if name in SETS and (fetched := SETS[name].download):

@@ -147,7 +147,7 @@ def _made(run: Run) -> dict[str, Any]:
     data = _data(cells)
     notebooks = _notebooks(run)
     beside = [path.name for path in sorted(run.folder.glob("*.csv*"))] + [tables.PROVENANCE]
-    sets = dict.fromkeys(name.removesuffix("-heldout") for name in data["set"])
+    sets = dict.fromkeys(name.removesuffix(data.HELDOUT) for name in data["set"])
     return {
         "settings": {key: _plain(value) for key, value in made["config"].items()},
         "software": made["software"],
