@@ -18,6 +18,7 @@ from ..data import catalog as data
 from ..evaluation import bias, metrics, probe
 from ..runs import cells
 from ..runs import plan as grid
+from ..runs.records import sets_read
 from ..training.strategies import STRATEGIES
 
 PROVENANCE = "provenance.json"
@@ -239,14 +240,13 @@ def _ranks(run: Run, cell: grid.Cell) -> Iterator[tuple[str, pd.DataFrame]]:
 def write_provenance(run: Run) -> None:
     """What each number came from: configuration, data, cells with their digests, software and machine."""
     records = {cell.id: cells.record(run, cell) or {} for cell in cells.of(run)}
-    value = {
-        "run": run.name,
-        "profile": run.profile,
-        "overrides": list(run.overrides),
+    value = {"run": run.name, "profile": run.profile, "overrides": list(run.overrides)}
+    value |= {
         "data": "embedded facts corpus" if run.fallback else "as configured",
+        "sets": sets_read(records.values()),
         "config": as_dict(run.config),
         "software": {name: version(name) for name in SOFTWARE},
-        "cells": {name: {k: r[k] for k in ("sha256", "inputs", "made")} for name, r in records.items()},
+        "cells": {name: {k: r[k] for k in ("sha256", "made")} for name, r in records.items()},
     }
     artifacts.write_seal(run.folder / PROVENANCE, _made_from(run), [run.folder / name for name in TABLES], **value)
 

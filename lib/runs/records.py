@@ -3,7 +3,7 @@ and the record of how it was made."""
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -120,6 +120,16 @@ def _serves(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
     return pools == read and made | {"eval": {name: made["eval"].get(name) for name in wanted["eval"]}} == wanted
 
 
+def sets_read(records: Iterable[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Each data set of a run, what it served for, and the digest of what was read from it."""
+    found = {}
+    for made_from in (record["inputs"] for record in records):
+        if "train" in made_from:
+            found[made_from["cell"]["train"], "trained on"] = made_from["train"]
+        found |= {(name, "scored on"): digest for name, digest in made_from["eval"].items()}
+    return [(name, use, digest) for (name, use), digest in found.items()]
+
+
 def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
     """As small as it gets, within a quarter of the ranks' entropy; the same bytes each time."""
     packing = {"question": "DELTA_BINARY_PACKED", "rank": "BYTE_STREAM_SPLIT", "pool_rank": "BYTE_STREAM_SPLIT"}
@@ -137,7 +147,7 @@ def write_scores(units: pd.DataFrame, path: Path, kept: Sequence[str] = metrics.
     Args:
         kept: the settings that are kept; rank distance only beside all of them.
     """
-    scores = metrics.by_query(units)
+    scores = metrics.by_query(units)[: None if kept else 0]
     table = scores[["question", "query_language"]].assign(
         **{name: (scores[name] * UNIT).round().astype(np.int32) for name in kept}
     )

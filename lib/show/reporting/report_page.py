@@ -144,10 +144,10 @@ def _made(run: Run) -> dict[str, Any]:
     cells = made["cells"]
     seconds = sum(cell["made"]["evaluation_seconds"] for cell in cells.values())
     machines = dict.fromkeys(_machine(cell["made"]) for cell in cells.values())
-    data = _data(cells)
+    read = pd.DataFrame(made["sets"], columns=["set", "use", "digest"])
     notebooks = _notebooks(run)
     beside = [path.name for path in sorted(run.folder.glob("*.csv*"))] + [tables.PROVENANCE]
-    sets = dict.fromkeys(name.removesuffix(data.HELDOUT) for name in data["set"])
+    sets = dict.fromkeys(name.removesuffix(data.HELDOUT) for name in read["set"])
     return {
         "settings": {key: _plain(value) for key, value in made["config"].items()},
         "software": made["software"],
@@ -155,7 +155,7 @@ def _made(run: Run) -> dict[str, Any]:
         "commit": commit(),
         "machines": list(machines),
         "evaluation": progress.duration(seconds),
-        "data": Sheet("Data sets", "16 hex digits over texts, labels, ids and splits.", data, tables.PROVENANCE),
+        "data": Sheet("Data sets", "16 hex digits over texts, labels, ids and splits.", read, tables.PROVENANCE),
         "files": sheets.files(sets),
         "cells_made": sheets.made_cells(cells),
         "digest": made["digest"],
@@ -173,18 +173,6 @@ def _source(run: Run) -> str:
 def _machine(made: dict[str, Any]) -> str:
     versions = f"Python {made['python']}, PyTorch {made['torch']}"
     return f"{made['device']}, {made['cores']} cores, {made['system']}, {versions}, {made['precision']}"
-
-
-def _data(cells: dict[str, dict]) -> pd.DataFrame:
-    """Each data set of a run, what it served for, and the digest of what was read from it."""
-    found = {}
-    for cell in cells.values():
-        inputs = cell["inputs"]
-        if "train" in inputs:
-            found[inputs["cell"]["train"], "trained on"] = inputs["train"]
-        found |= {(name, "scored on"): digest for name, digest in inputs["eval"].items()}
-    rows = [(name, use, digest) for (name, use), digest in found.items()]
-    return pd.DataFrame(rows, columns=["set", "use", "digest"])
 
 
 def _notebooks(run: Run) -> list[dict[str, str]]:
