@@ -290,7 +290,7 @@ MISTAKES: list[tuple[str, Mistake, tuple[str, ...]]] = [
     ("infinite weights", encoder("bert", weights(lambda w: w[:1].fill_(float("inf")))), ("bert: the weights", "NaN")),
     ("settings that are no JSON", encoder("bert", cut("config.json")), ("bert cannot be read as an encoder",)),
     ("code of its own", encoder("bert", edited("config.json", model_type="my", auto_map={"AutoConfig": "my.Config"})),
-     ("bert cannot be read as an encoder", "custom code")),
+     ("config.json names code of its own, my.Config",)),
     ("an origin of other keys", encoder("bert", lambda f: (f / "encoder.json").write_text('{"x": 1}'), "max_tokens=32"),
      ("bert", "encoder.json")),
     ("sums that overflow", encoder("static", weights(lambda w: w.fill_(3e38))), ("static, query 2 of 8", "NaN or inf")),

@@ -153,6 +153,28 @@ def test_a_listed_negative_never_meets_the_question_that_it_answers():
         assert all((row + 1) % 8 not in batch.rows for row in batch.rows)
 
 
+def test_a_blank_more_makes_no_other_language_and_no_other_question():
+    asked = ["de", "de ", " en", "en"] * 4
+    numbers = [f"{n // 4}" + " " * (n % 2) for n in range(16)]
+    answered = ["de", "en\t", "de", "en"] * 4
+    texts = [f"{n // 4}{code.strip()}" for n, code in enumerate(answered)]
+    pairs = Pairs.listed(numbers, asked, answered, texts)
+    assert pairs.languages == ["de", "en"] and pairs.row.shape == (4, 2, 2) and (pairs.row >= 0).all()
+
+
+def test_a_data_set_with_other_negatives_than_the_pairs_is_refused():
+    from datasets import Dataset
+
+    numbers = [str(n) for n in range(8)]
+    texts, wrong = [f"p{n}" for n in range(8)], [f"n{n}" for n in range(8)]
+    pairs = Pairs.listed(numbers, ["en", "de"] * 4, ["en", "de"] * 4, texts, wrong, [f"q{n}" for n in range(8)])
+    make = Strategy("x-x-mono").sampler(pairs)
+    columns = {"anchor": [f"q{n}" for n in range(8)], "positive": texts, "negative": wrong}
+    assert len(list(make(Dataset.from_dict(columns), batch_size=2, seed=0))) > 0
+    with pytest.raises(UserError, match="other texts than the pairs"):
+        list(make(Dataset.from_dict(columns | {"negative": wrong[1:] + wrong[:1]}), batch_size=2, seed=0))
+
+
 def test_listed_questions_in_the_same_words_never_meet_where_the_words_are_given():
     """Each has an answer of its own, which is right for both: side by side one would be a false negative."""
     numbers = [str(n) for n in range(8)]

@@ -202,12 +202,8 @@ def test_code_that_a_configuration_names_is_not_run(auto_map, model_type, models
         settings = json.loads((folder / name).read_text())
         settings |= {"auto_map": auto_map} | ({"model_type": model_type} if name == "config.json" else {})
         (folder / name).write_text(json.dumps(settings))
-    if model_type == "evil":
-        with pytest.raises(UserError, match="cannot be read as an encoder"):
-            encoders.load(folder, "cpu")
-    else:
-        expected = synthetic.fingerprint(encoders.load(models / "bert", "cpu"))
-        assert synthetic.fingerprint(encoders.load(folder, "cpu")) == expected
+    with pytest.raises(UserError, match="names code of its own, evil.*it is not run; if what transformers makes"):
+        encoders.load(folder, "cpu")
     assert not marker.exists() and "evil" not in sys.modules
 
 

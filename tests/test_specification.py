@@ -93,6 +93,21 @@ def test_the_profile_is_shown_with_all_its_seeds_and_with_those_of_the_choices()
     assert list(with_profile(profile(seeds=(0,)), swept)) == [PROFILE, "scale=100"]
 
 
+def test_what_a_choice_changes_of_d_is_told_by_the_seeds_that_both_have():
+    swept = {"xquad-r": trained(0.1, (0,)), "parallel-docs": trained(0.1, (0,), **{"x-x-mono": 0.37})}
+    of = {name: specification.stats.Spread(0.01**2, 4) for name in specification.differences(swept, MAIN)}
+    found = {row["baseline"]: row for row in specification.changes_of(swept, profile(seeds=(0, 1, 2)), MAIN, of)}
+    assert {name: round(row["value"], 6) for name, row in found.items()} == {"x-x-mono": -0.01, "x-y": 0.0}
+    row = found["x-x-mono"]  # hybrid gains .03 on x-x-mono by documentation, with the profile .02
+    assert (row["quantity"], row["seeds"], row["verdict"]) == (specification.CHANGE, 1, "open")
+    assert row["high"] - row["value"] == pytest.approx(2.776 * 0.01 * 2**0.5, rel=0.01)  # t of 4 degrees of freedom
+    same = profile(seeds=(0,))
+    assert {round(r["value"], 9) for r in specification.changes_of(same, profile(seeds=(0, 1)), MAIN, of)} == {0}
+    english = {train: {"en-en": scores(0.4)} for train in ("xquad-r", "parallel-docs")}
+    assert not list(specification.changes_of(english, profile(), MAIN, of))
+    assert not list(specification.changes_of(swept, profile(seeds=(5,)), MAIN, of))
+
+
 def test_how_seeds_vary_is_taken_from_the_profile_and_the_choices_together():
     """Hybrid's lead varies with the seed in the profile alone; an interval of one seed of a choice counts that."""
     wide = profile(seeds=(0, 1, 2))

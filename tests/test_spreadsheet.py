@@ -171,6 +171,9 @@ def test_without_ids_rows_are_told_apart_by_their_numbers(tmp_path):
         (["question_id", "question_en", "answer_en"], [["slug-alpha", "a?", "b"]], "column 'question_id'", "ids"),
         (["question_en", "answer_en", "answer_url"], [["a?", "b", "www.x.y/1"]], "column 'answer_url'", "addresses"),
         (["question_en", "answer_en", "answer_src"], [["a?", "b", "wiki"]], "column 'answer_src'", "without a space"),
+        (["q_en", "p_en", "question_cat"], [["a?", "b", "billing"]], "column 'question_cat'", "without a space"),
+        (["q_en", "p_en", "question_set"], [["a?", "b", "dev"]], "column 'question_set'", "without a space"),
+        (["q_en", "p_en", "answer_is"], [["a?", "b", "TRUE"], ["c?", "d", "false"]], "'answer_is'", "truth values"),
         (["q_en", "p_en", "q_len", "p_len"], [["a?", "b", "2", "1.5"]], "column 'q_len'", "holds numbers alone"),
         (["q_en", "p_en", "p_eu"], [["a?", "b", "-1e-05"], ["c?", "d", "nan"]], "column 'p_eu'", "holds numbers"),
         (LONG, [["1", "nan", "a b?", "c"]], "row 2, column 'language'", "is missing; each row needs one; Min Nan is"),
@@ -220,6 +223,9 @@ def test_answers_may_be_numbers_or_names_where_texts_ask_for_them(tmp_path):
     header = ["question_id", "answer_id", "question_en", "answer_en"]
     found, _ = own_rows.read(write(tmp_path / "mine.csv", header, [["Di mana kantor?", "Jakarta", "When?", "1945"]]))
     assert found[0]["p"] == {"id": "Jakarta", "en": "1945"}
+    header = ["question_ca", "answer_ca", "question_is", "answer_is"]
+    found, _ = own_rows.read(write(tmp_path / "yes.csv", header, [["On és?", "Barcelona", "Er það satt?", "no"]]))
+    assert found[0]["p"] == {"ca": "Barcelona", "is": "no"}
 
 
 @pytest.mark.parametrize(

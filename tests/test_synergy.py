@@ -44,6 +44,15 @@ def test_synergy_by_hand():
     assert found[both, synergy.PLACE, synergy.LINE] == pytest.approx(5 / 12, abs=1e-6)
 
 
+def test_questions_that_have_no_answer_in_their_own_language_are_no_obstacle_to_the_line():
+    whole = made(POINTS)
+    without = {key: replace(part, values=part.values.copy()) for key, part in whole.items()}
+    for key, part in without.items():
+        if key.setting == "monolingual":
+            part.values[:3] = np.nan  # of a whole article
+    assert contrasts(synergy.table(without)) == contrasts(synergy.table(whole))
+
+
 def test_one_training_counts_how_seeds_vary_after_another_on_the_same_test():
     draw, found = np.random.default_rng(0), {}
     for train, seeds in (("parallel-docs", 5), ("xquad-r", 1)):

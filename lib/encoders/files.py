@@ -59,6 +59,10 @@ def check(folder: Path) -> None:
         right = "if vectors of its tokens are meant, save it as a SentenceTransformer"
         raise UserError(f"{folder} is a {named[0]}, made to choose, as cross-encoders are, not for vectors: {right}")
     first, source = _first(folder)
+    for path in (source / "config.json", source / "tokenizer_config.json"):
+        if code := list(_named(_json(path).get("auto_map"))):
+            right = "it is not run; if what transformers makes of the folder without it is meant, remove auto_map"
+            raise UserError(f"{path} names code of its own, {code[0]}: {right}")
     if first.startswith("sentence_transformers.") and (name := first.rsplit(".", 1)[-1]) not in FIRST:
         raise UserError(f"{folder} begins with a module {name}: what is taken begins with {' or '.join(FIRST)}")
     if not any(path.is_file() for place in {source, folder} for name in TOKENIZERS for path in place.glob(name)):
@@ -69,6 +73,12 @@ def check(folder: Path) -> None:
             f"{folder} has prompts called {', '.join(named)}, and none for a query or a document: in its {SETTINGS}, "
             "call them query and document, or remove them if texts go without"
         )
+
+
+def _named(auto_map: Any) -> Iterator[str]:
+    """The classes that an ``auto_map`` names: one for a model or a configuration, up to two for a tokenizer."""
+    for value in auto_map.values() if isinstance(auto_map, dict) else [auto_map]:
+        yield from (str(name) for name in (value if isinstance(value, list) else [value]) if name)
 
 
 def within(folder: Path, around: tuple[Path, ...] = ()) -> Iterator[Path]:

@@ -55,11 +55,16 @@ class Scores:
             return np.repeat(values, len(seeds), axis=2)
         return values[:, :, [self.seeds.index(seed) for seed in seeds]]
 
-    def estimate(self, seeds: tuple[int, ...], units: np.ndarray | None = None) -> stats.Estimate:
-        """The macro mean of those values; estimates on the same questions and seeds can be subtracted."""
-        key = seeds, None if units is None or len(units) == len(self.units) else units.tobytes()
+    def estimate(
+        self, seeds: tuple[int, ...], units: np.ndarray | None = None, whole: bool = False
+    ) -> stats.Estimate:
+        """The macro mean of those values; estimates on the same questions and seeds can be subtracted.
+
+        With ``whole`` also those of two settings, in one of which some questions have no value.
+        """
+        key = seeds, None if units is None or len(units) == len(self.units) else units.tobytes(), whole
         if key not in self._estimates:  # the same ones are asked for by several tables
-            self._estimates[key] = stats.estimate(self.at(seeds, units), self.articles)
+            self._estimates[key] = stats.estimate(self.at(seeds, units), self.articles, whole)
         return self._estimates[key]
 
 

@@ -14,7 +14,7 @@ from ..base import paths
 from ..base import store as artifacts
 from ..base.config import Run
 from ..base.errors import UserError
-from ..runs import cells
+from ..runs import cells, preflight
 from ..runs import open as runs
 from ..runs import plan as grid
 from . import answer, effects, selection, shift, tables
@@ -44,6 +44,7 @@ def train(run: Run) -> pd.DataFrame:
 
     Of cells that share a training the first one; if that one is finished, the others train when they are evaluated.
     """
+    preflight.work(run, cells.missing(run))
     rows = []
     for cell in grid.trainings(cells.of(run)):
         log = pd.DataFrame(cells.training_log(run, cell)["steps"])
@@ -64,6 +65,7 @@ def evaluate(run: Run) -> pd.DataFrame:
 
 def _evaluate(run: Run) -> list[tables.Scored]:
     """Do so; returns the arrays of `effects.scores`, if a pass over the ranks was made."""
+    preflight.work(run, cells.missing(run))
     for cell in cells.of(run):
         cells.finish(run, cell)
     with artifacts.alone(run.folder / "metrics"):  # of notebooks side by side one writes, the others find it done

@@ -185,12 +185,13 @@ def pooled_by(named: Iterable[tuple[Any, Estimate]]) -> dict[Any, Spread]:
     return {name: spread for name, several in found.items() if (spread := pooled(several))}
 
 
-def estimate(values: np.ndarray, articles: np.ndarray | None = None) -> Estimate:
+def estimate(values: np.ndarray, articles: np.ndarray | None = None, whole: bool = False) -> Estimate:
     """The macro mean of values, as what each article and seed adds to it.
 
     Args:
         values: float [questions, languages, seeds], as for `macro_mean`.
         articles: int [questions], the article of each, from 0; without it each question is an article of its own.
+        whole: whether articles without a value count too, so that estimates of other settings can be added.
     """
     exists = ~np.isnan(values)
     counts = exists.sum(axis=0)
@@ -198,8 +199,8 @@ def estimate(values: np.ndarray, articles: np.ndarray | None = None) -> Estimate
     off = (np.where(exists, values - means, 0) / counts).sum(axis=1) / values.shape[1]  # [questions, seeds]
     if articles is None:
         articles = np.arange(len(values))
-    used = np.unique(articles[exists.any(axis=(1, 2))], return_inverse=True)[1]
-    off = off[exists.any(axis=(1, 2))]
+    there = exists.any(axis=(1, 2)) | whole
+    used, off = np.unique(articles[there], return_inverse=True)[1], off[there]
     sums = np.zeros((used.max() + 1, values.shape[2]))
     np.add.at(sums, used, off)
     return Estimate(means.mean(axis=0) + len(sums) * sums)

@@ -292,9 +292,9 @@ def _repeated(run: Run, dataset: str) -> pd.MultiIndex:
 
 
 def save(run: Run, name: str, table: pd.DataFrame, decimals: int = 6) -> None:
-    """Write a table as CSV; packed where the name says so; equal tables are equal files."""
-    path = run.folder / name
+    """Write a table as CSV, packed where the name says so, an endless interval empty; equal tables are equal files."""
+    bounded = table.replace([np.inf, -np.inf], np.nan)
     text = f"# {FACTS_ONLY}\n" if run.fallback else ""
-    text += table.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")
-    with artifacts.replacing(path) as temporary:
-        temporary.write_bytes(artifacts.packed(text.encode()) if path.suffix == ".bz2" else text.encode())
+    text += bounded.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")
+    with artifacts.replacing(run.folder / name) as temporary:
+        temporary.write_bytes(artifacts.packed(text.encode()) if name.endswith(".bz2") else text.encode())

@@ -140,7 +140,9 @@ def _reach(table: pd.DataFrame) -> tuple[float, float]:
     """The ends of the forest's axis: room for the intervals against the two strategies that hybrid is made of."""
     parts = table[table["baseline"].isin(["x-x-mono", "x-y"])]
     shown = parts if len(parts) else table
-    low, high = min(shown["low"].min(), -effects.MARGIN), max(shown["high"].max(), effects.MARGIN)
+    low, high = np.array([-1, 1]) * effects.MARGIN
+    for name in ("low", "high", "difference"):  # of one article and seed there is no interval
+        low, high = np.nanmin([low, shown[name].min()]), np.nanmax([high, shown[name].max()])
     return low - 0.2 * (high - low), high + 0.2 * (high - low)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..base.errors import UserError
 from ..data import jsonl
+from ..data.sets import alike
 
 LOOKED_AT = 20_000  # rows of a data set, by which it is known
 
@@ -36,6 +37,8 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
         row = next(n for n, value in enumerate(found["questions"]) if isinstance(value, str))
         raise UserError(f"row {row + 1}: questions are texts here ({found['questions'][row]!r}) and numbers elsewhere; "
                         "ids of both kinds never match: write them in one way")  # fmt: skip
+    for name in ("questions", "query_languages", "passage_languages"):  # a blank more makes no other id, or language
+        found[name] = np.fromiter((alike(v) if isinstance(v, str) else v for v in found[name]), object)
     spelling: dict[str, str] = {}
     for code in sorted({*found["query_languages"], *found["passage_languages"]}):
         if (other := spelling.setdefault(jsonl.canonical(code).replace("_", "-").casefold(), code)) != code:

@@ -85,7 +85,7 @@ class Pairs:
             passages: the text that answers each row, by which two questions with one answer are known, in whatever
                 language.
             negatives: the text of each row that does not answer it, if the data set has a column of such: one that
-                answers another question never shares a batch with that.
+                answers another question never shares a batch with that, and a data set that has other ones is refused.
             queries: the text of each row's question: with it a data set is refused too whose rows have changed places
                 among those of one passage.
 
@@ -113,7 +113,7 @@ class Pairs:
         wrong = _wide(pd.DataFrame({"question": question[: len(wrong)], "value": wrong}), len(ids))
         if queries is not None:
             answers, wrong = _apart(_wordings(question, asked, queries, answers.shape), answers, wrong)
-        return Pairs(languages, row, number, number, None, answers, wrong, _hashed(passages, queries))
+        return Pairs(languages, row, number, number, None, answers, wrong, _hashed(passages, queries, negatives))
 
 
 def _wordings(question: np.ndarray, asked: np.ndarray, queries: Iterable[str], shape: tuple[int, int]) -> np.ndarray:

@@ -27,9 +27,16 @@ SIDE = "|".join(sorted((name for names in SIDES.values() for name in names), key
 HEADER = re.compile(
     rf"(?P<side>{SIDE})[\s_.:/([-]+(?P<code>[a-z0-9_-]+)[)\]]?|(?P<first>[a-z0-9_-]+)[\s_.:/-]+(?P<last>{SIDE})"
 )
-# Codes of languages that are usual names of columns of something else; sc and ulw are what src and sum are read as.
-WORDS = re.compile("doc|ext|id|idx|key|len|loc|max|min|no|nr|num|pid|pos|qid|ref|sc|sha|tag|to|ts|uid|ulw|uri|url|ver")
-NO_TEXTS = {"numbers": re.compile(r"\W*\d[\W\d]*([eE][+-]?\d+)?"), "addresses": re.compile(r"(\w+://|www\.)\S+")}
+# Ends of headers that are codes of languages, and usual names of something else; sc and ulw is how src and sum are read.
+WORDS = re.compile(
+    "all|ans|bot|cat|dim|doc|ext|id|idx|img|int|job|key|lab|len|loc|map|max|min|new|no|nr|num|old|one|out|pid|pos|qid|raw"
+    "|ref|row|run|sc|set|sha|str|sub|tag|tel|to|top|ts|two|uid|ulw|uri|url|use|val|ver|web"
+)
+NO_TEXTS = {
+    "numbers": re.compile(r"\W*\d[\W\d]*([eE][+-]?\d+)?"),
+    "addresses": re.compile(r"(\w+://|www\.)\S+"),
+    "truth values": re.compile("true|false|wahr|falsch|vrai|faux|verdadero|falso|yes|no|y|n", re.IGNORECASE),
+}
 # What writers put where nothing is, in their own capitals: Na is sodium, and na a word of several languages.
 ABSENT = (
     "", "nan", "NaN", "-nan", "-NaN", "NaT", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "None", "none", "null", "Null",
@@ -158,7 +165,8 @@ def _no_texts(sheet: Sheet, column: int) -> str | None:
     if not (code or sheet.columns[column][0] == "n") or not values:
         return None
     found = (name for name, form in NO_TEXTS.items() if all(map(form.fullmatch, values)))
-    is_word = code and WORDS.fullmatch(code) and not any(re.search(r"\s", value) for value in values)
+    named = [code, re.split(r"\W|_", sheet.header[column].strip())[-1].casefold()]  # cat, which is read as ca
+    is_word = code and any(map(WORDS.fullmatch, named)) and not any(re.search(r"\s", value) for value in values)
     return next(found, "ids or words without a space" if is_word else None)
 
 

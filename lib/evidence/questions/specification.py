@@ -21,6 +21,7 @@ from .synergy import PARENTS
 
 TEST, NEARER, FARTHER = shift.PRIMARY["test"], shift.PRIMARY["nearer"], shift.FARTHEST[0]
 PROFILE = "profile"  # the choice that was published first
+CHANGE = "change of D"
 CUT, CHANGED_BY_BATCH = "cut", "cross=batch"  # of which x-x-mono, which draws no pair of languages, knows nothing
 COLUMNS = ["encoder", "test", "setting", "choice", "nearer", "farther", "strategy", "baseline", "quantity"]
 COLUMNS += ["value", "low", "high", "clusters", "seeds", "verdict"]
@@ -33,6 +34,7 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
 
     ``quantity``: the difference after training on the nearer and on the farther set, and D, the difference of shift
     costs. The first two also of each of the three against no fine-tuning, which tells whether the choice is any good.
+    Last the change of D: under the choice less as published with the same seeds, which are taken to be independent.
 
     The profile with all its seeds has the interval of `shift.table`. A choice was made with one seed or two, too few to
     tell how seeds vary: that is taken to be alike under all choices, and estimated from the profile and them together
@@ -49,6 +51,8 @@ def table(run: Run, found: Mapping[Key, Scores]) -> pd.DataFrame:
             same = {"encoder": encoder, "test": TEST, "setting": setting, "choice": choice}
             of_seeds = {} if choice == PROFILE else alike
             rows += [same | row for row in rows_of(levels, effects.hybrid(run), untrained, of_seeds)]
+            if choice in choices:
+                rows += [same | row for row in changes_of(levels, profile, effects.hybrid(run), alike)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -93,12 +97,35 @@ def rows_of(
         untrained: those of no fine-tuning.
         of_seeds: how each difference varies from seed to seed; without it that is estimated from the seeds here.
     """
-    trains, found = _trains(levels), differences(levels, main, untrained)
+    yield from _rows(differences(levels, main, untrained), _trains(levels), main, of_seeds)
+
+
+def changes_of(levels: Trained, profile: Trained, main: str, of_seeds: Spreads) -> Iterator[dict]:
+    """Rows of what a choice changes of D: D under it less D of the profile, both of the seeds that both have.
+
+    Args:
+        of_seeds: as for `rows_of`; the seeds of the two are taken to be independent, so that a change varies twice as
+            much as D.
+    """
+    every = [of for side in (levels, profile) for of in side.values()]
+    shared = set(common_seeds(of[label] for of in every for label in (main, *PARENTS) if label in of))
+    now, before = (
+        differences({train: {n: _only(part, shared) for n, part in of.items()} for train, of in side.items()}, main)
+        for side in (levels, profile)
+    )
+    of_d = [name for name in now if name[0] == shift.DIFFERENCE and name in before]
+    twice = {(CHANGE, *name[1:]): stats.Spread(2 * one.variance, one.freedom) for name, one in of_seeds.items()
+             if name[0] == shift.DIFFERENCE}  # fmt: skip
+    yield from _rows({(CHANGE, *name[1:]): now[name] - before[name] for name in of_d}, _trains(levels), main, twice)
+
+
+def _rows(found: Mapping[Comparison, stats.Estimate], trains: dict[str, str], main: str, of_seeds: Spreads | None
+          ) -> Iterator[dict]:  # fmt: skip
     sure = {name: one.interval(spread=(of_seeds or {}).get(name)) for name, one in found.items()}
     words = {name: stats.compared(one, effects.MARGIN) for name, one in sure.items()}
     for quantity in dict.fromkeys(quantity for quantity, *_ in found):
         family = {name: sure[name] for name in product([quantity], [main], PARENTS) if name in sure}
-        said = shift.words({name[2]: one for name, one in family.items()}, quantity == shift.DIFFERENCE)
+        said = shift.words({name[2]: one for name, one in family.items()}, quantity in (shift.DIFFERENCE, CHANGE))
         words |= {name: said[name[2]] for name in family}
     for (quantity, strategy, baseline), one in sure.items():
         clusters, seeds = found[quantity, strategy, baseline].shares.shape

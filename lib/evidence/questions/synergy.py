@@ -98,8 +98,8 @@ def off_line(x: Trio, y: Trio) -> OffLine | None:
     return OffLine(apart[0] * across[0] + apart[1] * across[1], place)
 
 
-def _trio(found: dict[Key, Scores], key: Key, seeds: tuple[int, ...]) -> Trio:
-    return tuple(found[replace(key, label=label)].estimate(seeds) for label in (key.label, *PARENTS))
+def _trio(found: dict[Key, Scores], key: Key, seeds: tuple[int, ...], whole: bool = False) -> Trio:
+    return tuple(found[replace(key, label=label)].estimate(seeds, whole=whole) for label in (key.label, *PARENTS))
 
 
 def _shared(found: dict[Key, Scores], *keys: Key) -> tuple[int, ...]:
@@ -117,7 +117,7 @@ def _levels(found: dict[Key, Scores], key: Key) -> Iterator[Contrast]:
 def _line(found: dict[Key, Scores], key: Key) -> Iterator[Contrast]:
     one = replace(key, setting="monolingual")
     if seeds := _shared(found, key, one):
-        where = off_line(_trio(found, one, seeds), _trio(found, key, seeds))
+        where = off_line(_trio(found, one, seeds, whole=True), _trio(found, key, seeds, whole=True))
         if where is not None:
             fixed = stats.Estimate(np.full_like(where.distance.shares, where.place))
             for quantity, estimate in ((MAP, where.distance), (PLACE, fixed)):
