@@ -84,8 +84,8 @@ def forest(run: Run) -> Figure:
         lowest.set_xlabel("hybrid minus it, mAP")
         lowest.tick_params(labelbottom=True)
     note = (
-        f"95% intervals over {_drawn(table)}; filled where they exclude 0. Grey band: within .01 mAP, which was called "
-        "equivalent before the runs."
+        f"95% intervals over {_drawn(table)}; filled where they exclude 0. Grey band: within .01 mAP; what is surely "
+        "not 0 keeps its direction there too."
     )
     if table["low"].min() < reach[0] or table["high"].max() > reach[1]:
         note += " Arrow: beyond the axis."

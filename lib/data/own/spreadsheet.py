@@ -27,7 +27,7 @@ SIDE = "|".join(sorted((name for names in SIDES.values() for name in names), key
 HEADER = re.compile(
     rf"(?P<side>{SIDE})[\s_.:/([-]+(?P<code>[a-z0-9_-]+)[)\]]?|(?P<first>[a-z0-9_-]+)[\s_.:/-]+(?P<last>{SIDE})"
 )
-# Ends of headers that are codes of languages, and usual names of something else; sc and ulw is how src and sum are read.
+# Ends of headers that are codes of languages, and usual names of something else; sc and ulw are how src, sum are read.
 WORDS = re.compile(
     "all|ans|bot|cat|dim|doc|ext|id|idx|img|int|job|key|lab|len|loc|map|max|min|new|no|nr|num|old|one|out|pid|pos|qid|raw"
     "|ref|row|run|sc|set|sha|str|sub|tag|tel|to|top|ts|two|uid|ulw|uri|url|use|val|ver|web"

@@ -71,7 +71,7 @@ def batches(evidence: Evidence) -> Verdict:
 
     log = evidence.log[evidence.log["strategy"] == "hybrid"]
     if not len(log):
-        return NOT_RUN, "no hybrid training in this run", ""
+        return NOT_RUN, "no hybrid training whose batches are logged", ""
     kinds_hold = not selection.broken(log)
     parts, fits = [], True
     for alpha, steps in log.groupby("alpha"):
