@@ -54,6 +54,26 @@ def test_costs_and_d_stand_on_one_scale_with_their_numbers_and_words(run):
     assert "MLQA-R after XQuAD-R or parallel-docs (far)" in figure.axes[0].get_title(loc="left")
 
 
+def test_shifts_from_home_have_a_figure_of_their_own(run):
+    far = shifted("mlqa-r", "xquad-r", [0.004, 0.008, 0.032, 0.032, -0.024])
+    home = shifted("mlqa-r", "mlqa-r", [0.01, 0.02, 0.03, 0.03, 0.0])
+    near = [row | {"farther": "xquad-r"} for row in home]
+    tables.save(run, "domain_shift.csv", pd.DataFrame([*home, *near, *far], columns=shift.COLUMNS))
+
+    def titles(figure) -> list[str]:
+        return [found for axes in figure.axes if (found := axes.get_title(loc="left"))]
+
+    assert titles(figures_answer.fixed_test(run)) == ["MLQA-R after XQuAD-R or parallel-docs (far), e5-small-q4"]
+    assert titles(figures_answer.from_home(run)) == [
+        "MLQA-R after MLQA-R or XQuAD-R (near), e5-small-q4",
+        "MLQA-R after MLQA-R or parallel-docs (home to far), e5-small-q4",
+    ]
+    tables.save(run, "domain_shift.csv", pd.DataFrame(home, columns=shift.COLUMNS))
+    assert len(titles(figures_answer.fixed_test(run))) == 1, "without a far shift what there is"
+    tables.save(run, "domain_shift.csv", pd.DataFrame(far, columns=shift.COLUMNS))
+    assert "nearer to a test" in style.title(figures_answer.from_home(run))
+
+
 def test_without_a_shift_the_figure_says_so(run):
     tables.save(run, "domain_shift.csv", pd.DataFrame(columns=shift.COLUMNS))
     assert "nearer to a test" in style.title(figures_answer.fixed_test(run))

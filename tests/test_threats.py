@@ -245,7 +245,8 @@ def test_what_the_scale_changes_of_d():
         assert quantity == shift.DIFFERENCE or all(row["low"] < 0 < row["high"] for row in found), "none is sure"
         return "{} and {}".format(*map(interval, found))
 
-    assert f"With the same two seeds D is {both(SAME)} at 20; at 100 it is higher by {both('scale=100', CHANGE)}" in text
+    at_100 = both("scale=100", CHANGE)
+    assert f"With the same two seeds D is {both(SAME)} at 20; at 100 it is higher by {at_100}" in text
     assert f"at 50, with one, by {both('scale=50', CHANGE)}." in text
     moved = tried("scale=100", "x-x-mono", CHANGE)
     assert f"surely another, by {interval(moved)}" in line("Do other scales change") and moved["high"] < 0

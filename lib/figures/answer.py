@@ -133,13 +133,40 @@ def _cross(axes: Axes, point: pd.Series, strategy: str, look: dict) -> None:
 
 @style.house()
 def fixed_test(run: Run) -> Figure:
-    """What each strategy loses when it is trained farther from one and the same test, and hybrid's loss less theirs."""
+    """What each strategy loses when it is trained farther from one and the same test, and hybrid's loss less theirs.
+
+    Of the far shift, if there is one; what else there is shows `from_home`.
+    """
+    far, others = _tasks(run)
+    title = "What training farther away costs on one and the same test"
+    return _costs(run, far if len(far) else others, title)
+
+
+@style.house()
+def from_home(run: Run) -> Figure:
+    """The same where the nearer training set is the test itself; models did not see the articles that they rank."""
+    return _costs(run, _tasks(run)[1], "What it costs to train on another set than the test itself")
+
+
+def _tasks(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tests with two training sets each: ``encoder, test, nearer, farther``; those of the far shift, and the others."""
     table = tables.read(run, "domain_shift.csv")
-    table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
     tasks = table[["encoder", "test", "nearer", "farther"]].drop_duplicates()
+    tasks["kind"] = [shift.kind(*task[1:]) for task in tasks.itertuples(index=False)]
+    order = [*shift.SHIFTS.values()].index
+    apart = [part.sort_values("kind", key=lambda kinds: kinds.map(order)) for _, part in
+             tasks.groupby(["encoder", "test"], sort=False)]  # fmt: skip
+    tasks = pd.concat(apart) if apart else tasks
+    is_far = tasks.pop("kind") == "far"
+    return tasks[is_far], tasks[~is_far]
+
+
+def _costs(run: Run, tasks: pd.DataFrame, title: str) -> Figure:
     if not len(tasks):
         why = "No strategy was trained on two sets of which one is nearer to a test than the other"
         return style.empty(run, tables.source(run), why)
+    table = tables.read(run, "domain_shift.csv")
+    table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
     figure = style.new(run, 1.2 + 2.0 * len(tasks))
     grid = figure.subplots(len(tasks), 2, squeeze=False, sharex=True)
     for row, task in zip(grid, tasks.itertuples(index=False), strict=True):
@@ -166,7 +193,6 @@ def fixed_test(run: Run) -> Figure:
         "95% intervals over articles and seeds; filled where they exclude 0; grey band: within .01. Beside D its word, "
         "corrected for the baselines that are judged; x-x is below no fine-tuning. One scale for all panels."
     )
-    title = "What training farther away costs on one and the same test"
     style.frame(figure, run, tables.source(run), title, note)
     return figure
 
@@ -259,6 +285,7 @@ def drawable(run: Run) -> list[str]:
         "plane": len(encoders := plain.loc[plain["quantity"] == centred.CHANGE, "encoder"].unique()) > 0,
         "planes": len(encoders) > 1,
         "shift": len(tables.read(run, "domain_shift.csv")) > 0,
+        "home": all(map(len, _tasks(run))),
         "encoders": tables.read(run, "ledger.csv.bz2")["ours"].notna().any(),
     }
     return [name for name, present in there.items() if present]
@@ -268,5 +295,6 @@ FIGURES = {
     "plane": ("What each kind of batches changes", plane),
     "planes": ("What each kind of batches changes, with every encoder", plane),
     "shift": ("Domain shift", fixed_test),
+    "home": ("Domain shift from home", from_home),
     "encoders": ("Our encoders and the paper's", encoders),
 }

@@ -22,6 +22,7 @@ from . import robustness as figures_robustness
 ORDER = (
     "plane",
     "shift",
+    "home",
     "planes",
     "encoders",
     "confound",
