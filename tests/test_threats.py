@@ -267,6 +267,13 @@ def test_equal_headings():
     assert 0.2 < found["questions whose heading another has"] < 0.25
 
 
+def test_another_measure_of_bias(numbers):
+    levels = numbers["levels"]["mlqa-r"]["parallel-docs"]
+    shares = (f"{levels[name]['own_share']['value']:.3f}".removeprefix("0") for name in ("x-x-mono", "hybrid-0.5"))
+    assert "from {} with x-x-mono to {} with hybrid".format(*shares) in line("Does rank distance measure")
+    assert texts.CHANCE.split(" / ")[0] in line("Does rank distance measure")
+
+
 def test_the_prompts_of_e5():
     for path in (PUBLISHED / "cells").glob("e5-small-q4_*.json.gz"):
         encoded = artifacts.read_sealed(path)["encoded"]
