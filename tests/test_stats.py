@@ -172,15 +172,27 @@ def test_few_seeds_are_enough_where_the_spread_comes_from_several_choices(seeds,
     assert 0.92 <= np.mean(held) <= 0.97
 
 
+def bootstrap(values: np.ndarray, articles: np.ndarray, draws: int = 300) -> stats.Interval:
+    """Articles and seeds drawn with replacement, 95% between quantiles.
+
+    Few seeds show a bootstrap too little of how seeds vary: a nominal 95% covers .94, .89 and .84 where 5 seeds vary 0,
+    3 and 8 times as much as the mean over questions does.
+    """
+    shares, draw = stats.estimate(values, articles).shares, np.random.default_rng(0)
+    across, along = (draw.multinomial(n, np.full(n, 1 / n), size=draws) / n for n in shares.shape)
+    low, high = np.quantile(((across @ shares) * along).sum(axis=1), [0.025, 0.975])
+    return stats.Interval(float(shares.mean()), float(low), float(high))
+
+
 @pytest.mark.parametrize(("ratio", "wanted"), [(0, 0.94), (3, 0.89), (8, 0.84)])
 def test_the_bootstrap_covers_what_its_text_says(ratio, wanted):
-    found = coverage("xquad-r", ratio, 250, lambda values, articles: stats.bootstrap(values, articles, draws=300))
+    found = coverage("xquad-r", ratio, 250, bootstrap)
     assert found == pytest.approx(wanted, abs=0.045)
 
 
 def test_the_bootstrap_checks_the_interval_where_seeds_are_many():
     values = drawn(np.random.default_rng(5), articles := articles_of("xquad-r"), 1, seeds=40)
-    one, other = stats.interval(values, articles), stats.bootstrap(values, articles, draws=4_000)
+    one, other = stats.interval(values, articles), bootstrap(values, articles, draws=4_000)
     assert other.value == pytest.approx(one.value)
     assert other.high - other.low == pytest.approx(one.high - one.low, rel=0.1)
 

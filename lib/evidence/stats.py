@@ -16,7 +16,6 @@ import numpy as np
 LEVEL = 0.95
 BETTER, WORSE, EQUIVALENT, OPEN = WORDS = ("better", "worse", "equivalent", "open")
 DRAWS = 10_000
-BLOCK = 500  # draws at a time
 
 
 @dataclass(frozen=True)
@@ -209,27 +208,6 @@ def estimate(values: np.ndarray, articles: np.ndarray | None = None, whole: bool
 def interval(values: np.ndarray, articles: np.ndarray | None = None) -> Interval:
     """The 95% interval of one macro mean; see `Estimate.interval`."""
     return estimate(values, articles).interval()
-
-
-def bootstrap(values: np.ndarray, articles: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """A cross-check of `interval`: articles and seeds drawn with replacement, 95% between quantiles.
-
-    Few seeds show a bootstrap too little of how seeds vary: a nominal 95% covers .94, .89 and .84 where 5 seeds vary 0,
-    3 and 8 times as much as the mean over questions does (simulated in ``tests/test_stats.py``).
-    """
-    shares, draw = estimate(values, articles).shares, np.random.default_rng(seed)
-    found = []
-    for start in range(0, draws, BLOCK):
-        size = min(BLOCK, draws - start)
-        means = _drawn(draw, shares.shape[0], size) @ shares
-        found.append((means * _drawn(draw, shares.shape[1], size)).sum(axis=1))
-    low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(shares.mean()), float(low), float(high))
-
-
-def _drawn(draw: np.random.Generator, units: int, size: int) -> np.ndarray:
-    """The share of each unit in a sample of as many units, drawn with replacement: float [size, units]."""
-    return draw.multinomial(units, np.full(units, 1 / units), size=size) / units
 
 
 def sign_flip(values: np.ndarray, articles: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0) -> float:
