@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from lib.base import config
 from lib.evidence import effects, shift
@@ -106,6 +107,31 @@ def test_what_a_choice_changes_of_d_is_told_by_the_seeds_that_both_have():
     english = {train: {"en-en": scores(0.4)} for train in ("xquad-r", "parallel-docs")}
     assert not list(specification.changes_of(english, profile(), MAIN, of))
     assert not list(specification.changes_of(swept, profile(seeds=(5,)), MAIN, of))
+
+
+def test_choices_of_several_changes_stand_in_squares_and_not_among_the_rows(own_folders, monkeypatch):
+    from lib.evidence import tables
+
+    monkeypatch.setattr(tables, "source", lambda run: "cells of a test")
+    run = config.load("full", ["encoder=use-m"])
+    rows = [
+        {"encoder": "use-m", "test": "mlqa-r", "setting": "multilingual", "choice": choice, "strategy": MAIN,
+         "baseline": baseline, "quantity": quantity, "value": 0.001 * n, "low": 0.001 * n - 0.02,
+         "high": 0.001 * n + 0.02, "clusters": 520, "seeds": 1, "verdict": "open"}
+        for n, choice in enumerate([PROFILE, "scale=50", "scale=50, learning_rate=1e-4", "batch_size=64"], start=1)
+        for quantity, baseline in robustness.SQUARES
+    ]  # fmt: skip
+    tables.save(run, "specification.csv", pd.DataFrame(rows))
+    figure = robustness.crossed(run)
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "D against x-x-mono")
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["20", "50"]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["1e-4, 80", "3e-4, 80"]
+    assert [text.get_text() for text in panel.texts] == ["+3", "+1", "+2"], "none of another batch size"
+    assert any("20 thousandths either way" in " ".join(text.get_text().split()) for text in figure.findobj(Text))
+    beside = robustness.choices(run)
+    assert len(beside.axes[0].get_yticklabels()) == 3
+    tables.save(run, "specification.csv", pd.DataFrame([r for r in rows if ", " not in r["choice"]]))
+    assert "were not crossed" in style.title(robustness.crossed(run))
 
 
 def test_how_seeds_vary_is_taken_from_the_profile_and_the_choices_together():

@@ -28,6 +28,7 @@ ORDER = (
     "confound",
     "robustness",
     "choices",
+    "crossed",
     "forest",
     "map_by_setting",
     "alpha",

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import special
@@ -12,7 +13,7 @@ from ..evidence import effects, selection, shift, tables
 from ..evidence.questions import robustness, specification
 from ..runs.names import capital
 from ..runs.plan import NONE
-from . import style
+from . import panels, style
 from .answer import BAND, CURVE, STRATEGIES, TESTS, base, label, rows, shown
 
 BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification.PARENTS}}
@@ -26,6 +27,12 @@ NAMES = {
 }
 COLUMNS = {"scale": "scale", "learning_rate": "rate", "steps": "steps", "batch_size": "batch", "seeds": "seeds"}
 COLUMN = 27  # points
+CROSSED = ("scale", "learning_rate", "steps")
+SQUARES = {
+    (shift.DIFFERENCE, "x-x-mono"): "D against x-x-mono",
+    (shift.DIFFERENCE, "x-y"): "D against x-y",
+    (shift.NEARER, NONE): "hybrid after XQuAD-R, gain",
+}
 ASIDE = {"hybrid-0.5": (-6, 10), "hybrid-0.25": (4, -26), "x-y": (9, -14)}  # where labels of neighbours do not meet
 
 
@@ -135,6 +142,7 @@ def choices(run: Run) -> Figure:
     """Hybrid minus each parent under other choices, one a row: after near and after far training, and D."""
     table = tables.read(run, "specification.csv")
     table = table[(table["setting"] == shift.PRIMARY["setting"]) & (table["strategy"] == effects.hybrid(run))]
+    table = table[[len(changes(choice)) < 2 for choice in table["choice"]]]  # those of several changes have a figure
     encoders = {name: part for name, part in table.groupby("encoder", sort=False)}
     if not encoders:
         return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
@@ -164,6 +172,51 @@ def choices(run: Run) -> Figure:
     title = "Hybrid on MLQA-R under other choices"
     style.frame(figure, run, tables.source(run), title, note)
     return figure
+
+
+@style.house()
+def crossed(run: Run) -> Figure:
+    """Scale, learning rate and steps crossed, a square each: D against both parents, and what hybrid gains near."""
+    table = tables.read(run, "specification.csv")
+    table = table[(table["setting"] == shift.PRIMARY["setting"]) & (table["strategy"] == effects.hybrid(run))]
+    encoders = [name for name, part in table.groupby("encoder", sort=False) if _is_crossed(part)]
+    if not encoders:
+        return style.empty(run, tables.source(run), "Scale, learning rate and steps were not crossed")
+    figure = style.new(run, 1.3 + 2.4 * len(encoders))
+    grid = figure.subplots(len(encoders), len(SQUARES), squeeze=False)
+    for row, encoder in zip(grid, encoders, strict=True):
+        part = table[table["encoder"] == encoder]
+        for axes, ((quantity, baseline), said) in zip(row, SQUARES.items(), strict=True):
+            chosen = part[(part["quantity"] == quantity) & (part["baseline"] == baseline)]
+            mesh = panels.heat(axes, _square(chosen, run.config.of(encoder)), "PuOr", Normalize(-40, 40), "{:+.0f}")
+            axes.set(title=said, xlabel="similarity scale")
+            axes.set_ylabel(f"{style.name(encoder)}: rate, steps" if axes is row[0] else "")
+            axes.tick_params(labelleft=axes is row[0])
+        figure.colorbar(mesh, ax=list(row), aspect=18, pad=0.01).set_label("mAP, thousandths")
+    several = table[[len(changes(choice)) > 1 for choice in table["choice"]]]
+    reach = several[several["quantity"] == shift.DIFFERENCE].eval("high - low").median() / 2
+    note = (
+        "Tested on MLQA-R, in the pool. Negative D: hybrid loses less. Where hybrid gains nothing near (right), D "
+        f"says little. D is known to some {1000 * reach:.0f} thousandths either way where several things are changed."
+    )
+    style.frame(figure, run, tables.source(run), "Similarity scale, learning rate and steps, crossed", note)
+    return figure
+
+
+def _is_crossed(part: pd.DataFrame) -> bool:
+    return any(len(changes(choice)) > 1 for choice in part["choice"])
+
+
+def _square(part: pd.DataFrame, profile: Config) -> pd.DataFrame:
+    """Values in thousandths by learning rate and steps (rows) and scale (columns)."""
+    found = {}
+    for choice, value in zip(part["choice"], part["value"], strict=True):
+        if choice == specification.PROFILE or (set(changes(choice)) <= set(CROSSED) and not other(choice)):
+            scale, rate, steps = (float(changes(choice).get(key, getattr(profile, key))) for key in CROSSED)
+            found[rate, int(steps), int(scale)] = 1000 * value
+    square = pd.Series(found).unstack().sort_index()
+    square.index = [f"{rate:.0e}, {steps}".replace("e-0", "e-") for rate, steps in square.index]
+    return square
 
 
 def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
@@ -228,7 +281,8 @@ def drawable(run: Run) -> list[str]:
     there = {
         "confound": foreign["dataset"].nunique() == len(TESTS) and (foreign["strategy"] == "x-x-mono").any(),
         "robustness": len(tables.read(run, "robustness.csv")) > 0,
-        "choices": len(tables.read(run, "specification.csv")) > 0,
+        "choices": len(tried := tables.read(run, "specification.csv")) > 0,
+        "crossed": _is_crossed(tried),
     }
     return [name for name, present in there.items() if present]
 
@@ -237,4 +291,5 @@ FIGURES = {
     "confound": ("Why the test is held fixed", confound),
     "robustness": ("Effective robustness", effective),
     "choices": ("Other choices", choices),
+    "crossed": ("Other choices, crossed", crossed),
 }
