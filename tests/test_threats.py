@@ -252,6 +252,18 @@ def test_what_the_scale_changes_of_d():
     assert f"surely another, by {interval(moved)}" in line("Do other scales change") and moved["high"] < 0
 
 
+def test_scales_and_rates_crossed():
+    text = line("One learning rate")
+    crossed = [f"scale={scale}, learning_rate={rate}" for scale in (50, 100) for rate in ("1e-4", "9e-4")]
+    ends = []
+    for baseline in ("x-x-mono", "x-y"):
+        values = [tried(choice, baseline)["value"] for choice in crossed]
+        ends += [signed(min(values)), signed(max(values))]
+    assert "D against x-x-mono lies between {} and {}, against x-y between {} and {}.".format(*ends) in text
+    gains = [signed(tried(choice, "none", shift.NEARER)["value"]) for choice in crossed if "1e-4" in choice]
+    assert "hybrid gains {} and {} near".format(*gains) in text
+
+
 def test_within_one_language_all_encoders_lean_the_same_way():
     found = [of(name)["shift"]["mlqa-r"]["far"]["monolingual"] for name in ("e5-small-q4", "use-m", "static")]
     values = [one[shift.DIFFERENCE]["hybrid-0.5"]["x-x-mono"]["value"] for one in found]
