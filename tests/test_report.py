@@ -21,6 +21,7 @@ from lib.evidence import judge as evidence
 from lib.evidence import selection, shift, tables
 from lib.evidence.paper import verdicts
 from lib.figures import gallery, style
+from lib.runs import cells
 from lib.runs import open as runs
 from lib.show import texts
 from lib.show.reporting import lead, report, report_page, sheets
@@ -415,10 +416,11 @@ def test_dark_pages_have_dark_figures_where_there_are_some(tiny):
 def test_how_it_was_made_names_configuration_data_software_and_machine(run):
     text = " ".join("".join(parsed(run).itertext()).split())
     made = artifacts.read_sealed(run.folder / tables.PROVENANCE)
+    inputs = [cells.record(run, cell)["inputs"] for cell in cells.of(run)]
+    read = {digest for of in inputs for digest in (*of["eval"].values(), of.get("train")) if digest}
+    assert read == {digest for _, _, digest in made["sets"]} and all(digest in text for digest in read)
     for cell in made["cells"].values():
-        digests = [*cell["inputs"]["eval"].values(), *filter(None, [cell["inputs"].get("train")]), cell["sha256"]]
-        assert all(digest in text for digest in digests)
-        assert cell["made"]["device"] in text
+        assert cell["sha256"] in text and cell["made"]["device"] in text
     terms = {
         words(row.find("dt")): words(row.find("dd")) for row in parsed(run).iter("div") if row.find("dt") is not None
     }
