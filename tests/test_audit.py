@@ -274,3 +274,11 @@ def test_an_audit_takes_from_a_run_the_settings_of_the_encoder(own_folders):
     assert "max_tokens=128" in settings("static")
     settings, _ = exports.of_run(run.name, ["max_tokens=64"])
     assert settings("use-m").count("max_tokens=64") == 1 and "max_tokens=32" not in settings("use-m")
+
+
+def test_an_encoder_of_ones_own_is_audited_in_full_precision(tmp_path):
+    synthetic.encoder(["one", "two"]).save(str(tmp_path / "mine"), create_model_card=False)
+    asked = {"mine": [], "static": [], "told": ["precision=bfloat16"]}
+    names = {"mine": str(tmp_path / "mine"), "told": str(tmp_path / "mine"), "static": "static"}
+    found = {key: audit._run(names[key], "facts", given).config.precision for key, given in asked.items()}
+    assert found == {"mine": "float32", "static": "auto", "told": "bfloat16"}

@@ -53,7 +53,7 @@ def test_tables_and_figures_are_made_of_rows_of_one_group_and_of_questions_witho
     found = tables.read(run, "effects.csv")
     assert len(found) and not np.isinf(found.select_dtypes("number").to_numpy()).any()
     assert found["low"].isna().all() == (group == "one group")
-    for name in gallery.available(run):
+    for name in gallery.ALL:  # notebooks draw some without asking whether there is something to show
         gallery.draw(run, name).savefig(folder / "drawn.png")
     assert {"forest", "map_by_setting"} <= set(gallery.available(run))
 
@@ -71,3 +71,46 @@ def test_from_python_too_nothing_is_made_of_what_the_command_line_refuses(call, 
         call(lacking)
     for refused in (run, lacking):
         assert not any(cells.record(refused, cell) for cell in grid.plan(refused.config))
+
+
+def swept(folder, entry, **more):
+    """What is said of a run with a sweep of one's own; nothing is made."""
+    entry = {"encoder": "static", "train": [str(folder / "train.jsonl")], "strategies": ["x-y"]} | entry | more
+    mine = [f"train={folder / 'train.jsonl'}", f"eval={folder / 'test.jsonl'}", f"sweep={json.dumps([entry])}"]
+    return lib.open("smoke", mine)
+
+
+@pytest.fixture
+def tested(folder):
+    for name, count in (("test", 20), ("few", 4)):
+        rows = [row | {"id": f"t{n}", "split": "test"} for n, row in enumerate(synthetic.rows(count))]
+        written(folder / f"{name}.jsonl", rows)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"test": "few.jsonl"}, "few.jsonl: too few different passages"),
+        ({"test": "gone.jsonl"}, "gone.jsonl: no such file"),
+        ({"test": "moon"}, "'moon' does not exist for evaluation"),
+        ({"test": "test.jsonl", "train": ["gone.jsonl"]}, "gone.jsonl: no such file"),
+        ({"test": "test.jsonl", "train": ["moon"]}, "'moon' does not exist for training"),
+        ({"test": "test.jsonl", "encoder": "moon"}, "encoder 'moon'"),
+        ({"test": "test.jsonl", "train": ["test.jsonl"]}, "test.jsonl are one"),
+        ({"test": "test.jsonl", "changes": ["encoder=use-m"]}, "encoder is no change of a training"),
+    ],
+)
+def test_a_sweep_is_checked_before_any_work(tested, monkeypatch, entry, said):
+    monkeypatch.chdir(tested)
+    with pytest.raises(UserError) as error:
+        swept(tested, entry)
+    assert said in str(error.value)
+
+
+def test_cells_of_a_sweep_have_flat_names_that_differ(tested):
+    alphas = {"strategies": ["x-y", "hybrid"], "alphas": [0.99999999, 0.5]}
+    run = swept(tested, {"test": str(tested / "test.jsonl")} | alphas)
+    names = [cell.id for cell in grid.parts(run.config)]
+    assert len(set(names)) == 3 and not any("/" in name for name in names)
+    assert "static_train_hybrid-0.99999999_seed0_on_test" in names

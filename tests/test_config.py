@@ -196,7 +196,9 @@ def test_a_value_that_is_not_yaml_is_named():
         ("precision=float16", "precision", "'auto', 'bfloat16' or 'float32'"),
         ("encoder=", "encoder.0", "at least 1"),
         ("encoder=[]", "encoder", "at least 1"),
-        ("sampler=3", "sampler", "1 or 2"),
+        ("sampler=3", "sampler", "less than or equal to 2"),
+        ("sampler=true", "sampler", "valid integer"),
+        ("sampler=2.0", "sampler", "valid integer"),
         ("train_word_vectors=maybe", "train_word_vectors", "boolean"),
     ],
 )

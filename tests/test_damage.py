@@ -17,7 +17,7 @@ from lib import __main__ as command
 from lib.base import config, paths, workers
 from lib.base import store as artifacts
 from lib.base.config import Run
-from lib.base.errors import UserError
+from lib.base.errors import UserError, told
 from lib.data import download
 from lib.encoders import load as encoders
 from lib.evidence import judge as evidence
@@ -523,3 +523,11 @@ def test_a_cell_that_another_run_has_published_is_adopted_and_not_published_twic
     artifacts.write_sealed(record, artifacts.read_sealed(record) | {"sha256": artifacts.file_digest(ranks)})
     copied = [path for path in publish.publish(run) if path.parent.name == "cells"]
     assert copied == [run.folder / "published" / name for name in cell_files("none")]
+
+
+def test_several_files_that_cannot_be_copied_are_one_line(tmp_path, capsys):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "gone").symlink_to(tmp_path / "nowhere")
+    assert told(lambda: shutil.copytree(tmp_path / "here", tmp_path / "there") and None) == 1
+    said = capsys.readouterr().err
+    assert "No such file or directory" in said and said.count("\n") == 1

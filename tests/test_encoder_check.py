@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import odd_encoders
@@ -492,3 +494,28 @@ def test_texts_of_the_vector_0_are_said_once_with_their_count_and_the_first(caps
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "mine.jsonl, questions: 2 of 3 texts have the vector 0, first 'b c': none of their tokens is known" in said
+
+
+@pytest.mark.parametrize(("noise", "refused"), [(1e-4, False), (0.05, True)])
+def test_an_encoder_whose_texts_lie_closer_than_bfloat16_tells_is_refused(noise, refused, monkeypatch):
+    draw = np.random.default_rng(0)
+    exact = {kind: draw.normal(size=(8, 32)).astype(np.float32) / 32**0.5 for kind in encoder_check.ROLES}
+    rounded = {kind: vectors + draw.normal(size=vectors.shape, scale=noise) for kind, vectors in exact.items()}
+    with pytest.raises(UserError, match="use precision=float32") if refused else nullcontext():
+        encoder_check._check_rounding(Path("mine"), exact, rounded)
+
+
+def test_rounding_is_looked_at_where_it_happens(monkeypatch, tmp_path):
+    folder = odd_encoders.whole(tmp_path)
+    asked, encode = [], embedding.encode
+    monkeypatch.setattr(encoder_check, "_check_rounding", lambda *given: asked.append(given[0]))
+    monkeypatch.setattr(embedding, "encode", lambda model, texts, kind, *_: encode(model, texts, kind))
+    for precision in ("float32", "bfloat16"):
+        taken(folder, False, dataclasses.replace(CONFIG, precision=precision))
+    assert asked == [folder]
+
+
+def test_an_encoder_of_too_few_tokens_is_refused_without_advice_that_fails(tmp_path):
+    folder = odd_encoders.whole(tmp_path, length=7)
+    with pytest.raises(UserError, match="takes 7 tokens of a text; 8 are the least"):
+        taken(folder, False)

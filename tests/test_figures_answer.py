@@ -114,7 +114,7 @@ def changes() -> pd.DataFrame:
 
 
 def test_both_panels_of_the_plane_share_their_axes_and_hold_every_point(run):
-    tables.save(run, "centring.csv", changes())
+    tables.save(run, "centring.csv.bz2", changes())
     figure = figures_answer.plane(run)
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in panels] == ["MLQA-R, e5-small-q4", "XQuAD-R, e5-small-q4"]
@@ -128,7 +128,7 @@ def test_both_panels_of_the_plane_share_their_axes_and_hold_every_point(run):
 
 def test_the_plane_leads_with_the_first_encoder_and_planes_have_all(run):
     several = replace(run, config=replace(run.config, encoder=("use-m", ENCODER)))
-    tables.save(run, "centring.csv", pd.concat([changes().assign(encoder=name) for name in several.config.encoder]))
+    tables.save(run, "centring.csv.bz2", pd.concat([changes().assign(encoder=name) for name in several.config.encoder]))
 
     def panels(name):
         return [axes.get_title(loc="left") for axes in gallery.draw(several, name).axes if axes.get_title(loc="left")]
@@ -138,7 +138,7 @@ def test_the_plane_leads_with_the_first_encoder_and_planes_have_all(run):
     tables.save(run, "domain_shift.csv", pd.DataFrame(columns=shift.COLUMNS))
     tables.save(run, "ledger.csv.bz2", pd.DataFrame(columns=["ours"]))
     assert figures_answer.drawable(several) == ["plane", "planes"]
-    tables.save(run, "centring.csv", changes())
+    tables.save(run, "centring.csv.bz2", changes())
     assert "planes" not in figures_answer.drawable(run)
 
 

@@ -90,7 +90,14 @@ def test_texts_are_encoded_as_queries_or_documents():
     [
         (VECTORS, ["en", "en", "de"], r"vectors \[4, 3\] and 3 languages"),
         (VECTORS[0], ["en"] * 3, "a row of vectors has one language each"),
-        (np.empty((0, 3)), [], "a row of vectors has one language each"),
+        (np.empty((0, 3)), [], "there are no vectors"),
+        (VECTORS, ["en", "EN", "de", "de"], "'EN' and 'en' are one language"),
+        (VECTORS, ["en", " ", "de", "de"], "a language is missing"),
+        (VECTORS * 1e30, LANGUAGES, "row 1: its vector is zero or not finite in float32"),
+        ((vector for vector in VECTORS), LANGUAGES, "vectors cannot be read"),
+        ([["a"], ["b"], ["c"], ["d"]], LANGUAGES, "vectors cannot be read"),
+        (list(VECTORS.astype(np.int8)), LANGUAGES, "vectors of int8 are quantised"),
+        (pd.DataFrame(VECTORS.astype(np.int8)), LANGUAGES, "vectors of int8 are quantised"),
         (VECTORS, ["en", "en", "de", None], "a language is missing"),
         (VECTORS, ["en", "en", "en", "de"], "language 'de' has one text"),
         (VECTORS * [[1], [0], [1], [1]], LANGUAGES, "row 2: its vector is zero or not finite"),
@@ -164,3 +171,17 @@ def test_quantised_vectors_are_refused(kind):
     for vectors in (np.ones((2, 3), kind), torch.ones((2, 3), dtype=getattr(torch, kind))):
         with pytest.raises(UserError, match="are quantised, and have no mean"):
             LanguageMeans.fit(vectors, ["en", "de"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("hello", "give a list of texts"), (["one", None], "row 2: there is no text"), (["one", " "], "row 2: there is")],
+)
+def test_texts_are_a_list_of_texts(given, said):
+    with pytest.raises(UserError, match=said):
+        LanguageMeans.of_texts(synthetic.encoder(["one"]), given, ["en"] * len(given))
+
+
+def test_languages_of_numpy_are_said_as_texts():
+    with pytest.raises(UserError, match="no mean of language 'fr'"):
+        LanguageMeans.fit(VECTORS, LANGUAGES).centred(VECTORS, np.array(["fr"] * 4))

@@ -166,7 +166,7 @@ def test_the_readme_quotes_the_published_numbers(tmp_path, monkeypatch):
     shutil.copytree(paths.ROOT / "results" / "full" / "published", tmp_path / "full")
     written, now = publish.quoted().splitlines(), texts.answer(texts.numbers(config.load("full"))).splitlines()
     changed = [(before, after) for before, after in zip(written, now, strict=False) if before != after]
-    assert written == now, f"these lines of README no longer agree with answer.json; read them, then publish: {changed}"
+    assert written == now, f"these lines of README no longer agree with the tables; read them, then publish: {changed}"
 
 
 def test_the_written_answer_is_short():

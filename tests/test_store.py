@@ -1,5 +1,6 @@
 """The store's promises: whole files or none, damage is noticed and mended, work is done once."""
 
+import errno
 import json
 import os
 import shutil
@@ -312,3 +313,12 @@ def test_the_digest_of_a_package_is_that_of_all_its_files_however_deep(tmp_path,
     (tmp_path / "data" / "deep" / "rows.tsv").rename(tmp_path / "data" / "rows.tsv")
     assert artifacts.code(["data"]) != {"data": changed["data"]}
     assert artifacts.code(["alone"]) == {"alone": artifacts.file_digest(tmp_path / "alone.py")}
+
+
+def test_a_limit_on_the_size_of_files_is_named_where_a_library_has_words_of_its_own(own_folders):
+    def build(folder):
+        raise RuntimeError("SafetensorError: Error while serializing: I/O error: File too large (os error 27)")
+
+    with pytest.raises(OSError) as error:
+        artifacts.make("models", {"of": "a test"}, build)
+    assert error.value.errno == errno.EFBIG and "models" in error.value.filename

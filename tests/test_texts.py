@@ -1,7 +1,6 @@
 """Written texts around computed numbers: they are filled, and refuse to say what is no longer true."""
 
 import copy
-import json
 
 import pandas as pd
 import pytest
@@ -14,12 +13,12 @@ from lib.runs import cells, records
 from lib.runs.open import open_run
 from lib.show import texts
 
-ANSWER = paths.ROOT / "results" / "full" / "published" / "answer.json"
+PUBLISHED = paths.ROOT / "results" / "full" / "published"
 
 
 @pytest.fixture
 def numbers():
-    return json.loads(ANSWER.read_text(encoding="utf-8"))
+    return texts.published()
 
 
 def far(numbers):
@@ -48,8 +47,8 @@ def test_a_changed_number_changes_the_text_where_it_stands(numbers):
 
 
 def test_a_word_that_is_no_longer_true_is_not_written(numbers):
-    far(numbers)["x-x-mono"]["verdict"] = "equivalent"
-    said = "answer.md.j2 says 'more robust' where the tables say 'equivalent'"
+    far(numbers)["x-y"]["verdict"] = "equivalent"
+    said = "answer.md.j2 says 'open' where the tables say 'equivalent'"
     with pytest.raises(texts.UntrueTextError, match=said):
         texts.answer(numbers)
 
@@ -89,7 +88,7 @@ def test_one_changed_training_changes_the_sentence(numbers, own_folders, monkeyp
     digest = artifacts.file_digest(kept)
     artifacts.write_sealed(records.beside(path, records.RECORD), record | {"sha256": digest})
 
-    overlap = pd.read_csv(ANSWER.with_name("overlap.csv"), keep_default_na=False)  # of texts alone, a minute's work
+    overlap = pd.read_csv(PUBLISHED / "overlap.csv", keep_default_na=False)  # of texts alone, a minute's work
     monkeypatch.setattr(judge, "_overlap", lambda run: overlap)
     judge.judge(run)
     found = texts.numbers(run)["encoders"]["e5-small-q4"]["shift"]["mlqa-r"]["far"]["multilingual"]

@@ -239,3 +239,12 @@ def test_ids_that_are_numbers_here_and_texts_there_are_refused():
     columns[0] = [*range(len(columns[0]) - 1), "7"]
     with pytest.raises(UserError, match="questions are texts here .'7'. and numbers elsewhere"):
         pairs_of(columns)
+
+
+@pytest.mark.parametrize("name", ["negative", "language"])
+def test_a_column_that_would_be_taken_for_negatives_is_refused(name, trainer):
+    columns = listed()
+    data = dataset_of(columns).add_column(name, [f"{text}, no" for text in columns[4]])
+    with pytest.raises(UserError, match=f"column '{name}' would reach the loss as negatives"):
+        trainer(Strategy("hybrid", 0.5).sampler(pairs_of(columns)), data).get_train_dataloader()
+    trainer(Strategy("hybrid", 0.5).sampler(pairs_of(columns)), data.remove_columns(name)).get_train_dataloader()

@@ -25,9 +25,11 @@ FACTS_ONLY = (
     "origin, so this run used the embedded facts corpus."
 )
 
+FEWEST_TOKENS = 8  # of a text that an encoder sees
 FACTS = ("facts", "facts-heldout", "facts-new")
 SHOWN = ("is_shown", "replicate", "takes_published")  # keys that say what becomes of cells, and are no setting
 NAMED = ("encoder", "train", "eval")  # keys whose values are names
+FOR_ALL = (*NAMED, "by_encoder", "sweep", *SHOWN)  # keys that no encoder and no change has for itself
 NO_NAMES = 'not a list of names in YAML; in it, put a name with its signs into quotation marks: {key}=["my #1", other]'
 
 Strategy = Literal["none", "en-en", "x-x", "x-x-mono", "x-y", "hybrid"]
@@ -94,16 +96,15 @@ class Config:
     dropout: Annotated[Number, Field(ge=0, lt=1)] | None = None  # None: the encoder's own
     checkpoint: Literal["last", "validation"] = "last"
     scale: Annotated[Number, Field(gt=0, le=1000)] = 20.0
-    max_tokens: Annotated[int, Field(ge=8, le=512, strict=True)] = 128
+    max_tokens: Annotated[int, Field(ge=FEWEST_TOKENS, le=512, strict=True)] = 128
     train_word_vectors: bool = False
     candidates: Literal["sentence", "sentence+paragraph"] = "sentence"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    sampler: Literal[1, 2] = 2  # the version of the batches (see `training.sampling`)
+    sampler: Annotated[int, Field(ge=1, le=2, strict=True)] = 2  # the version of the batches (see `training.sampling`)
     centred: bool = False  # cells of a sweep keep what is left without language means too (see `evaluation.centring`)
     cross: Literal["row", "batch"] = "row"  # x-y draws a pair of languages for each row, or one for the whole batch
     heldout_seeds: tuple[Seed, ...] | None = None  # the seeds that are scored on held-out sets too; None: all
     by_encoder: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)  # keys that differ for an encoder
-
     sweep: tuple[Sweep, ...] = ()  # further trainings: other settings, or cross-fitting
     is_shown: bool = False  # nothing is trained but `replicate`: it shows the cells that come with the repository
     replicate: tuple[str, ...] = ()  # cells that are made here and now, and held against the published ones
@@ -276,9 +277,11 @@ def _checked(values: dict[str, Any], source: str) -> Config:
         raise UserError(f"{source}: {problem}")
     for change in (change for entry in config.sweep for change in entry.changes):
         changes = [change] if isinstance(change, str) else change
+        if unfit := sorted(set(FOR_ALL) & set(_changes(changes))):
+            raise UserError(f"{source}: sweep: {', '.join(changes)}: {unfit[0]} is no change of a training")
         _checked(values | {"sweep": ()} | _changes(changes), f"{source}: sweep: {', '.join(changes)}")
     for encoder, keys in config.by_encoder.items():
-        if unfit := sorted({"encoder", "train", "eval", "by_encoder", "sweep", *SHOWN} & set(keys)):
+        if unfit := sorted(set(FOR_ALL) & set(keys)):
             raise UserError(f"{source}: by_encoder: {encoder}: {unfit[0]} is one for all encoders")
         _checked(values | {"by_encoder": {}, "sweep": ()} | keys, f"{source}: by_encoder: {encoder}")
     return config

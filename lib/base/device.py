@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 CALIBRATION = 1.0  # seconds
@@ -34,6 +36,32 @@ def precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "bfloat16" if has_bfloat16() else "float32"
+
+
+@contextmanager
+def as_fresh() -> Iterator[None]:
+    """Work as a new process would, whatever somebody has set in this one, and leave random states as they were.
+
+    Autocast, gradients that are off, another default type or device: none of them changes a number.
+    """
+    import random
+
+    import numpy as np
+    import torch
+
+    states, dtype = (random.getstate(), np.random.get_state(), torch.get_rng_state()), torch.get_default_dtype()
+    of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    usual = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    torch.set_default_dtype(torch.float32)
+    try:
+        with usual, torch.autocast(device(), enabled=False), torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        for put, state in zip((random.setstate, np.random.set_state, torch.set_rng_state), states, strict=True):
+            put(state)
+        if of_gpus:
+            torch.cuda.set_rng_state_all(of_gpus)
 
 
 @cache

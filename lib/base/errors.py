@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class UserError(Exception):
@@ -17,6 +18,14 @@ class UserError(Exception):
 
 class Parser(argparse.ArgumentParser):
     """A command's arguments; a mistake in them is a `UserError`, one line as all others."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As always; an option with nothing after it, as from a variable that is not set, is a mistake."""
+        found, rest = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            if action.option_strings and getattr(found, action.dest, None) == "":
+                self.error(f"{action.option_strings[-1]}: nothing is named after it")
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help says what there is")
@@ -42,6 +51,9 @@ def told(work: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
+        if isinstance(error, shutil.Error) and error.args[0]:  # of several files; each has its reason as a text
+            print(f"error: {error.args[0][0][-1]}; what is finished is kept", file=sys.stderr)
+            return 1
         if error.errno is None:  # not the system's word, but a library's
             raise
         where = f"{error.filename}: " if error.filename else ""

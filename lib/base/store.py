@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -87,23 +88,30 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step: readers see the old file or the new one, never a part."""
+    """Write a text file in one step: readers see the old file or the new one, never a part; zipped if ``.gz``."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(zipped(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+def read_text(path: Path) -> str:
+    """Read what `write_text` wrote.
+
+    Raises:
+        OSError, EOFError, zlib.error, UnicodeDecodeError: the file is missing or damaged.
+    """
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
 
 
 def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object together with its own digest, so that any later change to it shows; zipped if ``.gz``."""
-    text = json.dumps({**value, "seal": digest(value)}, indent=1, ensure_ascii=False) + "\n"
-    with replacing(path) as temporary:
-        temporary.write_bytes(zipped(text.encode()) if path.suffix == ".gz" else text.encode())
+    """Write a JSON object together with its own digest, so that any later change to it shows."""
+    write_text(path, json.dumps({**value, "seal": digest(value)}, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
     """Read what `write_sealed` wrote; None if the file is missing, truncated or changed."""
     try:
-        content = path.read_bytes()
-        value = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        value = json.loads(read_text(path))
         seal = value.pop("seal")
         return value if seal == digest(value) else None  # digest raises ValueError for an infinite number
     except (OSError, EOFError, zlib.error, ValueError, KeyError, AttributeError, TypeError):
@@ -196,9 +204,12 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
     except (OSError, UserError):
         raise
     except Exception as error:
-        if shutil.disk_usage(folder.parent).free > 1_000_000:
+        full = shutil.disk_usage(folder.parent).free <= 1_000_000
+        said = re.search(r"os error (\d+)", str(error))  # a library in Rust names the system's own number
+        if not full and not said:
             raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        number = errno.ENOSPC if full else int(said[1])
+        raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def state(files: Iterable[Path]) -> list[tuple[str, int, int, int]]:

@@ -108,6 +108,11 @@ def is_scored_alone(name: str) -> bool:
     return base(name) in SETS and SETS[base(name)].is_scored_alone
 
 
+def is_part(name: str) -> bool:
+    """Whether it is a fold of a benchmark or the rest of it, or a training set cut to a size or to languages."""
+    return bool(FOLD.fullmatch(name) or CUT.fullmatch(name))
+
+
 def is_own(name: str) -> bool:
     """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
     return paths.is_rows(name.removesuffix(HELDOUT))

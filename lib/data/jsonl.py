@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -170,6 +170,18 @@ def canonical(code: str) -> str:
     known = get_global("language_aliases").get(language.lower(), language.lower())
     parts = [*known.split("_"), *more]
     return "-".join([parts[0], *(_subtag(part) for part in parts[1:])])
+
+
+def check_spelling(codes: Iterable[str]) -> None:
+    """Refuse codes of which two are one language, such as ``en`` and ``EN``.
+
+    Raises:
+        UserError: naming both.
+    """
+    spelling: dict[str, str] = {}
+    for code in sorted(codes):
+        if (other := spelling.setdefault(canonical(code).replace("_", "-").casefold(), code)) != code:
+            raise UserError(f"{other!r} and {code!r} are one language; write it in one way")
 
 
 def _subtag(part: str) -> str:

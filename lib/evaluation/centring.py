@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.catalog import HELDOUT
 from ..data.sets import ParallelSet
 from . import metrics, search
 
@@ -42,7 +43,7 @@ def read_off(
             means.setdefault(chosen.pool, of_sides(chosen, queries, passages))
     found = {}
     for name, (chosen, queries, passages) in encoded.items():
-        if name.endswith("-heldout") or (scored is not None and name not in scored):
+        if name.endswith(HELDOUT) or (scored is not None and name not in scored):
             continue
         sources = {OWN: of_sides(chosen, queries, passages)}
         sources |= {pool: sides for pool, sides in means.items() if pool != chosen.pool}

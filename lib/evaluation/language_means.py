@@ -21,6 +21,7 @@ import pandas as pd
 
 from ..base import store as artifacts
 from ..base.errors import UserError
+from ..data import jsonl
 from . import centring
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ class LanguageMeans:
 def _encoded(model: "SentenceTransformer", texts: Sequence[str], kind: str) -> np.ndarray:
     if kind not in ("query", "document"):
         raise UserError(f"kind {kind!r}: it must be query or document")
+    if isinstance(texts, str):
+        raise UserError(f"texts {texts!r}: give a list of texts")
+    if wrong := [row for row, text in enumerate(texts, 1) if not isinstance(text, str) or not text.strip()]:
+        raise UserError(f"row {wrong[0]}: there is no text; leave such rows out")
     encode = model.encode_query if kind == "query" else model.encode_document
     return encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
 
@@ -142,23 +147,36 @@ def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series
     """Vectors at length 1 in float32, and the language of each."""
     if isinstance(languages, str) or languages is None:
         raise UserError(f"languages {languages!r}: give one for each vector, such as ['en', 'de']")
-    if str(getattr(vectors, "dtype", "")).endswith(("int8", "bool")):
-        raise UserError(f"vectors of {vectors.dtype} are quantised, and have no mean; give those of the encoder")
     vectors = [_plain(vector) for vector in vectors] if isinstance(vectors, list | tuple) else _plain(vectors)
-    found, code = np.asarray(vectors, np.float32), pd.Series(list(languages), dtype=object)
-    if found.ndim != 2 or len(found) != len(code) or not len(found):
+    try:
+        given = np.asarray(vectors)
+        with np.errstate(over="ignore"):  # what is too long is refused below
+            found, code = given.astype(np.float32), pd.Series(list(languages), dtype=object)
+    except (TypeError, ValueError) as error:
+        raise UserError("vectors cannot be read; give an array or a tensor, a row of numbers for each text") from error
+    if given.dtype in (np.int8, np.uint8, np.bool_):
+        raise UserError(f"vectors of {given.dtype} are quantised, and have no mean; give those of the encoder")
+    if not len(found):
+        raise UserError("there are no vectors")
+    if found.ndim != 2 or len(found) != len(code):
         raise UserError(
             f"vectors {list(found.shape)} and {len(code)} languages: a row of vectors has one language each"
         )
-    if not all(isinstance(language, str) and language for language in code):
+    if not all(isinstance(language, str) and language.strip() for language in code):
         raise UserError("a language is missing; each text needs one, such as 'en'")
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    code = code.map(lambda language: str(language).strip())
+    jsonl.check_spelling(set(code))
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(found, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
         row = int((~(np.isfinite(lengths) & (lengths > 0)))[:, 0].argmax())
-        raise UserError(f"row {row + 1}: its vector is zero or not finite; leave such texts out")
+        raise UserError(f"row {row + 1}: its vector is zero or not finite in float32; leave such texts out")
     return found / lengths, code
 
 
 def _plain(vectors: Any) -> Any:
-    """What NumPy reads: of a tensor, its float32 (NumPy knows no bfloat16); anything else as it is."""
-    return vectors.detach().cpu().float().numpy() if hasattr(vectors, "detach") else vectors
+    """What NumPy reads: of a tensor of numbers with a point, its float32 (NumPy knows no bfloat16)."""
+    if not hasattr(vectors, "detach"):
+        return vectors
+    tensor = vectors.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()

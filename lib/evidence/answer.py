@@ -1,4 +1,4 @@
-"""The numbers that the written answer uses, by name, as ``answer.json``: texts are filled from it, never composed."""
+"""The numbers of the written answer, by name, as ``answer.json.gz``: texts are filled from it, never composed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +49,7 @@ def _of(encoder: str, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         "shift": _with_kind(moved[moved["languages"] == effects.ALL]),
         "synergy": parts["synergy.csv"],
         "robustness": _with_kind(parts["robustness.csv"]),
-        "centring": parts["centring.csv"],
+        "centring": parts["centring.csv.bz2"],
         "specification": parts["specification.csv"],
     }
     claims = parts["claims.csv"]

@@ -156,7 +156,7 @@ def table(run: Run, found: dict[Key, Scores] | None = None) -> pd.DataFrame:
 
 def hybrid(run: Run) -> str:
     """The label of the hybrid that stands for all in comparisons: that of the alpha nearest to .5."""
-    return f"hybrid-{middle(run.config.alphas) or 0.5:g}"
+    return f"hybrid-{middle(run.config.alphas) or 0.5:.12g}"
 
 
 def middle(alphas: Iterable[float]) -> float | None:

@@ -27,12 +27,12 @@ TABLES = (
     "synergy.csv",
     "robustness.csv",
     "specification.csv",
-    "centring.csv",
+    "centring.csv.bz2",
     "overlap.csv",
     "ledger.csv.bz2",
     "claims.csv",
 )
-ANSWER = "answer.json"
+ANSWER = "answer.json.gz"
 FILES = (*TABLES, ANSWER)
 SEAL = "evidence.json"
 # By a process of its own, which takes what others leave of the machine.
@@ -116,7 +116,7 @@ def write(run: Run, arrays: Iterable[tables.Scored] = ()) -> None:
         "synergy.csv": synergy.table(found),
         "robustness.csv": robustness.table(found),
         "specification.csv": specification.table(run, found),
-        "centring.csv": centred.table(run, found),
+        "centring.csv.bz2": centred.table(run, found),
         "overlap.csv": _overlap(run),
         "ledger.csv.bz2": ledger.table(run),
     }

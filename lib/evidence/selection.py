@@ -56,7 +56,7 @@ def several(table: pd.DataFrame) -> list[str]:
 
 def labels(table: pd.DataFrame) -> pd.Series:
     """The strategy of each row as people read it, hybrid with its alpha: ``hybrid 0.5``."""
-    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:g}".format))
+    return table["strategy"].where(table["strategy"] != "hybrid", "hybrid " + table["alpha"].map("{:.12g}".format))
 
 
 def tasks(table: pd.DataFrame) -> list[Task]:

@@ -30,7 +30,7 @@ def plane(run: Run) -> Figure:
 
     A row of panels for each encoder of the run.
     """
-    table = tables.read(run, "centring.csv")
+    table = tables.read(run, "centring.csv.bz2")
     table = table[(table["quantity"] == centred.CHANGE) & table["encoder"].isin(run.config.encoder)]
     encoders = list(dict.fromkeys(table["encoder"]))
     if not encoders:
@@ -62,7 +62,7 @@ def plane(run: Run) -> Figure:
 def _sources(table: pd.DataFrame) -> str:
     """Whose mean vectors were subtracted, of those that are shown."""
     names = dict.fromkeys(table.loc[table["means_of"] != centred.NOTHING, "means_of"])
-    return ", ".join("the test's own texts" if name == centring.OWN else style.name(name) for name in names) or "none"
+    return " or ".join("the test's own texts" if name == centring.OWN else style.name(name) for name in names) or "none"
 
 
 def _legend() -> list[Line2D]:
@@ -109,7 +109,7 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
         points = _points(each)
         if len(points):
             _cross(axes, points.iloc[0], "none", {"marker": "X", "markersize": 7})
-            name, aside = ("own texts", (0, 7)) if source == centring.OWN else (style.name(source), (6, -11))
+            name, aside = ("own texts", (0, 7)) if source == centring.OWN else (style.name(source), (9, -17))
             label(axes, name, *points.iloc[0][["x", "y"]], aside)
     axes.margins(0.12)
     axes.grid()
@@ -191,7 +191,7 @@ def _costs(run: Run, tasks: pd.DataFrame, title: str) -> Figure:
         axes.locator_params(axis="x", nbins=6)
     note = (
         "95% intervals over articles and seeds; filled where they exclude 0; grey band: within .01. Beside D its word, "
-        "corrected for the baselines that are judged; x-x is below no fine-tuning. One scale for all panels."
+        "corrected for the baselines that are judged: a filled mark may be open. One scale for all panels."
     )
     style.frame(figure, run, tables.source(run), title, note)
     return figure
@@ -280,7 +280,7 @@ def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> 
 
 def drawable(run: Run) -> list[str]:
     """Which of these figures a run has numbers for."""
-    plain = tables.read(run, "centring.csv")
+    plain = tables.read(run, "centring.csv.bz2")
     there = {
         "plane": len(encoders := plain.loc[plain["quantity"] == centred.CHANGE, "encoder"].unique()) > 0,
         "planes": len(encoders) > 1,

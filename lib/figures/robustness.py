@@ -140,9 +140,8 @@ def effective(run: Run) -> Figure:
 @style.house()
 def choices(run: Run) -> Figure:
     """Hybrid minus each parent under other choices, one a row: after near and after far training, and D."""
-    table = tables.read(run, "specification.csv")
-    table = table[(table["setting"] == shift.PRIMARY["setting"]) & (table["strategy"] == effects.hybrid(run))]
-    table = table[[len(changes(choice)) < 2 for choice in table["choice"]]]  # those of several changes have a figure
+    table = _tried(run)
+    table = table[_changed(table) < 2]  # those of several changes have a figure
     encoders = {name: part for name, part in table.groupby("encoder", sort=False)}
     if not encoders:
         return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
@@ -166,8 +165,8 @@ def choices(run: Run) -> Figure:
     note = (
         f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings; bold: not as published. In the "
         "order of D against x-x-mono, then of the difference from it. 95% intervals over articles and seeds, which are "
-        "taken to vary alike in all rows below the first; filled where they exclude 0; grey band: within .01. All of "
-        "the sweep that were made are shown."
+        "taken to vary alike in all rows below the first; filled where they exclude 0; grey band: within .01. What "
+        "changes several of them has a figure of its own."
     )
     title = "Hybrid on MLQA-R under other choices"
     style.frame(figure, run, tables.source(run), title, note)
@@ -177,9 +176,8 @@ def choices(run: Run) -> Figure:
 @style.house()
 def crossed(run: Run) -> Figure:
     """Scale, learning rate and steps crossed, a square each: D against both parents, and what hybrid gains near."""
-    table = tables.read(run, "specification.csv")
-    table = table[(table["setting"] == shift.PRIMARY["setting"]) & (table["strategy"] == effects.hybrid(run))]
-    encoders = [name for name, part in table.groupby("encoder", sort=False) if _is_crossed(part)]
+    table = _tried(run)
+    encoders = [name for name, part in table.groupby("encoder", sort=False) if (_changed(part) > 1).any()]
     if not encoders:
         return style.empty(run, tables.source(run), "Scale, learning rate and steps were not crossed")
     figure = style.new(run, 1.3 + 2.4 * len(encoders))
@@ -193,7 +191,7 @@ def crossed(run: Run) -> Figure:
             axes.set_ylabel(f"{style.name(encoder)}: rate, steps" if axes is row[0] else "")
             axes.tick_params(labelleft=axes is row[0])
         figure.colorbar(mesh, ax=list(row), aspect=18, pad=0.01).set_label("mAP, thousandths")
-    several = table[[len(changes(choice)) > 1 for choice in table["choice"]]]
+    several = table[_changed(table) > 1]
     reach = several[several["quantity"] == shift.DIFFERENCE].eval("high - low").median() / 2
     note = (
         "Tested on MLQA-R, in the pool. Negative D: hybrid loses less. Where hybrid gains nothing near (right), D "
@@ -203,8 +201,15 @@ def crossed(run: Run) -> Figure:
     return figure
 
 
-def _is_crossed(part: pd.DataFrame) -> bool:
-    return any(len(changes(choice)) > 1 for choice in part["choice"])
+def _tried(run: Run) -> pd.DataFrame:
+    """What hybrid does in the setting that the answer is asked in, by choice."""
+    table = tables.read(run, "specification.csv")
+    return table[(table["setting"] == shift.PRIMARY["setting"]) & (table["strategy"] == effects.hybrid(run))]
+
+
+def _changed(table: pd.DataFrame) -> pd.Series:
+    """How many settings each row's choice changes."""
+    return table["choice"].map(lambda choice: len(changes(choice))).astype(int)
 
 
 def _square(part: pd.DataFrame, profile: Config) -> pd.DataFrame:
@@ -282,7 +287,7 @@ def drawable(run: Run) -> list[str]:
         "confound": foreign["dataset"].nunique() == len(TESTS) and (foreign["strategy"] == "x-x-mono").any(),
         "robustness": len(tables.read(run, "robustness.csv")) > 0,
         "choices": len(tried := tables.read(run, "specification.csv")) > 0,
-        "crossed": _is_crossed(tried),
+        "crossed": (_changed(tried) > 1).any(),
     }
     return [name for name, present in there.items() if present]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base import config
+from ..base import config, device
 from ..base.config import Run
 from ..base.errors import UserError
 from ..data import catalog as data
@@ -64,6 +64,7 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
     return pd.DataFrame(rows).round(6).assign(encoder=encoder, dataset=dataset)[COLUMNS]
 
 
+@device.as_fresh()
 def measured(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> tuple[Ranking, dict, ParallelSet]:
     """The ranking of a set by an encoder, what is read off its vectors, and the set; arguments as of `audit`."""
     encoder, dataset = str(encoder), str(dataset)
@@ -127,6 +128,8 @@ def text(found: pd.DataFrame, chosen: ParallelSet) -> str:
 def _run(encoder: str, dataset: str, overrides: Sequence[str]) -> Run:
     """A run of one cell without training, checked as any run is; its folder is never made."""
     named = [f"encoder={json.dumps(encoder)}", f"eval={json.dumps([dataset])}", "train=facts", "strategies=[none]"]
+    if not encoders.is_built_here(encoder) and not any(text.startswith("precision=") for text in overrides):
+        named.append("precision=float32")  # nobody has looked at what bfloat16 does to an encoder of one's own
     run = config.load("quick", [*named, *overrides])
     checks.plan(run)
     return run

@@ -159,6 +159,7 @@ def model(run: Run, cell: Cell) -> Path:
     return folder / training.MODEL
 
 
+@device.as_fresh()
 def finish(run: Run, cell: Cell) -> dict[str, Any] | None:
     """Train and evaluate a cell, unless that is done; returns its record.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base import device, processes
-from ..base.config import Config
+from ..base.config import FEWEST_TOKENS, Config
 from ..base.errors import UserError
 from ..encoders import encode as embedding
 from ..encoders import files as encoder_files
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 LEAST = 0.9999  # cosine of two vectors of a text in float32
+MOST_ROUNDED = 0.1  # of how far similarities lie apart; a hundredth is usual
 # Of one word and of more than any limit of length, in several scripts, so that a batch of them needs padding.
 TEXTS = (
     "Athens",
@@ -58,10 +59,24 @@ def as_meant(folder: Path, config: Config, trained: bool) -> None:
     for kind in ROLES:
         embedding.check(wanted[kind], TEXTS, f"{folder}, {kind}")
         _compare(folder, f"the {kind}", found[kind], wanted[kind])
+    if device.precision(config.precision) != "float32":
+        _check_rounding(folder, found, {kind: embedding.encode(model, TEXTS, kind, "bfloat16") for kind in ROLES})
     if trained:
         learnt = _attempt(folder, "a training", lambda: _training_vectors(model, config))
         for kind, vectors in learnt.items():
             _compare(folder, f"in training the {kind}", vectors, wanted[kind])
+
+
+def _check_rounding(folder: Path, exact: dict[str, np.ndarray], rounded: dict[str, np.ndarray]) -> None:
+    """Refuse an encoder whose texts lie so close together that bfloat16 would rank them by its rounding."""
+    sure, other = (vectors["query"] @ vectors["document"].T for vectors in (exact, rounded))
+    apart = ~np.eye(len(TEXTS), dtype=bool)
+    share = np.sqrt(((other - sure)[apart] ** 2).mean()) / max(sure[apart].std(), np.finfo(np.float32).tiny)
+    if share > MOST_ROUNDED:
+        raise UserError(
+            f"precision: bfloat16 moves the similarities of {folder} by {share:.0%} of how far they lie apart; use "
+            "precision=float32"
+        )
 
 
 @cache
@@ -79,6 +94,8 @@ def _check_length(folder: Path, model: "SentenceTransformer", max_tokens: int) -
     if not hasattr(model[0], "auto_model"):
         return
     most = encoders.longest(model)
+    if most and most < FEWEST_TOKENS:
+        raise UserError(f"{folder} cannot be used: it takes {most} tokens of a text; {FEWEST_TOKENS} are the least")
     if most and max_tokens > most:
         raise UserError(f"max_tokens: {max_tokens} is more than the {most} that {folder} takes; use max_tokens={most}")
     embedding.cut(model, max_tokens)

@@ -31,6 +31,8 @@ def open_run(profile: str, overrides: Sequence[str] = (), finished: bool = False
     Raises:
         UserError: as `runs.records.load`, or a data set is not obtainable, or no cell is finished.
     """
+    if fixed := [text for text in overrides if text.split("=")[0] in ("is_shown", "replicate")]:
+        raise UserError(f"--set {fixed[0]}: only a profile says that; to look at finished cells alone, add --finished")
     run = _scored_on_own(records.load(profile, overrides))
     finished = finished or run.config.is_shown
     facts = facts or run.fallback

@@ -44,7 +44,7 @@ class Cell:
         name = paths.called(self.encoder)
         if "/" in self.encoder and name in encoders.ENCODERS:
             name += "-own"  # a folder that is called like one of ours
-        scored = "".join(f"_{change}" for change in self.changes) + (f"_on_{self.on}" if self.on else "")
+        scored = "".join(f"_{change}" for change in self.changes) + (f"_on_{paths.called(self.on)}" if self.on else "")
         if self.train == NONE:
             return f"{name}_none{scored}"
         return f"{name}_{paths.called(self.train)}_{self.label}_seed{self.seed}{scored}"
@@ -71,7 +71,7 @@ class Cell:
     @property
     def label(self) -> str:
         """The strategy as tables show it; hybrid with its alpha."""
-        return f"hybrid-{self.alpha:g}" if self.strategy == "hybrid" else self.strategy
+        return f"hybrid-{self.alpha:.12g}" if self.strategy == "hybrid" else self.strategy
 
     def columns(self) -> dict[str, Any]:
         """The columns that identify the cell in every table; x-x-mono and x-y stand at alpha 1 and 0."""

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from ..base import paths, processes
-from ..base.config import Run
+from ..base import device, paths, processes
+from ..base.config import FACTS, Run
 from ..base.errors import UserError
 from ..data import catalog as data
 from ..data import download
@@ -29,18 +29,20 @@ def plan(run: Run) -> None:
         UserError: naming the key.
     """
     found: dict[str, Cell] = {}
-    for cell in grid.plan(run.config):
+    parts = grid.parts(run.config)
+    for cell in (*grid.plan(run.config), *parts):
         if not grid.evaluated(cell, run.config):
             raise UserError(f"train={cell.train}: eval names nothing but the training set; add another set to eval")
         if other := found.get(cell.id):
-            one, two = ({**c.columns(), "train": c.train, "alpha": c.alpha} for c in (other, cell))
+            one, two = ({**c.columns(), "train": c.train, "alpha": c.alpha, "test": c.on} for c in (other, cell))
             differ = ", ".join(f"{key}: {one[key]} and {two[key]}" for key in one if one[key] != two[key])
             raise UserError(f"{differ} would both be called {cell.id}; give them names that differ")
         found[cell.id] = cell
+    sweeps(run, parts)
     pools: dict[str, str] = {}
     names: dict[str, str] = {}
     trained = {os.path.realpath(paths.brought(name)): name for name in run.config.train if data.is_own(name)}
-    for name in run.config.eval:
+    for name in dict.fromkeys([*run.config.eval, *(cell.on for cell in parts)]):
         if data.is_own(name):
             if (train := trained.get(os.path.realpath(paths.brought(name)), name)) != name:
                 raise UserError(f"train={train} and eval={name} are one file; score on a file that is not trained on")
@@ -54,6 +56,24 @@ def plan(run: Run) -> None:
                 raise UserError(f"{name} and {other} would both be called {chosen.name}; give the file another name")
 
 
+def sweeps(run: Run, parts: Sequence[Cell]) -> None:
+    """Refuse a sweep of an encoder or a set that does not exist, or that scores a model on what it was trained on.
+
+    Raises:
+        UserError: naming it.
+    """
+    for encoder in dict.fromkeys(cell.encoder for cell in parts):
+        _ = encoders.folder_of(encoder) or encoders.find(encoder)
+    for train, test in dict.fromkeys((cell.train, cell.on) for cell in parts):
+        if train == test != FACTS[0]:
+            raise UserError(f"sweep: train={train} and test={test} are one; score on a set that is not trained on")
+        if train not in (*data.TRAINED, NONE) and not data.is_part(train):
+            data.training_set(train, run.config.eval, run.config.candidates)
+        if test not in data.EVALUATED and not data.is_part(test):
+            data.evaluation_set(test, run.config.candidates)
+
+
+@device.as_fresh()
 def work(run: Run, todo: Sequence[Cell], fetch: bool = True) -> None:
     """Refuse cells that could not be made: an encoder that cannot be read, data that cannot fill a batch.
 

@@ -1,6 +1,6 @@
 """Texts that people wrote, filled with numbers that were computed.
 
-A template names each number by where it stands in ``answer.json``. A word that numbers decide is written out, and
+A template names each number by where it stands in ``answer.json.gz``. A word that numbers decide is written out, and
 checked: a text that is no longer true is not rendered, and the error says which words a person has to rewrite.
 """
 
@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from ..base import paths
+from ..base import store as artifacts
 from ..base.config import Run
 from ..evaluation.measures import number
 from ..evidence import judge as evidence
@@ -29,7 +30,7 @@ def answer(numbers: dict[str, Any]) -> str:
     """The written answer in Markdown, as README has it.
 
     Args:
-        numbers: as in ``answer.json`` (see `lib.evidence.answer`).
+        numbers: as in ``answer.json.gz`` (see `lib.evidence.answer`).
 
     Raises:
         UntrueTextError: the numbers have changed so that a word of it is no longer true.
@@ -55,12 +56,12 @@ def gallery(numbers: dict[str, Any]) -> dict[str, str]:
 
 def numbers(run: Run) -> dict[str, Any]:
     """The numbers that written texts are filled from, as a run has them (see `lib.evidence.answer`)."""
-    return json.loads((run.folder / evidence.ANSWER).read_text(encoding="utf-8"))
+    return json.loads(artifacts.read_text(run.folder / evidence.ANSWER))
 
 
 def published() -> dict[str, Any]:
     """The numbers of the published run that the README quotes."""
-    return json.loads((paths.TRACKED / QUOTED / "published" / evidence.ANSWER).read_text(encoding="utf-8"))
+    return json.loads(artifacts.read_text(paths.TRACKED / QUOTED / "published" / evidence.ANSWER))
 
 
 def _render(name: str, numbers: dict[str, Any]) -> str:

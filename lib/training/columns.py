@@ -39,16 +39,24 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
                         "ids of both kinds never match: write them in one way")  # fmt: skip
     for name in ("questions", "query_languages", "passage_languages"):  # a blank more makes no other id, or language
         found[name] = np.fromiter((alike(v) if isinstance(v, str) else v for v in found[name]), object)
-    spelling: dict[str, str] = {}
-    for code in sorted({*found["query_languages"], *found["passage_languages"]}):
-        if (other := spelling.setdefault(jsonl.canonical(code).replace("_", "-").casefold(), code)) != code:
-            raise UserError(f"{other!r} and {code!r} are one language; write it in one way")
+    jsonl.check_spelling({*found["query_languages"], *found["passage_languages"]})
     return list(found.values())
 
 
 def hold(dataset: Any, texts: Sequence[np.ndarray]) -> bool:
     """Whether a data set has the texts of each of these hashes (uint64 [rows]) in some column, as far as looked at."""
+    rows, found = _looked_at(dataset)
+    return all(any((column == known[rows]).all() for column in found.values()) for known in texts)
+
+
+def unknown(dataset: Any, texts: Sequence[np.ndarray]) -> list[str]:
+    """The columns of text after the first two, which the loss takes for negatives, that have no such hashes."""
+    rows, found = _looked_at(dataset)
+    return [n for n, column in [*found.items()][2:] if not any((column == known[rows]).all() for known in texts)]
+
+
+def _looked_at(dataset: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Some rows of a data set, and the hashes of their texts by column."""
     rows = np.unique(np.linspace(0, len(dataset) - 1, LOOKED_AT).astype(int))
-    shown = dataset[rows.tolist()]
-    found = [pd.util.hash_array(np.array(c, object)) for c in shown.values() if isinstance(c[0], str)]
-    return all(any((column == known[rows]).all() for column in found) for known in texts)
+    shown = dataset[rows.tolist()].items()
+    return rows, {name: pd.util.hash_array(np.array(c, object)) for name, c in shown if isinstance(c[0], str)}

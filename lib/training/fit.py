@@ -71,6 +71,7 @@ def settings(config: Config) -> dict[str, Any]:
     return chosen | {name: now for name, first in others.items() if (now := getattr(config, name)) != first}
 
 
+@device.as_fresh()
 def train(recipe: Recipe, encoder_folder: Path, data: ParallelSet) -> Path:
     """Return the folder of the trained model and its log, training first if need be.
 

@@ -63,7 +63,7 @@ class Strategy:
     @property
     def label(self) -> str:
         """The name, for hybrid with its alpha: ``hybrid-0.5``."""
-        return self.name if self.alpha is None else f"{self.name}-{self.alpha:g}"
+        return self.name if self.alpha is None else f"{self.name}-{self.alpha:.12g}"
 
     def kind(self, draw: np.random.Generator) -> str:
         """The kind of the next batch: ``mono``, ``cross``, ``x-x`` or ``en-en``."""

@@ -68,8 +68,8 @@ def make(
     A data set that has none gets the trainer's own batches if it is evaluated, or is one of several, which is said.
 
     Raises:
-        UserError: it is the one to train on; or several pairs are as good as its own; or several data sets would see
-            the same batches in each epoch.
+        UserError: it is the one to train on; or has texts that the pairs do not know; or several pairs are as good as
+            its own; or several data sets would see the same batches in each epoch.
     """
     kind, several = _asked_by_trainer()
     if several and "set_epoch" not in vars(MultiDatasetDefaultBatchSampler):
@@ -84,6 +84,7 @@ def make(
             "train on it alone, or let the sets differ in their passages"
         )
     if found:
+        _check_negatives(found[0], dataset)
         return LanguageBatchSampler(strategy, found[0], batch_size, seed, processes, version)
     if kind != "evaluated":
         if not several:
@@ -101,6 +102,15 @@ def _fit(pairs: Pairs, dataset: Any) -> bool:
     if len(dataset) != len(pairs.anchor):
         return False
     return not hasattr(dataset, "column_names") or columns.hold(dataset, pairs.texts)
+
+
+def _check_negatives(pairs: Pairs, dataset: Any) -> None:
+    """Refuse texts that the loss would take for negatives, unknown to the pairs: one may answer a question nearby."""
+    if hasattr(dataset, "column_names") and (extra := columns.unknown(dataset, pairs.texts)):
+        raise UserError(
+            f"the data set's column {extra[0]!r} would reach the loss as negatives, of which the pairs do not know: "
+            "give Pairs.listed negatives= if it is that, or remove the column"
+        )
 
 
 def _asked_by_trainer() -> tuple[str, bool]:

@@ -65,6 +65,7 @@ def read(path: Path, is_known: Callable[[str], bool]) -> tuple[str, list[tuple[i
     except csv.Error as error:
         begins = f"after row {number}" if rows else "row 1"
         what = "a quotation mark is not closed, or stands within a text without being doubled"
+        what = "a cell is too long" if "field limit" in str(error) else what
         raise UserError(f"{path}, {begins}: {what} ({error})") from error
     return delimiter, rows
 
