@@ -177,7 +177,14 @@ def test_longer_training():
             for steps in (80, 240)
         )
         rises.append(f"{long['mlqa-r']['multilingual'] - short['mlqa-r']['multilingual']:.3f}".replace("0.", "."))
-    assert "rises by {}, {} and {} for x-x-mono, x-y and hybrid".format(*rises) in line("Are 80 steps")
+    text, e5 = line("Are 80 steps"), {"encoder": "e5-small-q4"}
+    assert "rises by {}, {} and {} for x-x-mono, x-y and hybrid".format(*rises) in text
+    both = ("steps=240", "profile, seed 0")
+    lead = [interval(tried(choice, "x-x-mono", shift.FARTHER, **e5)) for choice in both]
+    assert "leads x-x-mono by {}, by {} with that seed at 80 steps".format(*lead) in text
+    d = [tried(choice, "x-x-mono", **e5) for choice in both]
+    assert "D is {} and {}: with one seed".format(*map(interval, d)) in text
+    assert all(row["low"] < 0 < row["high"] and row["value"] < -0.01 for row in d)
 
 
 def test_larger_batches():
