@@ -65,7 +65,7 @@ class Pairs:
             answers, wrong = _apart(data.asked, answers, wrong)
         anchor, positive = queries[question, query_language], passages[question, passage_language]
         passage, query = _hashed(data.passages["text"], data.queries["text"])
-        known = passage[positive], query[anchor]
+        known = passage[positive], query[anchor], *([] if negative is None else [passage[negative]])
         return Pairs(data.languages, row, anchor, positive, negative, answers, wrong, known)
 
     @staticmethod
