@@ -264,3 +264,13 @@ def test_the_static_encoder_trained_on_facts_encodes_the_same_outside(forking, s
     card = ModelCard.load(folder / "README.md")
     assert card.data.base_model == "intfloat/multilingual-e5-small"
     assert "| data facts | Apache-2.0" in card.text and "a mean of word vectors" in card.text
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one(made, tmp_path):
+    one = made.static
+    old, young = (tmp_path / f".{one.cell.id}.{name}" for name in ("old", "young"))
+    for left in (old, young):
+        (left / "made").mkdir(parents=True)
+    os.utime(old, (1, 1))
+    model_card.export(one.run, one.cell, tmp_path)
+    assert not old.exists() and young.exists() and (tmp_path / one.cell.id / "modules.json").exists()

@@ -9,6 +9,7 @@ vocabulary is whole, and its prompts are those of `encode_query` and `encode_doc
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 CARD, MODULES = "README.md", "modules.json"
+KILLED = 3600  # seconds after which an export that has not ended never will
 ORIGINS = {  # of an encoder by its name: its model on the hub, and the licence of the weights
     "e5-small-q4": ("intfloat/multilingual-e5-small", "MIT"),
     "static": ("intfloat/multilingual-e5-small", "MIT"),
@@ -121,6 +123,9 @@ def export(run: Run, cell: Cell, folder: Path) -> Path:
     if target.exists() and not (target / MODULES).is_file():
         raise UserError(f"{target}: it is there, and is no model; name another folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():  # by an export that was killed; one that is at work is younger
+        if left.name.startswith(f".{cell.id}.") and left.is_dir() and time.time() - left.stat().st_mtime > KILLED:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{cell.id}.", dir=folder) as scratch:
         made = Path(scratch) / "made"
         shutil.copytree(source, made, ignore=shutil.ignore_patterns(encoders.ORIGIN_FILE))
