@@ -95,6 +95,7 @@ def test_texts_are_encoded_as_queries_or_documents():
         (VECTORS, ["en", " ", "de", "de"], "a language is missing"),
         (VECTORS * 1e30, LANGUAGES, "row 1: its vector is zero or not finite in float32"),
         ((vector for vector in VECTORS), LANGUAGES, "vectors cannot be read"),
+        (np.ma.masked_less(VECTORS, 0.1), LANGUAGES, "row 1: its vector is zero or not finite"),
         ([["a"], ["b"], ["c"], ["d"]], LANGUAGES, "vectors cannot be read"),
         (list(VECTORS.astype(np.int8)), LANGUAGES, "vectors of int8 are quantised"),
         (pd.DataFrame(VECTORS.astype(np.int8)), LANGUAGES, "vectors of int8 are quantised"),

@@ -176,6 +176,8 @@ def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series
 
 def _plain(vectors: Any) -> Any:
     """What NumPy reads: of a tensor of numbers with a point, its float32 (NumPy knows no bfloat16)."""
+    if isinstance(vectors, np.ma.MaskedArray):
+        return vectors.astype(np.float32).filled(np.nan)  # what is masked is no number
     if not hasattr(vectors, "detach"):
         return vectors
     tensor = vectors.detach().cpu()
