@@ -83,6 +83,8 @@ def test_texts_are_encoded_as_queries_or_documents():
     assert not np.allclose(queries.means["en"], documents.means["en"])
     vectors = torch.tensor(model.encode_query(texts))
     np.testing.assert_array_equal(queries.centred(vectors, languages), queries.encode(model, texts, languages, "query"))
+    read_once = LanguageMeans.of_texts(model, iter(texts), iter(languages))
+    np.testing.assert_array_equal(read_once.means["en"], documents.means["en"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ Queries and passages have means of their own, since encoders treat them differen
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ class LanguageMeans:
 
     @classmethod
     def of_texts(
-        cls, model: "SentenceTransformer", texts: Sequence[str], languages: Iterable[str], kind: str = "document"
+        cls, model: "SentenceTransformer", texts: Iterable[str], languages: Iterable[str], kind: str = "document"
     ) -> "LanguageMeans":
         """Means of texts, encoded as ``kind`` says: ``query`` or ``document``."""
         return cls.fit(_encoded(model, texts, kind), languages)
@@ -90,7 +90,7 @@ class LanguageMeans:
         return rest
 
     def encode(
-        self, model: "SentenceTransformer", texts: Sequence[str], languages: Iterable[str], kind: str = "document"
+        self, model: "SentenceTransformer", texts: Iterable[str], languages: Iterable[str], kind: str = "document"
     ) -> np.ndarray:
         """Texts as centred vectors: float32 [texts, dimensions]."""
         return self.centred(_encoded(model, texts, kind), languages)
@@ -132,15 +132,16 @@ class LanguageMeans:
         return cls(means, json.loads(metadata.get("counts", "{}")))
 
 
-def _encoded(model: "SentenceTransformer", texts: Sequence[str], kind: str) -> np.ndarray:
+def _encoded(model: "SentenceTransformer", texts: Iterable[str], kind: str) -> np.ndarray:
     if kind not in ("query", "document"):
         raise UserError(f"kind {kind!r}: it must be query or document")
     if isinstance(texts, str):
         raise UserError(f"texts {texts!r}: give a list of texts")
+    texts = list(texts)
     if wrong := [row for row, text in enumerate(texts, 1) if not isinstance(text, str) or not text.strip()]:
         raise UserError(f"row {wrong[0]}: there is no text; leave such rows out")
     encode = model.encode_query if kind == "query" else model.encode_document
-    return encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
+    return encode(texts, convert_to_numpy=True, show_progress_bar=False)
 
 
 def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series]:

@@ -43,20 +43,19 @@ def as_arrays(given: dict[str, Sequence[str]]) -> list[np.ndarray]:
     return list(found.values())
 
 
-def hold(dataset: Any, texts: Sequence[np.ndarray]) -> bool:
-    """Whether a data set has the texts of each of these hashes (uint64 [rows]) in some column, as far as looked at."""
-    rows, found = _looked_at(dataset)
-    return all(any((column == known[rows]).all() for column in found.values()) for known in texts)
+def unknown(dataset: Any, texts: Sequence[np.ndarray]) -> list[str] | None:
+    """The columns of text after the first two, which the loss takes for negatives, that have none of these texts.
 
+    Args:
+        texts: hashes of the texts of a data set's rows, uint64 [rows] each.
 
-def unknown(dataset: Any, texts: Sequence[np.ndarray]) -> list[str]:
-    """The columns of text after the first two, which the loss takes for negatives, that have no such hashes."""
-    rows, found = _looked_at(dataset)
-    return [n for n, column in [*found.items()][2:] if not any((column == known[rows]).all() for known in texts)]
-
-
-def _looked_at(dataset: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Some rows of a data set, and the hashes of their texts by column."""
+    Returns:
+        None if one of the texts is in no column, as far as looked at: then it is another data set.
+    """
     rows = np.unique(np.linspace(0, len(dataset) - 1, LOOKED_AT).astype(int))
     shown = dataset[rows.tolist()].items()
-    return rows, {name: pd.util.hash_array(np.array(c, object)) for name, c in shown if isinstance(c[0], str)}
+    found = {name: pd.util.hash_array(np.array(c, object)) for name, c in shown if isinstance(c[0], str)}
+    known = [text[rows] for text in texts]
+    if not all(any((column == text).all() for column in found.values()) for text in known):
+        return None
+    return [name for name, column in [*found.items()][2:] if not any((column == text).all() for text in known)]

@@ -77,15 +77,17 @@ def make(
             "several data sets: this version of sentence-transformers does not tell them the epoch, so that each epoch "
             "would have the same batches; install version 6.2, or make one data set of them"
         )
-    found = [one for one in pairs if _fit(one, dataset)] if kind != "evaluated" else []
-    if any(not np.array_equal(one.row, found[0].row) for one in found[1:]):
+    known = pairs if kind != "evaluated" else ()
+    found = [(one, extra) for one in known if (extra := _unknown(one, dataset)) is not None]
+    if any(not np.array_equal(one.row, found[0][0].row) for one, _ in found[1:]):
         raise UserError(
             f"several pairs have the passages of this data set of {len(dataset)} rows, its own cannot be told: "
             "train on it alone, or let the sets differ in their passages"
         )
     if found:
-        _check_negatives(found[0], dataset)
-        return LanguageBatchSampler(strategy, found[0], batch_size, seed, processes, version)
+        own, extra = found[0]
+        _refuse_negatives(extra)
+        return LanguageBatchSampler(strategy, own, batch_size, seed, processes, version)
     if kind != "evaluated":
         if not several:
             sizes = [len(one.anchor) for one in pairs]
@@ -97,18 +99,18 @@ def make(
     return DefaultBatchSampler(shuffled, batch_size=batch_size, drop_last=drop_last, generator=generator, seed=seed)
 
 
-def _fit(pairs: Pairs, dataset: Any) -> bool:
-    """Whether a data set is that of the pairs: by its length and, where they can be seen, by its texts."""
+def _unknown(pairs: Pairs, dataset: Any) -> list[str] | None:
+    """The columns that pairs do not know; None if the data set is not theirs, by its length or by texts that show."""
     if len(dataset) != len(pairs.anchor):
-        return False
-    return not hasattr(dataset, "column_names") or columns.hold(dataset, pairs.texts)
+        return None
+    return columns.unknown(dataset, pairs.texts) if hasattr(dataset, "column_names") else []
 
 
-def _check_negatives(pairs: Pairs, dataset: Any) -> None:
+def _refuse_negatives(names: Sequence[str]) -> None:
     """Refuse texts that the loss would take for negatives, unknown to the pairs: one may answer a question nearby."""
-    if hasattr(dataset, "column_names") and (extra := columns.unknown(dataset, pairs.texts)):
+    if names:
         raise UserError(
-            f"the data set's column {extra[0]!r} would reach the loss as negatives, of which the pairs do not know: "
+            f"the data set's column {names[0]!r} would reach the loss as negatives, of which the pairs do not know: "
             "give Pairs.listed negatives= if it is that, or remove the column"
         )
 
