@@ -77,8 +77,7 @@ def make(
             "several data sets: this version of sentence-transformers does not tell them the epoch, so that each epoch "
             "would have the same batches; install version 6.2, or make one data set of them"
         )
-    known = pairs if kind != "evaluated" else ()
-    found = [(one, extra) for one in known if (extra := _unknown(one, dataset)) is not None]
+    found = [(one, extra) for one in pairs if kind != "evaluated" and (extra := _unknown(one, dataset)) is not None]
     if any(not np.array_equal(one.row, found[0][0].row) for one, _ in found[1:]):
         raise UserError(
             f"several pairs have the passages of this data set of {len(dataset)} rows, its own cannot be told: "
