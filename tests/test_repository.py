@@ -9,7 +9,7 @@ from lib.base import paths
 LARGEST = 1_000_000  # bytes of a tracked file
 BUDGETS = {  # bytes of a folder
     "lib": 1_200_000, "docs": 1_000_000, "tests": 1_000_000, "notebooks": 5_000_000, "figures": 5_000_000,
-    "results": 60_000_000,
+    "results": 66_000_000, "results/full/published/cells": 60_000_000, "results/full/published/rankings": 6_000_000,
 }  # fmt: skip
 
 
