@@ -149,7 +149,7 @@ def test_every_text_is_escaped():
     html = explorer_view.page(HOSTILE, "en", HOSTILE, [side, broken], ["en", "de"], 2)
     assert not parsed(html).findall(".//script") and not parsed(html).findall(".//b")
     assert (
-        html.count("&lt;script&gt;alert(&quot;x&quot;)") == 6
+        html.count("&lt;script&gt;alert(&#34;x&#34;)") == 6
     )  # the question, its note, a passage, a name twice, an error
 
 

@@ -23,6 +23,9 @@ from lib.runs import cells
 from lib.runs import plan as grid
 
 PROMPTS = {"query": "W: ", "document": "he: "}
+BATCHES = {"questions": 1, "pairs": 1, "languages": ["de"], "batch_size": 32, "processes": 1}
+LOG, ENCODED = {"steps": [{"loss": 1.0}], "batches": BATCHES}, {"query": "Where?", "passage": "There."}
+SCORES = pd.DataFrame({"monolingual mAP": [0.5]}, index=["a|b"])
 TEXTS = ["Where is Athens?", "Wo liegt Athens", "QXZ", "light " * 60, "q3de", ""]  # of pieces in and out of the run
 PLAIN = """
 import sys
@@ -178,9 +181,8 @@ def test_the_card_says_how_the_model_was_made_and_what_it_is_not(made):
 def test_the_card_says_what_this_encoder_was_trained_with():
     """A profile may have keys for one encoder alone; cells of sweeps, which change some, are no models to export."""
     run = config.load("full", ["encoder=[use-m]"])
-    batches = {"questions": 1, "pairs": 1, "languages": ["de"], "batch_size": 32, "processes": 1}
-    log, cell = {"steps": [{"loss": 1.0}], "batches": batches}, grid.plan(run.config)[1]
-    said = model_card._training(run, cell, log)
+    cell = grid.plan(run.config)[1]
+    said = model_card.written(run, cell, LOG, ENCODED, SCORES)
     assert run.config.learning_rate == 3e-5 and "| 0.0003, linear decay" in said and "temperature 0.05" in said
     assert not [cell for cell in grid.named(run, "*", trained=True) if cell.is_part]
 
@@ -206,11 +208,19 @@ def test_a_set_is_named_without_its_place_and_a_part_as_such(name, shown):
 
 
 def test_the_card_of_a_known_encoder_and_set_names_their_licences():
+    run = config.load("full")
     cell = grid.Cell("e5-small-q4", "mlqa-r", "x-y", None, 0)
-    assert model_card._licences(cell).splitlines()[2:] == [
-        "| encoder e5-small-q4 | MIT |", "| data mlqa-r | CC BY-NC 4.0 (as released there) |"
+    said = model_card.written(run, cell, LOG, ENCODED, SCORES)
+    assert said.split("## Licences\n\n")[1].splitlines()[2:5] == [
+        "| encoder e5-small-q4 | MIT |", "| data mlqa-r | CC BY-NC 4.0 (as released there) |", ""
     ]  # fmt: skip
-    assert "MS MARCO" in model_card._licences(grid.Cell("xlm-r", "mmarco", "x-y", None, 0))
+    said = model_card.written(run, grid.Cell("xlm-r", "mmarco", "x-y", None, 0), LOG, ENCODED, SCORES)
+    assert "| data mmarco | translations of MS MARCO" in said
+
+
+def test_a_sign_that_divides_columns_does_not_divide_those_of_a_card():
+    said = model_card.written(config.load("full"), grid.Cell("static", "facts", "x-x", None, 0), LOG, ENCODED, SCORES)
+    assert "| tested on | monolingual mAP |\n| --- | --- |\n| a\\|b | 0.500 |\n" in said
 
 
 def test_the_code_of_the_card_runs_as_it_stands(forking, made):

@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,14 @@ from ..evaluation import metrics
 from ..evidence import tables
 from ..runs import cells
 from ..runs.plan import Cell
+from ..show import texts
 from ..training import fit as training
 from . import exports
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
+TEMPLATES = Path(__file__).with_name("templates")
 CARD, MODULES = "README.md", "modules.json"
 KILLED = 3600  # seconds after which an export that has not ended never will
 ORIGINS = {  # of an encoder by its name: its model on the hub, and the licence of the weights
@@ -42,72 +43,6 @@ ORIGINS = {  # of an encoder by its name: its model on the hub, and the licence 
     "xlm-r": ("FacebookAI/xlm-roberta-base", "MIT"),
     "labse": ("sentence-transformers/LaBSE", "Apache-2.0"),
 }
-LICENCES = {  # of training sets that are not in the registry of files
-    "facts": "Apache-2.0, as this suite; the names in it are of Unicode CLDR (Unicode License v3)",
-    "mmarco": "translations of MS MARCO, which is for non-commercial research",
-}
-BATCHES = {
-    "x-x-mono": "each batch is in one language, drawn at random",
-    "x-y": "question and passage of each pair are in different languages",
-    "hybrid": "each batch is monolingual with probability alpha = {alpha:g}, else its pairs are cross-lingual",
-    "x-x": "question and passage of each pair are in the same language; a batch holds several languages",
-    "en-en": "English questions and passages alone",
-}
-TEXT = """
-# {title}
-
-A multilingual retriever: {encoder}, fine-tuned on {train} with {label} batches. It is one cell of a reproduction of
-hybrid-batch training (arXiv [2408.10536](https://arxiv.org/abs/2408.10536)), run `{run}`, and is meant for comparing
-ways to make batches.
-
-## Use
-
-```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("{title}")  # this folder, or its id on a hub
-queries = model.encode_query(["Where is Athens?"])
-passages = model.encode_document(["Athens is the capital of Greece.", "Quito ist die Hauptstadt von Ecuador."])
-print(model.similarity(queries, passages))
-```
-
-Queries are encoded as `{query}`, passages as `{passage}`.
-
-## Training
-
-{training}
-
-## Scores
-
-{scores}
-
-mAP has no cutoff; means are over languages, or pairs of them. Monolingual: questions against sentences of their own
-language; cross-lingual: of one other; multilingual: of all languages at once, where each translation of the answer is
-right. Rank distance is how far apart the best and the worst placed right answer are there: lower is less biased.
-
-## Limits
-
-{limits}
-
-## Licences
-
-{licences}
-
-Whoever shares the model must heed both.
-
-## Citation
-
-```bibtex
-@misc{{elmahdy2024synergistic,
-  author = {{Elmahdy, Adel and Lin, Sheng-Chieh and Ahmad, Amin}},
-  title = {{Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
-    Information Retrieval}},
-  eprint = {{2408.10536}},
-  archivePrefix = {{arXiv}},
-  year = {{2024}},
-}}
-```
-"""
 
 
 def export(run: Run, cell: Cell, folder: Path) -> Path:
@@ -139,12 +74,15 @@ def export(run: Run, cell: Cell, folder: Path) -> Path:
 
 def card(run: Run, cell: Cell) -> str:
     """The card of a finished cell's model: what the hub reads at its head, then what people read."""
+    log = training.log_of(cells.model(run, cell).parent)
+    return written(run, cell, log, cells.record(run, cell)["encoded"], scores(run, cell))
+
+
+def written(run: Run, cell: Cell, log: dict[str, Any], encoded: dict[str, str], found: pd.DataFrame) -> str:
+    """The card of a model with this log of its training, these texts as it encodes them, and these `scores`."""
     from huggingface_hub import ModelCardData
 
-    found = scores(run, cell)
-    log = training.log_of(cells.model(run, cell).parent)
-    encoded = cells.record(run, cell)["encoded"]
-    origin, _ = _origin(cell.encoder)
+    origin, licence_of_weights = _origin(cell.encoder)
     head = ModelCardData(
         language=list(dict.fromkeys(language.split("-")[0] for language in log["batches"]["languages"])),
         license="other",
@@ -156,12 +94,22 @@ def card(run: Run, cell: Cell) -> str:
         model_name=cell.id,
         eval_results=_results(found),
     )
-    text = TEXT.format(
-        title=cell.id, encoder=_name(cell.encoder), train=_name(cell.train), label=cell.label, run=run.name,
-        query=encoded["query"], passage=encoded["passage"], training=_training(run, cell, log),
-        scores=_scores(found), limits=_limits(run, cell, log), licences=_licences(cell),
-    )  # fmt: skip
-    return f"---\n{head.to_yaml()}\n---\n{text}"
+    jinja = texts.templates(TEMPLATES, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    return jinja.get_template("model_card.md.j2").render(
+        run=run,
+        cell=cell,
+        log=log,
+        encoded=encoded,
+        head=head.to_yaml(),
+        encoder=_name(cell.encoder),
+        train=_name(cell.train),
+        identity=encoders.identity(cell.encoder),
+        notes="" if encoders.folder_of(cell.encoder) else encoders.find(cell.encoder).notes,
+        settings=cell.settings(run.config),
+        scores=_shown(found),
+        licence_of_weights=licence_of_weights,
+        licences="; ".join(dict.fromkeys(file.licence for file in download.files_of(cell.train))),
+    )
 
 
 def scores(run: Run, cell: Cell) -> pd.DataFrame:
@@ -199,7 +147,7 @@ def _results(found: pd.DataFrame) -> list["EvalResult"]:
             task_name="Information retrieval",
             dataset_type=dataset,
             dataset_name=dataset,
-            metric_type=column.split()[-1].lower() if column.endswith("mAP") else column.replace(" ", "_"),
+            metric_type="map" if column.endswith("mAP") else "rank_distance",
             metric_name=column,
             metric_value=round(value, 6),
         )
@@ -208,69 +156,10 @@ def _results(found: pd.DataFrame) -> list["EvalResult"]:
     ]
 
 
-def _scores(found: pd.DataFrame) -> str:
-    """The scores as a table; rank distance without decimals, as it counts passages."""
+def _shown(found: pd.DataFrame) -> pd.DataFrame:
+    """The scores as text; rank distance without decimals, as it counts passages."""
     forms = {column: "{:,.0f}" if column == "rank distance" else "{:.3f}" for column in found}
-    rows = found.apply(lambda values: ["" if pd.isna(value) else forms[values.name].format(value) for value in values])
-    return _table(["tested on", *rows.columns], rows.itertuples())
-
-
-def _table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    texts = ([str(value).replace("|", r"\|") for value in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in texts)
-
-
-def _training(run: Run, cell: Cell, log: dict[str, Any]) -> str:
-    """How it was trained, as a table."""
-    chosen, batches = cell.settings(run.config), log["batches"]
-    losses = pd.Series([step["loss"] for step in log["steps"]])
-    rate = f"{chosen.learning_rate:g}, linear decay after {chosen.warmup_steps} steps of warm-up"
-    kept = f", of which step {log['kept']} was kept, by validation" if "kept" in log else ""
-    rows = {
-        "encoder": f"{_name(cell.encoder)}, {encoders.identity(cell.encoder)}",
-        "data": f"{_name(cell.train)}: {batches['questions']:,} questions, {batches['pairs']:,} pairs",
-        "languages": ", ".join(batches["languages"]),
-        "batches": f"{cell.label}: {BATCHES[cell.strategy].format(alpha=cell.alpha or 0)}; none with a false negative",
-        "steps": f"{len(losses)}{kept}",
-        "batch size": batches["batch_size"] * batches["processes"],
-        "optimiser": f"AdamW, weight decay {chosen.weight_decay:g}",
-        "learning rate": rate,
-        "loss": f"InfoNCE with in-batch negatives, temperature {1 / chosen.scale:g}",
-        "loss, first and last 10 steps": f"{losses[:10].mean():.3f}, {losses[-10:].mean():.3f}",
-        "dropout": "the encoder's own" if chosen.dropout is None else f"{chosen.dropout:g}",
-        "word vectors": "trained" if chosen.train_word_vectors else "frozen",
-        "longest text": f"{chosen.max_tokens} tokens",
-        "seed": cell.seed,
-    }
-    return _table(["what", "how"], rows.items())
-
-
-def _limits(run: Run, cell: Cell, log: dict[str, Any]) -> str:
-    """What the model should not be taken for."""
-    languages = ", ".join(log["batches"]["languages"])
-    notes = "" if encoders.folder_of(cell.encoder) else encoders.find(cell.encoder).notes
-    points = [
-        f"It was fine-tuned on {languages} alone; in other languages it is what the encoder made of it.",
-        f"The encoder is {notes}: not all that it does comes from this training." if notes else "",
-        f"Scores are of one seed, and of finding single sentences in pools of a few thousand; they say little of "
-        f"passages, of web search, or of texts beyond {cell.settings(run.config).max_tokens} tokens, which are cut.",
-        "Ranks still depend on the language of a text: see rank distance above.",
-        "The facts corpus is a small test bed made from templates: nothing of practical use is learnt from it."
-        if cell.train == "facts"
-        else "",
-    ]
-    return "\n".join(f"- {point}" for point in points if point)
-
-
-def _licences(cell: Cell) -> str:
-    """What the encoder's weights and the training data are licensed under."""
-    files = download.files_of(cell.train)
-    known = "; ".join(dict.fromkeys(file.licence for file in files)) or LICENCES.get(cell.train, "not known here")
-    _, weights = _origin(cell.encoder)
-    rows = [(f"encoder {_name(cell.encoder)}", weights), (f"data {_name(cell.train)}", known)]
-    return _table(["what", "licence"], rows)
+    return found.apply(lambda values: ["" if pd.isna(value) else forms[values.name].format(value) for value in values])
 
 
 def _origin(encoder: str) -> tuple[str | None, str]:

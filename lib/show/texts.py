@@ -5,7 +5,8 @@ checked: a text that is no longer true is not rendered, and the error says which
 """
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..base import paths
 from ..base import store as artifacts
@@ -14,6 +15,9 @@ from ..evaluation.measures import number
 from ..evidence import judge as evidence
 from ..evidence.paper import verdicts
 from ..runs import names
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = paths.LIB / "show" / "templates"
 QUOTED = "full"  # the run whose numbers the README quotes
@@ -24,6 +28,13 @@ CHANCE = "14% / 9%"  # the mean share of a query language in the pools of ``TEST
 
 class UntrueTextError(Exception):
     """A written text says something that the tables do not; the message names the text and the words."""
+
+
+def templates(folder: Path, **settings: Any) -> "Environment":
+    """The Jinja templates of a folder; a name in them that nobody gives a value is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, **settings)
 
 
 def answer(numbers: dict[str, Any]) -> str:
@@ -65,9 +76,7 @@ def published() -> dict[str, Any]:
 
 
 def _render(name: str, numbers: dict[str, Any]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    jinja = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=False)
+    jinja = templates(TEMPLATES)
     levels = numbers["encoders"]["e5-small-q4"]["levels"]
     centring = numbers["encoders"]["e5-small-q4"]["centring"]
 

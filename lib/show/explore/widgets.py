@@ -1,7 +1,7 @@
 """The explorer in a notebook: two ranked lists side by side, by ipywidgets, and the same as HTML for other readers."""
 
 import time
-from functools import partial
+from functools import cache, partial
 from html import escape
 from typing import Any
 
@@ -9,49 +9,24 @@ import ipywidgets as widgets
 import numpy as np
 from babel import Locale
 from IPython.display import clear_output, display
+from jinja2 import Template
 
 from ...base import paths, progress
 from ...base.config import Run
 from ...base.errors import UserError
 from ...data import catalog as data
 from ...data.sets import ParallelSet
+from ...evaluation import search
 from ...figures import style
 from ...runs import plan as grid
 from ...runs.plan import Cell
+from .. import texts
 from ..views import RIGHT_TO_LEFT
 from . import explorer, rankings
 from .explorer import Answer
 
 WIDE = widgets.Layout(width="auto")
 LABELS = {"description_width": "8em"}
-# Colours of JupyterLab's theme, light or dark; the second ones are for pages outside it.
-SHEET = """<style>
-.explorer {line-height: 1.45; color: var(--jp-content-font-color1, #222); font-size: var(--jp-content-font-size1, 14px);
-  font-family: var(--jp-content-font-family, system-ui, sans-serif)}
-.explorer .question {font-size: 1.35em; margin: .6em 0 .2em}
-.explorer .lists {display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 0 2.2rem}
-.explorer h3 {font-size: 1.1em; margin: .8em 0 .3em; padding-left: .5em; border-left: .35em solid var(--strategy)}
-.explorer h3 small, .explorer p small, .explorer caption {font-weight: normal;
-  color: var(--jp-content-font-color2, #555)}
-.explorer p {margin: .2em 0 .6em}
-.explorer .notice {padding: .5em .8em; border: 1px solid var(--jp-warn-color0, #b26a00); border-radius: 3px}
-.explorer table {border-collapse: collapse; width: 100%; margin: 0 0 1em; font-size: inherit; color: inherit}
-.explorer th, .explorer td {padding: .28em .5em; text-align: right; vertical-align: top; white-space: nowrap;
-  border: 0; border-bottom: 1px solid var(--jp-border-color2, #ddd); background: none}
-.explorer thead th {font-weight: 600; font-size: .88em; color: var(--jp-content-font-color2, #555)}
-.explorer th[scope=row], .explorer caption, .explorer .lists th:nth-child(n + 3):not(:last-child),
-  .explorer .ranks th:first-child {text-align: left}
-.explorer caption {padding: .3em 0}
-.explorer td {font-variant-numeric: tabular-nums}
-.explorer td.text {text-align: start; white-space: normal; overflow-wrap: anywhere; width: 100%}
-.explorer td.code {text-align: left}
-.explorer .found td, .explorer td.found {background: color-mix(in srgb, #009e73 16%, transparent)}
-.explorer tr.found td:first-child {box-shadow: inset .22em 0 #009e73}
-.explorer td.found, .explorer .mark {font-weight: 700}
-.explorer abbr {text-decoration: none}
-.explorer .ranks {overflow-x: auto; contain: inline-size}
-.explorer-controls input {unicode-bidi: plaintext}
-</style>"""
 
 
 def show(run: Run) -> "Explorer":
@@ -197,19 +172,26 @@ def page(
         languages: of the set.
         pool: passages in it.
     """
-    head = passage("p", question, language, "question") + f"<p><small>{escape(note)}</small></p>"
-    lists = "".join(_side(*side) for side in sides)
     known = [(cell, answer.ranks) for cell, answer in sides if isinstance(answer, Answer) and answer.ranks]
-    table = _ranks(known, [x for x in languages if any(x in ranks for _, ranks in known)], pool) if known else ""
-    return f'{SHEET}<div class="explorer">{head}<div class="lists">{lists}</div>{table}</div>'
+    return _template().render(
+        question=question,
+        language=language,
+        note=note,
+        sides=sides,
+        known=known,
+        languages=[x for x in languages if any(x in ranks for _, ranks in known)],
+        pool=pool,
+        first=search.TOP,
+        colours=style.COLOURS,
+        right_to_left=RIGHT_TO_LEFT,
+    )
 
 
-def passage(tag: str, text: str, language: str | None, name: str) -> str:
-    """An element with a text that runs in the direction of its language."""
-    if language is None:
-        return f'<{tag} class="{name}" dir="auto">{escape(text)}</{tag}>'
-    direction = "rtl" if language.split("-")[0] in RIGHT_TO_LEFT else "ltr"
-    return f'<{tag} class="{name}" lang="{escape(language)}" dir="{direction}">{escape(text)}</{tag}>'
+@cache
+def _template() -> Template:
+    jinja = texts.templates(texts.TEMPLATES, autoescape=True)
+    jinja.filters.update(names=_names, label=cell_label, english=language_name)
+    return jinja.get_template("explorer.html.j2")
 
 
 def cell_label(cell: Cell) -> str:
@@ -228,44 +210,6 @@ def _names(cell: Cell) -> list[str]:
         return [style.name(grid.NONE), encoder]
     trained = f"{encoder} trained on {style.name(cell.train)}"
     return [cell.label.replace("hybrid-", "hybrid "), trained, f"seed {cell.seed}"]
-
-
-def _side(cell: Cell, answer: Answer | UserError) -> str:
-    name, *details = map(escape, _names(cell))
-    heading = f'<h3 style="--strategy: {style.COLOURS[cell.strategy]}">{name} <small>{", ".join(details)}</small></h3>'
-    if isinstance(answer, UserError):
-        return f'<section>{heading}<p class="notice">{escape(str(answer))}</p></section>'
-    right = f"{answer.top['right'].sum()} right of {len(answer.ranks)}; " if answer.ranks else ""
-    counts = ", ".join(f"{escape(code)} {count}" for code, count in answer.top["language"].value_counts().items())
-    head = "".join(f'<th scope="col">{title}</th>' for title in ("right", "rank", "in", "passage", "score"))
-    rows = "".join(_line(**line) for line in answer.top.to_dict("records"))
-    summary = f"<p><small>Of the first {len(answer.top)}: {right}languages: {counts}</small></p>"
-    return f"<section>{heading}{summary}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>"
-
-
-def _line(rank: int, score: float, language: str, text: str, right: bool) -> str:
-    mark = '<span class="mark" role="img" aria-label="right answer">✓</span>' if right else ""
-    code = f'<abbr title="{escape(language_name(language))}">{escape(language)}</abbr>'
-    return (
-        f'<tr{" class=found" if right else ""}><td>{mark}</td><td>{rank}</td><td class="code">{code}</td>'
-        f"{passage('td', text, language, 'text')}<td>{'' if np.isnan(score) else f'{score:.3f}'}</td></tr>"
-    )
-
-
-def _ranks(known: list[tuple[Cell, dict[str, int]]], languages: list[str], pool: int) -> str:
-    """A row a model: the rank of the right passage of each language, and the distance between best and worst."""
-    titles = [f'<abbr title="{escape(language_name(x))}">{escape(x)}</abbr>' for x in languages]
-    head = "".join(f'<th scope="col">{title}</th>' for title in ("model", *titles, "rank distance"))
-    rows = []
-    for cell, ranks in known:
-        shown = [f"<td{' class=found' if ranks[x] <= explorer.search.TOP else ''}>{ranks[x]:,}</td>" for x in languages]
-        apart = f"<td>{max(ranks.values()) - min(ranks.values()):,}</td>"
-        rows.append(f'<tr><th scope="row">{escape(cell_label(cell))}</th>{"".join(shown)}{apart}</tr>')
-    caption = f"Rank of the right passage in each language, of {pool:,} passages; bold: among the first ten"
-    return (
-        f'<div class="ranks" tabindex="0" role="region" aria-label="ranks by language"><table><caption>{caption}'
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
 
 
 def _offer(menu: widgets.Dropdown, options: list[tuple[str, Any]], otherwise: Any) -> None:

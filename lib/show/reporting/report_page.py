@@ -20,13 +20,13 @@ from ...data import catalog as data
 from ...evidence import judge as evidence
 from ...evidence import shift, tables
 from ...figures import gallery, style
+from .. import texts
 from . import lead, sheets
 from .sheets import Sheet
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = paths.LIB / "show" / "templates"
 LONG = 16  # rows of a table that stands open; the main one always does
 PICTURES = 1_450_000  # characters of all figures, so that the page stays within 3 MB
 GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # they name another repository, as in a hook
@@ -215,15 +215,7 @@ def _plain(value: Any) -> str:
 
 
 def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    found = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    found = texts.templates(texts.TEMPLATES, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"code": _code, "base": sheets.base, "capitalised": style.capital}
     return found
 
@@ -234,7 +226,7 @@ def _code(text: str) -> Markup:
 
 
 def _beside(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+    return (texts.TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _colours() -> str:
