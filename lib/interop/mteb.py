@@ -15,6 +15,7 @@ passages of outer white space, which 33 of XQuAD-R's 13,014 have.
 from collections.abc import Sequence
 from functools import cache
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,36 +47,10 @@ ABOUT = {
         "answer is relevant in every language that has it: what an encoder that prefers a language gets wrong."
     ),
 }
-LAREQA = r"""
-@inproceedings{roy-etal-2020-lareqa,
-  author = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
-  booktitle = {Proceedings of EMNLP 2020},
-  eprint = {2004.05484},
-  archiveprefix = {arXiv},
-  title = {{LAReQA}: Language-agnostic answer retrieval from a multilingual pool},
-  year = {2020},
-}
-"""
-XQUAD = r"""
-@inproceedings{artetxe-etal-2020-cross,
-  author = {Artetxe, Mikel and Ruder, Sebastian and Yogatama, Dani},
-  booktitle = {Proceedings of ACL 2020},
-  eprint = {1910.11856},
-  archiveprefix = {arXiv},
-  title = {On the Cross-lingual Transferability of Monolingual Representations},
-  year = {2020},
-}
-"""
-MLQA = r"""
-@inproceedings{lewis-etal-2020-mlqa,
-  author = {Lewis, Patrick and Oguz, Barlas and Rinott, Ruty and Riedel, Sebastian and Schwenk, Holger},
-  booktitle = {Proceedings of ACL 2020},
-  eprint = {1910.07475},
-  archiveprefix = {arXiv},
-  title = {{MLQA}: Evaluating Cross-lingual Extractive Question Answering},
-  year = {2020},
-}
-"""
+LAREQA, XQUAD, MLQA = (
+    f"\n{(Path(__file__).with_name('citations') / name).read_text(encoding='utf-8')}"
+    for name in ("lareqa.bib", "xquad.bib", "mlqa.bib")
+)
 FACTS = {
     "xquad-r": {
         "about": "XQuAD-R (LAReQA): which sentence of XQuAD's paragraphs holds the answer?",
