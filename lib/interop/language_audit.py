@@ -6,6 +6,7 @@ training measures, by the same functions; nothing of it is kept, but the encoder
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,11 @@ from ..evidence import effects, stats
 from ..runs import cells, names
 from ..runs import plan as grid
 from ..runs import preflight as checks
-from ..show import bias_views
+from ..show import bias_views, texts
 
 COLUMNS = ["encoder", "dataset", "setting", "language", "measure", "value", "low", "high"]
 ALL, POOL = metrics.POOL, "multilingual"
 GAP, PREFERENCE = "monolingual - cross-lingual", "own_first - chance"
-# How answers in other languages are found, by the word on the gap: mAP in the own language less that in others.
-FOUND = {
-    stats.BETTER: "less well than",
-    stats.WORSE: "better than",
-    stats.EQUIVALENT: "as well as",
-    stats.OPEN: "not surely better or worse than",
-}
 VECTORS = {"before": "vectors", "after": "centred vectors", "chance": "by chance"}
 PROBES = {
     "language_accuracy": "language told by a linear probe",
@@ -60,7 +54,8 @@ def audit(encoder: str, dataset: str, overrides: Sequence[str] = ()) -> pd.DataF
         UserError: the encoder or the set is not there, or cannot be read; or the set is not parallel.
     """
     ranking, read, chosen = measured(encoder, dataset, overrides)
-    rows = _retrieval(ranking, chosen) + _bias(ranking, chosen) + _vectors(read)
+    rows = _retrieval(ranking, chosen) + _bias(ranking, chosen)
+    rows += [_row(name, key, value) for when, name in VECTORS.items() for key, value in read[when].items()]
     return pd.DataFrame(rows).round(6).assign(encoder=encoder, dataset=dataset)[COLUMNS]
 
 
@@ -87,25 +82,18 @@ def verdict(found: pd.DataFrame) -> str:
     The first compares how often the answer comes first in the question's own language with chance; the second mAP in
     one's own language with that in others, by the one rule of comparison (`evidence.stats.compared`).
     """
-    preference, gap = _interval(found, PREFERENCE), _interval(found, GAP)
-    if preference.low > 0:
-        does = "prefers passages in the language of the question"
-    elif preference.high < 0:
-        does = "prefers passages in other languages than that of the question"
-    else:
-        does = "shows no clear preference for the language of the question"
-    found_so = FOUND[stats.compared(gap, effects.MARGIN)]
-    pooled = _by_language(found, "map")[POOL].rename(_in_english)
-    name = names.name(found["encoder"].iloc[0])
-    share, first = _value(found, "own_share"), _value(found, "own_first")
-    of_pool, chance = (_value(found, measure, "by chance") for measure in ("own_share", "own_first"))
-    return (
-        f"{name} {does}: {share:.1%} of its first ten passages are in that language, as are {of_pool:.1%} of "
-        f"the pool, and of the translations of the answer the one in that language comes first for {first:.1%} of the "
-        f"questions, where chance gives {chance:.1%} (difference {_shown(preference)}). "
-        f"Answers in another language are found {found_so} those in the question's own (mAP in the own language less "
-        f"that in others: {_shown(gap)}), and with all languages in one pool questions in {pooled.idxmin()} fare "
-        f"worst, with a mAP of {pooled.min():.3f}, and those in {pooled.idxmax()} best, with {pooled.max():.3f}."
+    gap = _interval(found, GAP)
+    jinja = texts.templates(Path(__file__).with_name("templates"))
+    return jinja.get_template("audit_verdict.txt.j2").render(
+        name=names.name(found["encoder"].iloc[0]),
+        preference=_interval(found, PREFERENCE),
+        share=_interval(found, "own_share").value,
+        share_of_pool=_interval(found, "own_share", "by chance").value,
+        first=_interval(found, "own_first").value,
+        first_by_chance=_interval(found, "own_first", "by chance").value,
+        gap=gap,
+        compared=stats.compared(gap, effects.MARGIN),
+        pooled=_by_language(found, "map")[POOL].rename(_in_english),
     )
 
 
@@ -198,10 +186,6 @@ def _bias(ranking: Ranking, chosen: ParallelSet) -> list[dict[str, Any]]:
     return rows
 
 
-def _vectors(read: dict[str, Any]) -> list[dict[str, Any]]:
-    return [_row(name, key, value) for when, name in VECTORS.items() for key, value in read[when].items()]
-
-
 def _per_question(wide: pd.DataFrame, chosen: ParallelSet) -> np.ndarray:
     """float [questions, languages or pairs, 1], as `evidence.stats` takes it; NaN where a question has no value."""
     return wide.dropna(axis=1, how="all").reindex(range(len(chosen.questions))).to_numpy(float)[:, :, None]
@@ -218,10 +202,6 @@ def _row(setting: str, measure: str, value: float | stats.Interval, language: st
     return row | {"low": sure.low, "high": sure.high}
 
 
-def _value(found: pd.DataFrame, measure: str, setting: str = POOL) -> float:
-    return _interval(found, measure, setting).value
-
-
 def _interval(found: pd.DataFrame, measure: str, setting: str = POOL) -> stats.Interval:
     rows = found[(found["language"] == ALL) & (found["measure"] == measure) & (found["setting"] == setting)]
     return stats.Interval(*rows[["value", "low", "high"]].iloc[0])
@@ -236,9 +216,9 @@ def _by_language(found: pd.DataFrame, measure: str) -> pd.DataFrame:
 def _retrieval_table(found: pd.DataFrame) -> pd.DataFrame:
     languages, rows = _by_language(found, "map"), []
     for setting in metrics.SETTINGS:
-        sure, worst = _interval(found, "map", setting), _value(found, "worst language", setting)
+        sure, worst = (_interval(found, measure, setting) for measure in ("map", "worst language"))
         row = {"setting": setting, "mAP": f"{sure.value:.3f}", "95% interval": _ends(sure)}
-        rows.append(row | {"worst language": f"{languages[setting].idxmin()} {worst:.3f}"})
+        rows.append(row | {"worst language": f"{languages[setting].idxmin()} {worst.value:.3f}"})
     gap = _interval(found, GAP)
     return pd.DataFrame([*rows, {"setting": GAP, "mAP": f"{gap.value:.3f}", "95% interval": _ends(gap)}]).fillna("")
 
@@ -250,7 +230,7 @@ def _bias_table(found: pd.DataFrame) -> pd.DataFrame:
     for measure, label in bias_views.LABELS.items():
         if measure in measured and measure != "map":
             sure = _interval(found, measure)
-            chance = f"{_value(found, measure, 'by chance'):.3f}" if measure in by_chance else ""
+            chance = f"{_interval(found, measure, 'by chance').value:.3f}" if measure in by_chance else ""
             form = MEASURES[measure].form
             row = {"measure": label, "value": f"{sure.value:{form}}", "95% interval": _ends(sure, form)}
             rows.append(row | {"by chance": chance})
@@ -276,10 +256,6 @@ def _in_english(code: str) -> str:
     from babel import Locale
 
     return Locale("en").languages.get(code, code)
-
-
-def _shown(sure: stats.Interval) -> str:
-    return f"{sure.value:+.3f} [{sure.low:+.3f}, {sure.high:+.3f}]"
 
 
 def _ends(sure: stats.Interval, form: str = ".3f") -> str:
