@@ -7,7 +7,7 @@ from ..base.config import Run
 from ..evaluation import bias, measures
 from ..evaluation import synthetic as synthetic_rankings
 from ..evidence import selection, tables
-from .views import Styled
+from .views import Styled, by_strategy
 
 LABELS = {name: measure.heading for name, measure in measures.MEASURES.items()} | {"peer": "PEER"}
 
@@ -25,11 +25,8 @@ def gaps(run: Run) -> pd.DataFrame:
 
 def panel(run: Run) -> pd.DataFrame:
     """What each measure (columns) says of each strategy on the same rankings, means over seeds."""
-    table = tables.read(run, "bias.csv.bz2")
-    table["strategy"] = selection.labels(table)
-    index = [*selection.several(table), "dataset", "train", "strategy"]
-    wide = table.pivot_table(index=index, columns="measure", values="value", sort=False)
-    return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS).rename_axis(columns=None)
+    wide = by_strategy(tables.read(run, "bias.csv.bz2"), "measure")
+    return wide[[name for name in LABELS if name in wide]].rename(columns=LABELS)
 
 
 def synthetic() -> Styled:

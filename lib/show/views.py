@@ -177,12 +177,17 @@ def with_intervals(table: pd.DataFrame, value: str, index: list[str], columns: s
     return wide[known or list(wide.columns)].rename_axis(columns=None)
 
 
+def by_strategy(table: pd.DataFrame, columns: str | list[str]) -> pd.DataFrame:
+    """Values by what was trained, and scored (rows), and by some columns of the table; means over seeds."""
+    table = table.assign(strategy=selection.labels(table))
+    keys = [*selection.several(table), "dataset", "train", "strategy"]
+    wide = table.pivot_table(index=keys, columns=columns, values="value", sort=False)
+    return wide.rename_axis(columns=[None] * wide.columns.nlevels)
+
+
 def vectors(table: pd.DataFrame) -> pd.DataFrame:
     """How much language the vectors hold, before and after centring, mean over seeds; and by chance."""
-    keys = [*selection.several(table), "dataset", "train", "strategy"]
-    table = table.assign(strategy=selection.labels(table))
-    wide = table.pivot_table(index=keys, columns=["measure", "centring"], values="value", sort=False)
-    return wide.reindex(columns=["before", "after", "chance"], level="centring").rename_axis(columns=[None, None])
+    return by_strategy(table, ["measure", "centring"]).reindex(columns=["before", "after", "chance"], level=1)
 
 
 def centred(variants: pd.DataFrame) -> pd.DataFrame:
@@ -191,11 +196,9 @@ def centred(variants: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen[chosen["variant"].isin(["all queries", "centred"])]
     names = chosen["setting"].where(chosen["metric"] == "map", "rank distance")
     chosen = chosen.assign(column=names, variant=chosen["variant"].replace("all queries", "as it is"))
-    chosen["strategy"] = selection.labels(chosen)
-    keys = [*selection.several(chosen), "dataset", "train", "strategy"]
-    both = chosen.groupby([*keys, "variant"])["value"].count().unstack().dropna().index
-    wide = chosen.pivot_table(index=keys, columns=["column", "variant"], values="value", sort=False)
-    return wide.loc[wide.index.isin(both)].rename_axis(columns=[None, None])
+    both = by_strategy(chosen, "variant").dropna().index
+    wide = by_strategy(chosen, ["column", "variant"])
+    return wide.loc[wide.index.isin(both)]
 
 
 def verdicts(table: pd.DataFrame) -> Styled:

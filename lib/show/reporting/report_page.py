@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,30 +32,12 @@ GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # they n
 PALETTES = ((256, True), (256, False), (128, False))  # colours of each; whether dark ones too
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page: what it shows, its title, and its pictures as ``data:`` addresses."""
-
-    name: str
-    heading: str
-    shows: str
-    caption: str
-    read: str  # what a reader should see in it, where somebody wrote that of these numbers
-    light: str
-    dark: str
-    size: tuple[int, int]
-    has_svg: bool = False
-
-    @property
-    def alt(self) -> str:
-        """What is shown, in the words of the code and of the title."""
-        return f"{self.shows} {self.caption}"
-
-
 def render(run: Run) -> str:
     """The page as text."""
-    style_text, script = (_beside(f"report.{kind}") for kind in ("css", "js"))
-    style_text += _colours()
+    files = (texts.TEMPLATES / f"report.{kind}" for kind in ("css", "js"))
+    style_text, script = (file.read_text(encoding="utf-8") for file in files)
+    for name, colour in style.COLOURS.items():  # one a strategy, as in the figures
+        style_text += f".is-{name}::before {{ background: {colour}; }}\n"
     allowed = f"default-src 'none'; img-src data:; style-src {_hash(style_text)}; script-src {_hash(script)}"
     return (
         _templates()
@@ -78,32 +59,38 @@ def render(run: Run) -> str:
     )
 
 
-def pictures(run: Run) -> list[Picture]:
+def pictures(run: Run) -> list[dict[str, Any]]:
     """The run's figures, the answer first; for dark pages too, and in as many colours, as leave the page small."""
     names = [name for name in gallery.available(run) if (run.folder / "figures" / f"{name}.png").exists()]
     read = lead.readings(run)
     for colours, dark in PALETTES:
         found = [_picture(run, name, read.get(name, ""), colours, dark) for name in names]
-        if sum(len(picture.light) + len(picture.dark) for picture in found) <= PICTURES:
+        if sum(len(picture["light"]) + len(picture["dark"]) for picture in found) <= PICTURES:
             break
     return found
 
 
-def _picture(run: Run, name: str, read: str, colours: int, both: bool) -> Picture:
+def _picture(run: Run, name: str, read: str, colours: int, both: bool) -> dict[str, Any]:
+    """A figure on the page: what it shows, its title, what to see in it, and its pictures as ``data:`` addresses.
+
+    Args:
+        read: what a reader should see in it, where somebody wrote that of these numbers.
+        both: for dark pages too.
+    """
     light, dark = (run.folder / "figures" / f"{name}{shade}.png" for shade in ("", style.DARK_SUFFIX))
     heading, draw = gallery.ALL[name]
     content, size = _small(light, colours)
-    return Picture(
-        name=name,
-        heading=heading,
-        shows=" ".join((draw.__doc__ or heading).split()),
-        caption=f"{style.capital(style.caption(light)).rstrip('.')}.",
-        read=read.replace("`", ""),
-        light=content,
-        dark=_small(dark, colours)[0] if both and dark.exists() else "",
-        size=size,
-        has_svg=light.with_suffix(".svg").exists(),
-    )
+    return {
+        "name": name,
+        "heading": heading,
+        "shows": " ".join((draw.__doc__ or heading).split()),
+        "caption": f"{style.capital(style.caption(light)).rstrip('.')}.",
+        "read": read.replace("`", ""),
+        "light": content,
+        "dark": _small(dark, colours)[0] if both and dark.exists() else "",
+        "size": size,
+        "has_svg": light.with_suffix(".svg").exists(),
+    }
 
 
 def _small(picture: Path, colours: int) -> tuple[str, tuple[int, int]]:
@@ -127,8 +114,7 @@ def _judged(run: Run) -> dict[str, Any]:
     if not evidence.current(run):
         return lead.as_published() | {"claims": [], "others": others}
     claims = tables.read(run, "claims.csv").astype(object).fillna("")
-    moved = tables.read(run, "domain_shift.csv")
-    rows = shift.with_costs(moved)
+    rows = shift.with_costs(tables.read(run, "domain_shift.csv"))
     others += [sheets.effects(run), sheets.shifts(run), sheets.overlap(run), sheets.ledger(run)]
     answered = lead.of_run(run, rows) if len(rows) else lead.as_published()
     return answered | {
@@ -145,7 +131,6 @@ def _made(run: Run) -> dict[str, Any]:
     seconds = sum(cell["made"]["evaluation_seconds"] for cell in cells.values())
     machines = dict.fromkeys(_machine(cell["made"]) for cell in cells.values())
     read = pd.DataFrame(made["sets"], columns=["set", "use", "digest"])
-    notebooks = _notebooks(run)
     beside = [path.name for path in sorted(run.folder.glob("*.csv*"))] + [tables.PROVENANCE]
     sets = dict.fromkeys(name.removesuffix(data.HELDOUT) for name in read["set"])
     return {
@@ -159,7 +144,7 @@ def _made(run: Run) -> dict[str, Any]:
         "files": sheets.files(sets),
         "cells_made": sheets.made_cells(cells),
         "digest": made["digest"],
-        "notebooks": notebooks,
+        "notebooks": _notebooks(run),
         "beside": beside,
     }
 
@@ -223,15 +208,6 @@ def _templates() -> "Environment":
 def _code(text: str) -> Markup:
     """Text with what stands between backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def _beside(name: str) -> str:
-    return (texts.TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _colours() -> str:
-    """One colour a strategy, as in the figures."""
-    return "".join(f".is-{name}::before {{ background: {colour}; }}\n" for name, colour in style.COLOURS.items())
 
 
 def _hash(text: str) -> str:

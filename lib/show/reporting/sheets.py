@@ -12,10 +12,21 @@ from ...data import download
 from ...evidence import selection, tables
 from ...evidence.effects import ALL, SEEN, UNSEEN
 from ...figures import style
-from .. import texts
+from .. import texts, views
 
 MINUS = "\N{MINUS SIGN}"
-KEYS = ["dataset", "train", "strategy"]
+NAMES = {  # of columns of the tables on disk, as people read them
+    "dataset": "tested on",
+    "test": "tested on",
+    "train": "trained on",
+    "nearer": "trained on",
+    "farther": "or on",
+    "metric": "measure",
+    "baseline": "compared with",
+    "clusters": "articles",
+    "paper_encoder": "the paper's encoder",
+    "table": "paper's table",
+}
 
 
 class Field(NamedTuple):
@@ -58,7 +69,9 @@ def number(value: float, form: str = ".3f") -> Field:
 
 
 def interval(value: float, low: float, high: float, form: str = "+.3f") -> Field:
-    """A number with its 95% interval."""
+    """A number with its 95% interval; nothing where there is none."""
+    if pd.isna(value):
+        return Field("")
     middle, *ends = (number(x, form).text for x in (value, low, high))
     return Field(f"{middle} [{', '.join(ends)}]", float(value))
 
@@ -72,11 +85,11 @@ def answer(rows: pd.DataFrame) -> Sheet:
             "trained on": rows["farther"],
             "instead of": rows["nearer"],
             "strategy": rows["baseline"],
-            "cost of hybrid": rows["hybrid"].map(lambda x: number(x, "+.3f")),
-            "its cost": rows["cost"].map(lambda x: number(x, "+.3f")),
+            "cost of hybrid": rows["hybrid"].map(number, form="+.3f"),
+            "its cost": rows["cost"].map(number, form="+.3f"),
             "D [95% interval]": _intervals(rows, "value"),
             "that is": rows["verdict"],
-            "seeds": rows["seeds"].map(lambda x: number(x, ",.0f")),
+            "seeds": rows["seeds"].map(number, form=",.0f"),
         }
     )
     note = "Multilingual mAP on the same questions. On MLQA-R, and its mirror on XQuAD-R."
@@ -98,27 +111,22 @@ def own(run: Run) -> Sheet:
     paired = paired[(paired["setting"] == "multilingual") & paired["strategy"].str.startswith("hybrid")]
     apart = paired.rename(columns={"baseline": "label"})[[*keys, "label", "difference", "low", "high"]]
     rows = wide.merge(apart, how="left", on=[*keys, "label"])
-    names = {"dataset": "tested on", "train": "trained on"}
-    shown = {"strategy": rows["strategy"]} | {names.get(name, name): rows[name] for name in keys}
     maps = [name for name in ("multilingual", "monolingual", "cross-lingual") if name in rows]
-    shown |= {name: rows[name].map(number) for name in maps}
-    shown["hybrid minus it, multilingual"] = [
-        Field("") if pd.isna(low) else interval(value, low, high)
-        for value, low, high in rows[["difference", "low", "high"]].to_numpy()
-    ]
+    shown = rows[["strategy", *keys]].rename(columns=NAMES).join(rows[maps].map(number))
+    shown["hybrid minus it, multilingual"] = _intervals(rows, "difference")
     note = "Means over seeds." + (" Hybrid minus none after each training: see the paired differences." if many else "")
-    return Sheet("mAP before and after training", note, pd.DataFrame(shown), "metrics.csv")
+    return Sheet("mAP before and after training", note, shown, "metrics.csv")
 
 
 def main(run: Run) -> Sheet:
     """The main table: mAP in the three settings and rank distance."""
     metrics = tables.read(run, "metrics.csv")
     wide = selection.headline(metrics)
-    keys = [*selection.several(metrics), *KEYS]
-    seeds = metrics.assign(strategy=selection.labels(metrics)).groupby(keys)["seed"].nunique().reindex(wide.index)
-    rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"})
+    keyed = metrics.assign(strategy=selection.labels(metrics))
+    seeds = keyed.groupby(wide.index.names)["seed"].nunique().reindex(wide.index)
+    rows = wide.reset_index().rename(columns=NAMES)
     for name in wide:
-        rows[name] = rows[name].map(lambda x, form=",.0f" if name == "rank distance" else ".3f": number(x, form))
+        rows[name] = rows[name].map(number, form=",.0f" if name == "rank distance" else ".3f")
     rows["seeds"] = [number(count if count else None, ",.0f") for count in seeds]
     note = "mAP, and rank distance (lower is better); means over seeds. none is the encoder before any fine-tuning."
     return Sheet("mAP in each setting, and rank distance", note, rows, "metrics.csv")
@@ -128,11 +136,8 @@ def by_language(run: Run) -> Sheet:
     """Multilingual mAP by the language of the question, one column a language."""
     table = tables.read(run, "metrics_by_language.csv.bz2")
     table = table[(table["metric"] == "map") & (table["setting"] == "multilingual")]
-    table = table.assign(strategy=selection.labels(table))
-    index = [*selection.several(table), *KEYS]
-    wide = table.pivot_table(index=index, columns="query_language", values="value", sort=False)
-    wide = wide[selection.ordered(wide.columns)].map(number)
-    rows = wide.reset_index().rename(columns={"dataset": "tested on", "train": "trained on"}).rename_axis(columns=None)
+    wide = views.by_strategy(table, "query_language")
+    rows = wide[selection.ordered(wide.columns)].map(number).reset_index().rename(columns=NAMES)
     note = "One pool of all languages; means over seeds. An empty field: the set has no questions in that language."
     return Sheet("Multilingual mAP by the language of the question", note, rows, "metrics_by_language.csv.bz2")
 
@@ -142,16 +147,14 @@ def effects(run: Run) -> Sheet:
     table = tables.read(run, "effects.csv")
     rows = _named(table, ["encoder", "dataset", "train", "setting", "metric", "languages", "strategy", "baseline"])
     rows["difference [95% interval]"] = _intervals(table, "difference")
-    rows["p (Holm)"] = table["p_holm"].map(lambda x: number(x, ".4f"))
-    rows["relative reduction"] = [
-        Field("") if pd.isna(row.relative) else interval(row.relative, row.relative_low, row.relative_high, ".1%")
-        for row in table.itertuples()
-    ]
+    rows["p (Holm)"] = table["p_holm"].map(number, form=".4f")
+    relative = table[["relative", "relative_low", "relative_high"]].to_numpy()
+    rows["relative reduction"] = [interval(*each, form=".1%") for each in relative]
     note = (
         "The strategy minus the one it is compared with, question by question. Intervals and p are over articles and "
         "seeds. A negative difference of rank distance is better."
     )
-    return Sheet("Paired differences", note, _counts(rows, table), "effects.csv")
+    return Sheet("Paired differences", note, rows.join(_counts(table, ["questions", "seeds"])), "effects.csv")
 
 
 def shifts(run: Run) -> Sheet:
@@ -162,26 +165,22 @@ def shifts(run: Run) -> Sheet:
     table = tables.read(run, "domain_shift.csv").astype({"baseline": object, "verdict": object})
     table = table[table["languages"].isin([ALL, SEEN, UNSEEN])]
     table = table.fillna({"baseline": "", "verdict": ""})
-    names = {"test": "tested on", "nearer": "trained on", "farther": "or on", "baseline": "compared with"}
     columns = ["encoder", "test", "nearer", "farther", "setting", "languages", "strategy", "baseline", "quantity"]
-    rows = table[columns].astype(str).rename(columns=names)
+    rows = _named(table, columns)
     rows["value [95% interval]"] = _intervals(table, "value")
     rows["that is"] = table["verdict"]
     note = (
         "Cost: mAP on the same questions after training on the first set less that after training on the second. Where "
         "two strategies are compared, the first minus the second. Each query language by itself is in domain_shift.csv."
     )
-    counts = {name: table[name].map(lambda x: number(x, ",.0f")) for name in ("clusters", "seeds")}
-    return Sheet(
-        "Domain shift", note, rows.assign(**counts).rename(columns={"clusters": "articles"}), "domain_shift.csv"
-    )
+    return Sheet("Domain shift", note, rows.join(_counts(table, ["clusters", "seeds"])), "domain_shift.csv")
 
 
 def overlap(run: Run) -> Sheet:
     """What training and test sets share."""
     table = tables.read(run, "overlap.csv").astype({"example": object}).fillna({"example": ""})
     rows = _named(table, ["train", "dataset", "unit", "match", "example"])
-    rows["found"], rows["of"] = (table[name].map(lambda x: number(x, ",.0f")) for name in ("found", "of"))
+    rows = rows.join(_counts(table, ["found", "of"]))
     return Sheet("What training and test sets share", "Exact text, and near copies.", rows, "overlap.csv")
 
 
@@ -244,9 +243,7 @@ def base(strategy: str) -> str:
 
 def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Columns of a table as text, under the names that people read."""
-    names = {"dataset": "tested on", "train": "trained on", "metric": "measure", "baseline": "compared with"}
-    names |= {"paper_encoder": "the paper's encoder", "table": "paper's table"}
-    return table[columns].astype(str).rename(columns=names)
+    return table[columns].astype(str).rename(columns=NAMES)
 
 
 def _intervals(table: pd.DataFrame, value: str) -> list[Field]:
@@ -257,8 +254,8 @@ def _intervals(table: pd.DataFrame, value: str) -> list[Field]:
     return [interval(*row, form) for row, form in zip(numbers, forms, strict=True)]
 
 
-def _counts(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(**{name: table[name].map(lambda x: number(x, ",.0f")) for name in ("questions", "seeds")})
+def _counts(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    return table[columns].map(number, form=",.0f").rename(columns=NAMES)
 
 
 def claims_in_words(claims: pd.DataFrame) -> str:
