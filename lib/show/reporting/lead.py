@@ -1,4 +1,7 @@
-"""What a report answers in its first screen: its run's question; on data of one's own what training changed there."""
+"""What a report answers in its first screen: its run's question; on data of one's own what training changed there.
+
+``asked`` names what the page asks; the words for it, and for what its answer means, stand in ``report.html``.
+"""
 
 from typing import Any
 
@@ -13,35 +16,18 @@ from ...figures import style
 from .. import texts
 from . import sheets
 
-MEANING = (
-    "The test is held fixed and the training set changes: C is what multilingual mAP loses when a strategy is trained "
-    "on software documentation instead of the other Wikipedia benchmark, D is C of hybrid batches less C of the "
-    "baseline; negative means that hybrid is more robust. The word against each baseline is corrected for all of them."
-)
 MARKS = dict(zip(verdicts.VERDICTS, "●◐○–", strict=True)) | {"yes": "●", "mixed": "◐", "inconclusive": "◐", "no": "○"}
-QUESTION = "Do hybrid batches make a multilingual retriever more robust to another kind of texts?"
-AS_PUBLISHED = (
-    "As published. This run does not ask the question: that takes two training sets, one nearer to a test than the "
-    "other. What it measured is below."
-)
-NOT_JUDGED = "Not judged yet"
-TO_JUDGE = "The notebooks 05 and 06 judge; this page follows them."
-ON_OWN = "What did training change on your data?"
-OWN_MEANING = (
-    "mAP before any fine-tuning and after it with each kind of batches; hybrid minus each of the others, with 95% "
-    "intervals: one that excludes 0 is more than chance."
-)
 
 
 def of_run(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     """The answer of a run that asks the question, in the words written for it while they are true of it."""
-    meaning = MEANING
+    opening = ""
     try:
         numbers = texts.numbers(run)
-        said, meaning = texts.short(numbers), f"{texts.opening(numbers)} {MEANING}"
+        said, opening = texts.short(numbers), texts.opening(numbers)
     except (texts.UntrueTextError, KeyError, UndefinedError):  # of another run than the one that they were written for
         said = style.capital(shift.verdict(shift.answer(tables.read(run, "domain_shift.csv"))))
-    return {"question": QUESTION, "said": said, "meaning": meaning, "answer": sheets.answer(rows)}
+    return {"asked": "shift", "said": said, "opening": opening, "answer": sheets.answer(rows)}
 
 
 def readings(run: Run) -> dict[str, str]:
@@ -54,14 +40,14 @@ def readings(run: Run) -> dict[str, str]:
 
 def as_published() -> dict[str, Any]:
     """The published answer: this run does not ask the question, or has not judged yet."""
-    return {"question": QUESTION, "said": texts.short(texts.published()), "meaning": AS_PUBLISHED, "answer": None}
+    return {"asked": "published", "said": texts.short(texts.published()), "answer": None}
 
 
 def of_own(run: Run) -> dict[str, Any]:
     """What training changed on data of one's own: the rows of each strategy, and hybrid against each other one."""
     if not evidence.current(run):
-        return {"question": ON_OWN, "said": NOT_JUDGED, "meaning": TO_JUDGE, "answer": None}
-    return {"question": ON_OWN, "said": "", "meaning": OWN_MEANING, "answer": sheets.own(run)}
+        return {"asked": "own", "said": "Not judged yet", "answer": None}
+    return {"asked": "own", "said": "", "answer": sheets.own(run)}
 
 
 def claims(claims: pd.DataFrame) -> list[dict[str, Any]]:
