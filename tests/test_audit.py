@@ -265,15 +265,16 @@ def test_an_encoder_is_not_compared_with_itself(own, capsys):
     assert "it is the encoder itself" in capsys.readouterr().err
 
 
-def test_an_audit_takes_from_a_run_the_settings_of_the_encoder(own_folders):
+def test_an_audit_takes_from_a_run_the_settings_of_the_encoder(own_folders, monkeypatch):
+    monkeypatch.setattr(exports.cells, "model", lambda run, cell: f"the model of {cell.id}")
     run = config.load("smoke", ["encoder=[static, use-m]", "by_encoder={use-m: {max_tokens: 32}}"])
     records.remember(run)
-    settings, _ = exports.of_run(run.name, [])
     cell = next(cell for cell in grid.trainings(grid.plan(run.config)) if cell.encoder == "use-m")
-    assert "max_tokens=32" in settings("use-m") and "max_tokens=32" in settings(cell.id)
-    assert "max_tokens=128" in settings("static")
-    settings, _ = exports.of_run(run.name, ["max_tokens=64"])
-    assert settings("use-m").count("max_tokens=64") == 1 and "max_tokens=32" not in settings("use-m")
+    for name, model, tokens in (("use-m", "", 32), (cell.id, f"the model of {cell.id}", 32), ("static", "", 128)):
+        encoder, settings = exports.of_run(run.name, [], name)
+        assert encoder == (model or name) and f"max_tokens={tokens}" in settings
+    _, settings = exports.of_run(run.name, ["max_tokens=64"], "use-m")
+    assert settings.count("max_tokens=64") == 1 and "max_tokens=32" not in settings
 
 
 def test_an_encoder_of_ones_own_is_audited_in_full_precision(tmp_path):

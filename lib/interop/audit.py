@@ -43,17 +43,18 @@ def _main(arguments: list[str] | None) -> None:
         raise UserError(f"--out {asked.out}: it is a folder; name a file in it, such as {asked.out / 'audit.csv'}")
     if asked.out:
         check_writable(asked.out)
-    settings, cells = exports.of_run(asked.profile, asked.overrides) if asked.profile else (None, {})
-    own, others = (settings(name) if settings else asked.overrides for name in (asked.encoder, asked.against))
-    encoder, other = (cells[name]() if name in cells else name for name in (asked.encoder, asked.against))
-    called = {encoder: asked.encoder, other: asked.against}
+
+    def taken(name: str) -> tuple[str, list[str]]:
+        return exports.of_run(asked.profile, asked.overrides, name) if asked.profile else (name, asked.overrides)
+
+    encoder, own = taken(asked.encoder)
     if asked.against:
+        other, others = taken(asked.against)
         found = against.compare(encoder, other, asked.eval, own, others)
-        found["encoder"], found["against"] = found["encoder"].map(called), found["against"].map(called)
+        found = found.assign(encoder=asked.encoder, against=asked.against)
         print(against.text(found))
     else:
-        found = language_audit.audit(encoder, asked.eval, own)
-        found["encoder"] = found["encoder"].map(called)
+        found = language_audit.audit(encoder, asked.eval, own).assign(encoder=asked.encoder)
         print(language_audit.text(found, data.evaluation_set(asked.eval)))
     if asked.out:
         artifacts.write_text(asked.out, found.to_csv(index=False, float_format="%.6f", lineterminator="\n"))

@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..base import config, paths
@@ -29,27 +29,25 @@ def parser(module: str, description: str, place: str = "") -> argparse.ArgumentP
     return take
 
 
-def of_run(
-    profile: str, overrides: Sequence[str]
-) -> tuple[Callable[[str], list[str]], dict[str, Callable[[], str]]]:
-    """What an audit takes from a run: how it evaluates an encoder, and for each trained cell its model.
+def of_run(profile: str, overrides: Sequence[str], encoder: str) -> tuple[str, list[str]]:
+    """What an audit takes from a run: an encoder, and how the run evaluates it.
 
     Args:
         overrides: of the audit, which go before those of the run.
+        encoder: its name, or that of a trained cell.
 
     Returns:
-        What gives the settings, as ``key=value``, of an encoder by its name or by that of a cell; and by the names of
-        cells what gives the folder of the model, or a `UserError` that says how to make it.
+        The encoder, which for a cell is the folder of its model, and settings as ``key=value``.
+
+    Raises:
+        UserError: the model of the cell is not in the store; says how to make it.
     """
     run = runs.open_run(profile, [text for text in overrides if text.partition("=")[0] not in EVALUATING])
-    trained = {cell.id: cell for cell in grid.trainings(cells.of(run))}
-    kept = [key for key in EVALUATING if key not in {text.partition("=")[0] for text in overrides}]
-
-    def settings(encoder: str) -> list[str]:
-        own = run.config.of(trained[encoder].encoder if encoder in trained else encoder)
-        return [*(f"{key}={getattr(own, key)}" for key in kept), *overrides]
-
-    return settings, {name: (lambda cell=cell: str(cells.model(run, cell))) for name, cell in trained.items()}
+    cell = next((cell for cell in grid.trainings(cells.of(run)) if cell.id == encoder), None)
+    own = run.config.of(cell.encoder if cell else encoder)
+    given = [text.partition("=")[0] for text in overrides]
+    settings = [*(f"{key}={getattr(own, key)}" for key in EVALUATING if key not in given), *overrides]
+    return str(cells.model(run, cell)) if cell else encoder, settings
 
 
 def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool = False) -> tuple[Run, list[Cell]]:

@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     return told(lambda: _main(arguments))
 
 
-def _main(arguments: list[str] | None) -> int:
+def _main(arguments: list[str] | None) -> None:
     place = f"published/{rankings.FOLDER}"
     take = exports.parser("write_rankings", "Writes which passages models find first.", place)
     asked = take.parse_args(arguments)
@@ -80,7 +80,6 @@ def _main(arguments: list[str] | None) -> int:
             if len(data.outline(dataset, run.config.candidates).passages) < LARGEST:
                 path = write(run, cell, dataset, folder)
                 print(f"{paths.shown(path)}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
-    return 0
 
 
 if __name__ == "__main__":
