@@ -1,7 +1,7 @@
 """Small tables and pictures that the notebooks show; nothing here is computed that is not in the modules below."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,6 @@ from ..runs import plan as grid
 from ..training.pairs import Pairs
 from ..training.sampling import Strategy
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 WIDTH = 900  # pixels, as the report shows it
 RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
 
@@ -35,25 +32,16 @@ class Styled(Styler):
         return repr(self.data)
 
 
-def picture(figure: "Figure") -> Any:
-    """A figure as a PNG for the notebook, the same with every matplotlib backend."""
-    from IPython.display import Image
-
-    from ..figures import style
-
-    return Image(style.render(figure, "png", dpi=100))
-
-
 def draw(run: Run, name: str) -> Any:
     """Show a figure of a run by its name, such as ``forest`` (see `lib.figures.gallery`); a tracked one as it is."""
     from IPython.display import Image
 
-    from ..figures import gallery
+    from ..figures import gallery, style
 
     if path := gallery.tracked(run, name):
         return Image(path.read_bytes(), width=WIDTH)
     try:
-        return picture(gallery.draw(run, name))
+        return Image(style.render(gallery.draw(run, name), "png", dpi=100))  # the same with every matplotlib backend
     except FileNotFoundError as error:
         lacking = Path(error.filename or "its tables").name
         raise UserError(f"run {run.name} has no {lacking} yet; make it: lib.judge(run), or {run.command}") from error
@@ -134,9 +122,7 @@ def encoded(run: Run) -> pd.DataFrame:
 
 def first_batches(run: Run, strategy: str, alpha: float | None = None, steps: int = 6) -> pd.DataFrame:
     """The first batches of a strategy on the run's first training set: kind, and query>passage languages."""
-    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
-    pairs = Pairs.of(chosen)
-    sampler = Strategy(strategy, alpha).sampler(pairs)(pairs.anchor, batch_size=run.config.batch_size)
+    _, _, sampler = _batches(run, strategy, alpha)
     log = sampler.log(steps).set_index("step")
     log["pairs by language"] = log["languages"].str.split().str[:6].str.join("  ")
     return log[["kind", "pairs by language"]]
@@ -144,14 +130,20 @@ def first_batches(run: Run, strategy: str, alpha: float | None = None, steps: in
 
 def one_batch(run: Run, kind: str, rows: int = 4) -> Any:
     """The first pairs of the first monolingual (``x-x-mono``) or cross-lingual (``x-y``) batch, as they are trained."""
-    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
-    pairs = Pairs.of(chosen)
-    sampler = Strategy(kind).sampler(pairs)(pairs.anchor, batch_size=run.config.batch_size)
+    chosen, pairs, sampler = _batches(run, kind)
     first = next(iter(sampler))[:rows]
     queries, passages = chosen.queries.iloc[pairs.anchor[first]], chosen.passages.iloc[pairs.positive[first]]
     languages = [f"{q}>{p}" for q, p in zip(queries["language"], passages["language"], strict=True)]
     table = pd.DataFrame({"query": queries["text"].tolist(), "relevant passage": passages["text"].tolist()})
     return readable(table.set_index(pd.Index(languages, name="languages")))
+
+
+def _batches(run: Run, strategy: str, alpha: float | None = None, seed: int = 0) -> tuple[ParallelSet, Pairs, Any]:
+    """The run's first training set, its pairs, and the sampler of their batches."""
+    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
+    pairs = Pairs.of(chosen)
+    make = Strategy(strategy, alpha).sampler(pairs)
+    return chosen, pairs, make(pairs.anchor, batch_size=run.config.batch_size, seed=seed)
 
 
 def by_query_language(metrics: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
@@ -234,12 +226,9 @@ def in_training(run: Run, strategy: str, alpha: float | None = None, question: i
     The batches are those of the run's first training set and first seed, made again: their order is a function of
     the seed.
     """
-    chosen = data.training_set(run.config.train[0], run.config.eval, run.config.candidates)
-    pairs = Pairs.of(chosen)
+    chosen, pairs, sampler = _batches(run, strategy, alpha, run.config.seeds[0])
     own = pairs.row[question][pairs.row[question] >= 0]
     rows = []
-    made = Strategy(strategy, alpha).sampler(pairs)
-    sampler = made(pairs.anchor, batch_size=run.config.batch_size, seed=run.config.seeds[0])
     for step, (_, batch) in enumerate(sampler.first(run.config.steps), start=1):
         for number in np.intersect1d(batch.rows, own):
             query, passage = chosen.queries.iloc[pairs.anchor[number]], chosen.passages.iloc[pairs.positive[number]]
