@@ -73,10 +73,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str] | None) -> int:
     asked = parser().parse_args(arguments)
-    asked.profile = asked.profile or ("quick" if asked.overrides else "default")  # changes alone are made to quick
+    asked.profile = profile_of(asked)
     if not (asked.cells or asked.table):
         need_checkout("--lab" if asked.lab else "a run with its notebooks")
     return lab(asked.allow_root) if asked.lab else go(asked)
+
+
+def profile_of(asked: argparse.Namespace) -> str:
+    """The profile that is asked for; without a name `default`, or `quick`, which is what changes alone are made to."""
+    return asked.profile or ("quick" if asked.overrides else "default")
 
 
 def need_checkout(what: str) -> None:

@@ -23,13 +23,9 @@ from ..runs.plan import Cell
 from . import notebooks, texts
 
 MAIN = "main"
+FILES = {file.split(".")[0]: file for file in (*tables.TABLES, *evidence.TABLES)}  # what a run leaves, by name
 AGAIN = "give the command without --table to make them again"
 DONE, PUBLISHED, TO_DO = "done", "comes with the repository", "to do"
-
-
-def names() -> list[str]:
-    """The tables that can be printed: the main one, and the files that a run leaves."""
-    return [MAIN, *(Path(name).name.split(".")[0] for name in (*tables.TABLES, *evidence.TABLES))]
 
 
 def text(run: Run, name: str) -> str:
@@ -40,10 +36,9 @@ def text(run: Run, name: str) -> str:
     Raises:
         UserError: there is no such table, the run has not made it yet, or it is damaged.
     """
-    if name not in names():
-        raise UserError(f"--table {name}: there is no such table; choose one of {', '.join(names())}")
-    wanted = "metrics" if name == MAIN else name
-    file = next(file for file in (*tables.TABLES, *evidence.TABLES) if file.split(".")[0] == wanted)
+    if name not in (MAIN, *FILES):
+        raise UserError(f"--table {name}: there is no such table; choose one of {', '.join((MAIN, *FILES))}")
+    file = FILES["metrics" if name == MAIN else name]
     places = [path for path in (run.folder / file, run.folder / "published" / file) if path.exists()]
     if not places:
         raise UserError(f"run {run.name} has no tables yet; make them: {run.command}")
