@@ -35,6 +35,8 @@ from lib.runs import cells
 from lib.runs import plan as grid
 
 LANGUAGES = ["ar", "de", "en"]
+# The figures for which the tables of metrics are enough.
+PLAIN = {"map_by_setting", "data", "kinds", "batches", "loss", "languages", "rank_distance", "top10"}
 DIGEST = "0123456789abcdef"
 ALPHA = {"none": np.nan, "en-en": np.nan, "x-x": np.nan, "x-x-mono": 1.0, "x-y": 0.0, "hybrid": 0.5}
 MAPS = {"none": 0.30, "x-x-mono": 0.53, "x-y": 0.55, "hybrid": 0.56}
@@ -122,7 +124,7 @@ def run(tmp_path, monkeypatch) -> config.Run:
 
 
 def titled(run: config.Run, name: str = "map_by_setting") -> str:
-    return style.title(figures.FIGURES[name][1](run))
+    return style.title(gallery.ALL[name][1](run))
 
 
 def texts(figure) -> str:
@@ -131,11 +133,11 @@ def texts(figure) -> str:
 
 def test_a_title_says_what_is_shown_in_one_line_whatever_the_numbers_are(run):
     write(run)
-    before = {name: titled(run, name) for name in figures.FIGURES}
+    before = {name: titled(run, name) for name in PLAIN}
     assert all(0 < len(text) <= 88 for text in before.values()), "more would not fit beside each other on one line"
     assert len(set(before.values())) == len(before)
     change(run, "none", "mlqa-r", 0.9)
-    assert {name: titled(run, name) for name in figures.FIGURES} == before
+    assert {name: titled(run, name) for name in PLAIN} == before
 
 
 def test_a_training_that_two_cells_share_is_in_the_log_once(run, monkeypatch):
@@ -288,8 +290,8 @@ def test_nothing_is_clipped_or_too_small_and_each_figure_says_where_it_is_from(r
     run = replace(run, config=replace(run.config, seeds=seeds))
     maps, distances = ({"en-en": MAPS["none"], "x-x": 0.5, **MAPS}, dict.fromkeys(style.STRATEGIES, 2000.0) | DISTANCES)
     run = write(run.on_facts() if facts else run, maps, distances, seeds)
-    for name, (_, draw) in figures.FIGURES.items():
-        figure = draw(run)
+    for name in PLAIN:
+        figure = gallery.ALL[name][1](run)
         with style.house():
             figure.draw_without_rendering()
         assert all(text.get_fontsize() >= 8 for text in figure.findobj(Text) if text.get_text()), name
@@ -368,7 +370,7 @@ def test_the_gallery_shows_each_figure_with_what_was_written_of_it_and_how_to_ma
     order = [name for name in gallery.available(run) if name not in last] + last
     assert re.findall(r'src="(.*?)"', text) == [f"{name}.png" for name in order]
     assert re.findall(r'srcset="(.*?)"', text) == [f"{name}-dark.png" for name in order]
-    assert set(gallery.available(run)) == set(figures.FIGURES)
+    assert set(gallery.available(run)) == PLAIN
     assert f"\n\n{titled(run)}.\n" in text
     assert f"**{titled(run, 'top10')}.** Read it so.\n" in text
     assert text.count("`./run_all.sh --profile quick --set encoder=static --publish`") == 1

@@ -42,6 +42,10 @@ def texts(figure) -> str:
     return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
 
 
+def drawable(figures, run: config.Run) -> list[str]:
+    return [name for name, is_there in figures.drawable(run).items() if is_there]
+
+
 def test_costs_and_d_stand_on_one_scale_with_their_numbers_and_words(run):
     rows = shifted("mlqa-r", "xquad-r", [0.004, 0.008, 0.032, 0.032, -0.024])
     rows += shifted("xquad-r", "mlqa-r", [0.004, 0.016, 0.042, 0.074, 0.054])
@@ -137,9 +141,9 @@ def test_the_plane_leads_with_the_first_encoder_and_planes_have_all(run):
     assert panels("planes") == [*panels("plane"), "MLQA-R, e5-small-q4", "XQuAD-R, e5-small-q4"]
     tables.save(run, "domain_shift.csv", pd.DataFrame(columns=shift.COLUMNS))
     tables.save(run, "ledger.csv.bz2", pd.DataFrame(columns=["ours"]))
-    assert figures_answer.drawable(several) == ["plane", "planes"]
+    assert drawable(figures_answer, several) == ["plane", "planes"]
     tables.save(run, "centring.csv.bz2", changes())
-    assert "planes" not in figures_answer.drawable(run)
+    assert "planes" not in drawable(figures_answer, run)
 
 
 def test_the_confound_shows_the_slope_of_equal_models_on_two_tests(run):
@@ -154,7 +158,7 @@ def test_the_confound_shows_the_slope_of_equal_models_on_two_tests(run):
     assert [axes.get_title(loc="left").split("slope ")[1] for axes in figure.axes] == ["0.50", "0.50"]
     tables.save(run, "robustness.csv", pd.DataFrame(columns=robustness.COLUMNS))
     tables.save(run, "specification.csv", pd.DataFrame(columns=specification.COLUMNS))
-    assert figures_robustness.drawable(run) == ["confound"]
+    assert drawable(figures_robustness, run) == ["confound"]
     home = pd.DataFrame(rows, columns=[*tables.KEYS, *tables.VALUES]).assign(train="mlqa-r")
     tables.save(run, "metrics.csv", home)
     assert "foreign to both" in style.title(figures_robustness.confound(run))
@@ -175,4 +179,4 @@ def test_the_line_of_all_models_and_what_lies_above_it(run):
 
 
 def test_the_answer_comes_first_in_the_gallery():
-    assert gallery.ORDER[:2] == ("plane", "shift") and {"plane", "shift", "confound", "robustness"} <= set(gallery.ALL)
+    assert list(gallery.ALL)[:2] == ["plane", "shift"] and {"confound", "robustness"} <= set(gallery.ALL)

@@ -11,7 +11,7 @@ from ..evaluation import centring, metrics
 from ..evidence import effects, selection, shift, tables
 from ..evidence.questions import centred
 from ..training.sampling import ALPHA
-from . import style
+from . import panels, style
 
 TESTS = ("mlqa-r", "xquad-r")
 OTHER = dict(zip(TESTS, TESTS[::-1], strict=True))
@@ -21,7 +21,8 @@ NEAR, FAR = {"linestyle": "-"}, {"linestyle": "--", "markerfacecolor": "white"}
 STRAIGHT = {"color": style.GREY, "linestyle": ":", "linewidth": 1, "zorder": 1}
 ORIGIN = "no fine-tuning"
 SETTINGS = ["monolingual", "multilingual"]
-BAND = {"color": "#EEEEEE", "zorder": 0}
+TASK = ["encoder", "test", "nearer", "farther"]
+Tasks = dict[tuple[str, ...], pd.DataFrame]  # the rows of each test with two training sets
 
 
 @style.house()
@@ -31,10 +32,10 @@ def plane(run: Run) -> Figure:
     A row of panels for each encoder of the run.
     """
     table = tables.read(run, "centring.csv.bz2")
-    table = table[(table["quantity"] == centred.CHANGE) & table["encoder"].isin(run.config.encoder)]
+    table = table[table["quantity"] == centred.CHANGE]
     encoders = list(dict.fromkeys(table["encoder"]))
     if not encoders:
-        return style.empty(run, tables.source(run), "No strategy was scored on MLQA-R or XQuAD-R")
+        return style.empty(run, "No strategy was scored on MLQA-R or XQuAD-R")
     figure = style.new(run, 1.6 + 4.4 * len(encoders))
     heights = [0.1, *[1] * len(encoders)]
     top, *grid = figure.subplots(len(encoders) + 1, 2, sharex="row", sharey="row", height_ratios=heights)
@@ -52,11 +53,10 @@ def plane(run: Run) -> Figure:
     note = (
         "α: share of monolingual batches, 0, .25, .5, .75 and 1 along the curve. Crosses: 95% intervals. Means "
         f"subtracted, without any training: each language's mean vector, of {_sources(table)}."
-        + " Each row has its scale." * (len(encoders) > 1)
     )
+    note += " Each row has its scale." if len(encoders) > 1 else ""
     title = "What fine-tuning changes: monolingual and multilingual mAP of each kind of batches"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 def _sources(table: pd.DataFrame) -> str:
@@ -67,23 +67,12 @@ def _sources(table: pd.DataFrame) -> str:
 
 def _legend() -> list[Line2D]:
     """One mark a strategy, and the two kinds of lines."""
-    labels = ["x-y (α = 0)", "hybrid", "x-x-mono (α = 1)", "en-en", "x-x"]
-    marks = [
-        Line2D([], [], linestyle="", label=label, marker=style.MARKERS[name], color=style.COLOURS[name])
-        for label, name in zip(labels, ("x-y", "hybrid", "x-x-mono", "en-en", "x-x"), strict=True)
-    ]
-    grey = {"linestyle": "", "color": style.COLOURS["none"]}
-    marks += [
-        Line2D([], [], marker="s", label=ORIGIN, **grey),
-        Line2D([], [], marker="X", label="means subtracted", **grey),
-    ]
-    ink = {"color": style.GREY, "marker": "o"}
-    return [
-        *marks,
-        Line2D([], [], label="after the other test", **ink | NEAR),
-        Line2D([], [], label="after documentation", **ink | FAR),
-        Line2D([], [], label="straight line", **STRAIGHT),
-    ]
+    names = {"x-y": "x-y (α = 0)", "hybrid": "hybrid", "x-x-mono": "x-x-mono (α = 1)", "en-en": "en-en", "x-x": "x-x"}
+    mark, ink = {"linestyle": ""}, {"color": style.GREY, "marker": "o"}
+    looks = {shown: mark | style.look(name) for name, shown in (names | {"none": ORIGIN}).items()}
+    looks |= {"means subtracted": mark | style.look("none") | {"marker": "X"}}
+    looks |= {"after the other test": ink | NEAR, "after documentation": ink | FAR, "straight line": STRAIGHT}
+    return [Line2D([], [], label=text, **look) for text, look in looks.items()]
 
 
 def _plane(axes: Axes, part: pd.DataFrame) -> None:
@@ -100,7 +89,7 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
         axes.plot(points.loc[ends, "x"], points.loc[ends, "y"], **STRAIGHT)
         axes.plot(points.loc[curve, "x"], points.loc[curve, "y"], color=style.COLOURS["hybrid"], linewidth=1, **look)
         for name in [name for name in STRATEGIES if name in points.index]:
-            _cross(axes, points.loc[name], base(name), look)
+            _cross(axes, points.loc[name], name, look)
         for name in ("x-x", "en-en"):
             if name in points.index and look is NEAR:
                 label(axes, name, *points.loc[name, ["x", "y"]], (7, 4))
@@ -117,18 +106,16 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
 
 def _points(part: pd.DataFrame) -> pd.DataFrame:
     """By strategy the two coordinates with the ends of their intervals; those that have both."""
-    across, up = (part[part["setting"] == s].drop_duplicates("strategy").set_index("strategy") for s in SETTINGS)
-    shared = [name for name in across.index if name in up.index]
-    columns = {"x": across["value"], "x_low": across["low"], "x_high": across["high"]}
-    columns |= {"y": up["value"], "y_low": up["low"], "y_high": up["high"]}
-    return pd.DataFrame({name: column.reindex(shared) for name, column in columns.items()})
+    first = part.drop_duplicates(["setting", "strategy"]).set_index("strategy")
+    across, up = (first.loc[first["setting"] == setting, ["value", "low", "high"]] for setting in SETTINGS)
+    across, up = (ends.set_axis([z, f"{z}_low", f"{z}_high"], axis=1) for z, ends in (("x", across), ("y", up)))
+    return across.join(up, how="inner")
 
 
-def _cross(axes: Axes, point: pd.Series, strategy: str, look: dict) -> None:
-    bars = [[[point[z] - point[f"{z}_low"]], [point[f"{z}_high"] - point[z]]] for z in "xy"]
-    kind = {"marker": style.MARKERS[strategy], "color": style.COLOURS[strategy], "markersize": 5} | look
-    axes.errorbar(point["x"], point["y"], xerr=np.nan_to_num(bars[0]), yerr=np.nan_to_num(bars[1]), elinewidth=0.9,
-                  **(kind | {"linestyle": ""}))  # fmt: skip
+def _cross(axes: Axes, point: pd.Series, label: str, look: dict) -> None:
+    bars = [np.nan_to_num([[point[z] - point[f"{z}_low"]], [point[f"{z}_high"] - point[z]]]) for z in "xy"]
+    kind = style.look(label) | {"markersize": 5, "elinewidth": 0.9} | look | {"linestyle": ""}
+    axes.errorbar(point["x"], point["y"], xerr=bars[0], yerr=bars[1], **kind)
 
 
 @style.house()
@@ -138,8 +125,7 @@ def fixed_test(run: Run) -> Figure:
     Of the far shift, if there is one; what else there is shows `from_home`.
     """
     far, others = _tasks(run)
-    title = "What training farther away costs on one and the same test"
-    return _costs(run, far if len(far) else others, title)
+    return _costs(run, far or others, "What training farther away costs on one and the same test")
 
 
 @style.house()
@@ -148,73 +134,54 @@ def from_home(run: Run) -> Figure:
     return _costs(run, _tasks(run)[1], "What it costs to train on another set than the test itself")
 
 
-def _tasks(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tests with two training sets each: ``encoder, test, nearer, farther``; those of the far shift, and the others."""
-    table = tables.read(run, "domain_shift.csv")
-    tasks = table[["encoder", "test", "nearer", "farther"]].drop_duplicates()
-    tasks["kind"] = [shift.kind(*task[1:]) for task in tasks.itertuples(index=False)]
-    order = [*shift.SHIFTS.values()].index
-    apart = [part.sort_values("kind", key=lambda kinds: kinds.map(order)) for _, part in
-             tasks.groupby(["encoder", "test"], sort=False)]  # fmt: skip
-    tasks = pd.concat(apart) if apart else tasks
-    is_far = tasks.pop("kind") == "far"
-    return tasks[is_far], tasks[~is_far]
-
-
-def _costs(run: Run, tasks: pd.DataFrame, title: str) -> Figure:
-    if not len(tasks):
-        why = "No strategy was trained on two sets of which one is nearer to a test than the other"
-        return style.empty(run, tables.source(run), why)
+def _tasks(run: Run) -> tuple[Tasks, Tasks]:
+    """The costs on tests with two training sets each, by `TASK`: those of the far shift, and the others."""
     table = tables.read(run, "domain_shift.csv")
     table = table[(table["setting"] == "multilingual") & (table["languages"] == effects.ALL)]
+    parts = dict(list(table.groupby(TASK, sort=False)))
+    tests, kinds = list(dict.fromkeys(task[:2] for task in parts)), {task: shift.kind(*task[1:]) for task in parts}
+    order = [*shift.SHIFTS.values()]
+    ordered = sorted(parts, key=lambda task: (tests.index(task[:2]), order.index(kinds[task])))
+    far, others = ({t: parts[t] for t in ordered if (kinds[t] == "far") == is_far} for is_far in (True, False))
+    return far, others
+
+
+def _costs(run: Run, tasks: Tasks, title: str) -> Figure:
+    if not tasks:
+        return style.empty(run, "No strategy was trained on two sets of which one is nearer to a test than the other")
     figure = style.new(run, 1.2 + 2.0 * len(tasks))
     grid = figure.subplots(len(tasks), 2, squeeze=False, sharex=True)
-    for row, task in zip(grid, tasks.itertuples(index=False), strict=True):
-        part = table[(table[list(task._fields)] == list(task)).all(axis=1)]
+    for row, ((encoder, *task), part) in zip(grid, tasks.items(), strict=True):
         costs = part[part["quantity"] == shift.COST].set_index("strategy")
         differences = part[part["quantity"] == shift.DIFFERENCE].set_index("baseline")
         judged = differences.index != shift.SHOWN_ONLY
         differences = differences.assign(verdict=differences["verdict"].where(judged, "(not judged)"))
         rows(row[0], costs, [name for name in STRATEGIES if name in costs.index])
         rows(row[1], differences, [name for name in STRATEGIES if name in differences.index], words=True)
-        where = f"{style.name(task.nearer)} or {style.name(task.farther)}"
-        kind = shift.kind(task.test, task.nearer, task.farther)
-        row[0].set_title(f"{style.name(task.test)} after {where} ({kind}), {style.name(task.encoder)}")
+        test, nearer, farther = map(style.name, task)
+        row[0].set_title(f"{test} after {nearer} or {farther} ({shift.kind(*task)}), {style.name(encoder)}")
         count = int(part["seeds"].max())
         row[1].set_title(f"D, {count} seed{'s' * (count > 1)}", loc="center")
-    for axes, label in zip(
-        grid[-1],
-        ("multilingual mAP lost by training on the farther set", "D: that of hybrid minus that of each, mAP"),
-        strict=True,
-    ):
-        axes.set_xlabel(label)
+    grid[-1, 0].set_xlabel("multilingual mAP lost by training on the farther set")
+    grid[-1, 1].set_xlabel("D: that of hybrid minus that of each, mAP")
+    for axes in grid[-1]:
         axes.locator_params(axis="x", nbins=6)
     note = (
         "95% intervals over articles and seeds; filled where they exclude 0; grey band: within .01. Beside D its word, "
         "corrected for the baselines that are judged: a filled mark may be open. One scale for all panels."
     )
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 def rows(axes: Axes, table: pd.DataFrame, names: list[str], words: bool = False) -> None:
     """A row a strategy: its value, the interval, and the number, with the word of the comparison or without."""
-    axes.axvspan(-effects.MARGIN, effects.MARGIN, **BAND)
-    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    panels.by_rows(axes, [shown(name) for name in names])
     for y, name in enumerate(names):
         row = table.loc[name]
-        colour, sure = style.COLOURS[base(name)], row["low"] > 0 or row["high"] < 0
-        axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
-        face = colour if sure else "white"
-        axes.scatter(
-            row["value"], y, s=34, marker=style.MARKERS[base(name)], facecolor=face, edgecolor=colour, zorder=3
-        )
+        panels.interval(axes, row, y, name)
         text = f"{row['value']:+.3f}".replace("0.", ".").replace("-", "−") + (f"  {row['verdict']}" if words else "")
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
-    axes.set(yticks=range(len(names)), yticklabels=[shown(name) for name in names], ylim=(len(names) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelbottom=True)
-    axes.grid(axis="x")
 
 
 @style.house()
@@ -223,45 +190,35 @@ def encoders(run: Run) -> Figure:
     paper = tables.read(run, "ledger.csv.bz2").query("metric == 'map' and language == 'mean'")
     ours = selection.chosen(tables.read(run, "metrics.csv").query("metric == 'map'"))
     ours = ours[ours["strategy"].isin(paper["strategy"]) & (ours["train"] == ours["dataset"].map(OTHER))]
-    keys, held = ["name", "dataset", "setting", "strategy"], {}
-    sides = (("ours", ours, "encoder", "value"), ("paper", paper, "paper_encoder", "paper"))
-    for name, table, column, value in sides:
-        held[name] = table.assign(name=table[column]).groupby(keys, sort=False)[value].mean()
-    rows_of = {name: side for side, table in held.items() for name in dict.fromkeys(table.index.get_level_values(0))}
-    figure = style.new(run, 1.6 + 0.42 * len(rows_of) * len(TESTS))
+    paper = paper.assign(name=paper["paper_encoder"] + ", paper", value=paper["paper"])
+    keys = ["name", "dataset", "setting", "strategy"]
+    every = pd.concat([table[[*keys, "value"]] for table in (ours.assign(name=ours["encoder"]), paper)])
+    held = every.groupby(keys, sort=False)["value"].mean()
+    names = list(dict.fromkeys(every["name"]))
+    figure = style.new(run, 1.6 + 0.42 * len(names) * len(TESTS))
     grid = figure.subplots(len(TESTS), len(metrics.SETTINGS), sharex="col", sharey=True, squeeze=False)
     for row, test in zip(grid, TESTS, strict=True):
         for axes, setting in zip(row, metrics.SETTINGS, strict=True):
-            for y, (name, side) in enumerate(rows_of.items()):
+            for y, name in enumerate(names):
                 for strategy in ("x-x-mono", "x-y", "hybrid"):
-                    look = {"marker": style.MARKERS[strategy], "edgecolor": style.COLOURS[strategy], "zorder": 3}
-                    face = style.COLOURS[strategy] if side == "ours" else "white"
-                    if (key := (name, test, setting, strategy)) in held[side]:
-                        axes.scatter(held[side][key], y, s=36, facecolor=face, **look)
-            axes.set(yticks=range(len(rows_of)), ylim=(len(rows_of) - 0.5, -0.5))
-            axes.set_yticklabels([f"{name}, paper" if side == "paper" else name for name, side in rows_of.items()])
+                    colour, marker = style.look(strategy).values()
+                    face = "white" if name in set(paper["name"]) else colour
+                    if (key := (name, test, setting, strategy)) in held:
+                        axes.scatter(held[key], y, s=36, facecolor=face, marker=marker, edgecolor=colour, zorder=3)
+            axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
             axes.set_title(f"{style.name(test)}, {setting}")
             axes.grid(axis="x")
     for axes in grid[-1]:
         axes.set_xlabel("mAP")
-    marks = {"linestyle": "", "markersize": 6}
-    handles = [
-        Line2D([], [], label=name, marker=style.MARKERS[name], color=style.COLOURS[name], **marks)
-        for name in ("x-x-mono", "hybrid", "x-y")
-    ]
+    look = {"linestyle": "", "markersize": 6}
+    handles = [Line2D([], [], label=name, **look, **style.look(name)) for name in ("x-x-mono", "hybrid", "x-y")]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
         "Ours were trained on the other one of the two benchmarks, and are means over seeds; the paper's (hollow) on "
         "other data, one run each. Hybrid: α = .5. Panels of a column share their scale."
     )
     title = "The paper's three strategies, with our encoders and with the paper's"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
-
-
-def base(label: str) -> str:
-    """The strategy whose colour and marker a label has."""
-    return "hybrid" if label.startswith("hybrid") else label
+    return style.frame(figure, run, title, note)
 
 
 def shown(label: str) -> str:
@@ -278,23 +235,14 @@ def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> 
     axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points", ha=side)
 
 
-def drawable(run: Run) -> list[str]:
-    """Which of these figures a run has numbers for."""
+def drawable(run: Run) -> dict[str, bool]:
+    """Whether a run has numbers for each of these figures."""
     plain = tables.read(run, "centring.csv.bz2")
-    there = {
+    far, others = _tasks(run)
+    return {
         "plane": len(encoders := plain.loc[plain["quantity"] == centred.CHANGE, "encoder"].unique()) > 0,
         "planes": len(encoders) > 1,
-        "shift": len(tables.read(run, "domain_shift.csv")) > 0,
-        "home": all(map(len, _tasks(run))),
+        "shift": bool(far or others),
+        "home": bool(far and others),
         "encoders": tables.read(run, "ledger.csv.bz2")["ours"].notna().any(),
     }
-    return [name for name, present in there.items() if present]
-
-
-FIGURES = {
-    "plane": ("What each kind of batches changes", plane),
-    "planes": ("What each kind of batches changes, with every encoder", plane),
-    "shift": ("Domain shift", fixed_test),
-    "home": ("Domain shift from home", from_home),
-    "encoders": ("Our encoders and the paper's", encoders),
-}

@@ -25,10 +25,9 @@ def alpha_curve(run: Run) -> Figure:
         x, y = means["monolingual"], means["multilingual"]
         axes.plot(x, y, color=style.COLOURS["hybrid"], linewidth=1.2, zorder=1)
         for number, alpha in enumerate(means.index):
-            name = {0.0: "x-y", 1.0: "x-x-mono"}.get(alpha, "hybrid")
-            colour, marker = style.COLOURS[name], style.MARKERS[name]
+            look = style.look({0.0: "x-y", 1.0: "x-x-mono"}.get(alpha, "hybrid")) | {"elinewidth": 1, "markersize": 6}
             bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
-            axes.errorbar(x[alpha], y[alpha], **bars, fmt=marker, color=colour, elinewidth=1, markersize=6)
+            axes.errorbar(x[alpha], y[alpha], **bars, linestyle="", **look)
             rises = y.iloc[number] < y.iloc[min(number + 1, len(y) - 1)]  # the label goes to the other side of the line
             side = {"ha": "right"} if alpha == 0 else {}  # away from its neighbours, which can lie close
             place = {"xytext": (-6 if side else 6, -11 if rises else 5), "textcoords": "offset points"} | side
@@ -47,8 +46,7 @@ def alpha_curve(run: Run) -> Figure:
     note = "α is the share of monolingual batches: 0 is x-y, 1 is x-x-mono."
     note += " Crosses: one standard deviation over seeds." if table["seed"].nunique() > 1 else ""
     note += " As much mAP to the inch in all panels." if len(found) > 1 else ""
-    style.frame(figure, run, tables.source(run), "The price of α: monolingual against multilingual mAP", note)
-    return figure
+    return style.frame(figure, run, "The price of α: monolingual against multilingual mAP", note)
 
 
 @style.house()
@@ -59,24 +57,23 @@ def forest(run: Run) -> Figure:
         (table["strategy"] == effects.hybrid(run)) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
     ]
     table = table[~table["dataset"].str.endswith(selection.PARTS) & (table["baseline"] != "none")]
-    found = list(dict.fromkeys(zip(table["train"], table["dataset"], strict=True)))
+    found = table.groupby(["train", "dataset"], sort=False)
     baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
-    if not found:
-        why = "Hybrid was compared with others on held-out questions of its own training set alone"
-        return style.empty(run, tables.source(run), why)
+    if not len(table):
+        return style.empty(run, "Hybrid was compared with others on held-out questions of its own training set alone")
     settings = [name for name in SETTINGS if name in set(table["setting"])]
     figure = style.new(run, 1.3 + len(found) * (0.55 + 0.26 * len(baselines)))
     grid = figure.subplots(len(found), len(settings), squeeze=False, sharex=True, sharey=True)
     reach = _reach(table)
-    for row, task in zip(grid, found, strict=True):
+    for row, ((train, test), of_task) in zip(grid, found, strict=True):
         for axes, setting in zip(row, settings, strict=True):
-            part = table[(table["train"] == task[0]) & (table["dataset"] == task[1]) & (table["setting"] == setting)]
+            part = of_task[of_task["setting"] == setting]
             panels.intervals(axes, part.set_index("baseline"), baselines, "difference", reach)
             axes.set_visible(len(part) > 0)  # sets that are not parallel lack settings
-        seeds = names.counted_seeds(table.loc[(table["train"] == task[0]) & (table["dataset"] == task[1]), "seeds"])
+        seeds = names.counted_seeds(of_task["seeds"])
         first = next(axes for axes in row if axes.get_visible())
         first.tick_params(labelleft=True)
-        first.set_ylabel(f"{style.name(task[1])}\nafter {style.name(task[0])}\n({seeds})", fontsize=8.5)
+        first.set_ylabel(f"{style.name(test)}\nafter {style.name(train)}\n({seeds})", fontsize=8.5)
     grid[0, 0].set_xlim(reach)  # of all panels, which share it
     for column, setting in zip(grid.T, settings, strict=True):
         highest, *_, lowest = [axes for axes in column if axes.get_visible()] * 2
@@ -89,8 +86,7 @@ def forest(run: Run) -> Figure:
     )
     if table["low"].min() < reach[0] or table["high"].max() > reach[1]:
         note += " Arrow: beyond the axis."
-    style.frame(figure, run, tables.source(run), "mAP of hybrid less that of each other strategy", note)
-    return figure
+    return style.frame(figure, run, "mAP of hybrid less that of each other strategy", note)
 
 
 @style.house()
@@ -98,17 +94,16 @@ def paper_and_ours(run: Run) -> Figure:
     """Every cell of the paper's tables 3 to 8 against ours, one panel a measure and setting."""
     table = tables.read(run, "ledger.csv.bz2").dropna(subset=["ours"])
     table = table[table["table"] >= 3]
-    kinds = list(dict.fromkeys(zip(table["metric"], table["setting"], strict=True)))
+    kinds = dict(list(table.groupby(["metric", "setting"], sort=False)))
     if not kinds:
-        return style.empty(run, tables.source(run), "None of the paper's test sets is part of this run")
+        return style.empty(run, "None of the paper's test sets is part of this run")
     figure, tiled = panels.tiles(run, len(kinds), 4, 0.8, 2.3)
     grid = tiled.ravel()
-    for axes, (metric, setting) in zip(grid, kinds, strict=False):
-        part = table[(table["metric"] == metric) & (table["setting"] == setting)]
-        for name in ("x-x-mono", "x-y", "hybrid"):
-            rest = part[(part["strategy"] == name) & (part["language"] != "mean")]
-            mean = part[(part["strategy"] == name) & (part["language"] == "mean")]
-            look = {"color": style.COLOURS[name], "marker": style.MARKERS[name]}
+    strategies = ["x-x-mono", "x-y", "hybrid"]
+    for axes, ((metric, setting), part) in zip(grid, kinds.items(), strict=False):
+        for name in strategies:
+            look, one = style.look(name), part[part["strategy"] == name]
+            mean, rest = (one[(one["language"] == "mean") == is_mean] for is_mean in (True, False))
             axes.scatter(rest["paper"], rest["ours"], s=9, alpha=0.45, linewidths=0, **look)
             axes.scatter(mean["paper"], mean["ours"], s=42, edgecolor="white", linewidths=0.7, zorder=3, **look)
         low, high = part[["paper", "ours"]].min().min(), part[["paper", "ours"]].max().max()
@@ -120,10 +115,10 @@ def paper_and_ours(run: Run) -> Figure:
     for axes in grid[max(0, len(kinds) - tiled.shape[1]) : len(kinds)]:
         axes.set_xlabel("paper")
     if len(kinds) < len(grid):
-        panels.legend(grid[len(kinds)], ["x-x-mono", "x-y", "hybrid"], columns=1)
+        panels.legend(grid[len(kinds)], strategies, columns=1)
     else:
-        panels.legend(grid[0], ["x-x-mono", "x-y", "hybrid"])
-        grid[0].set_title(f"{kinds[0][0]}, {kinds[0][1]}", fontsize=9, pad=20)
+        panels.legend(grid[0], strategies)
+        grid[0].set_title(", ".join(next(iter(kinds))), fontsize=9, pad=20)
     total, chance = ledger.summary(table).sum(), ledger.by_chance(table)
     directions, orders = total["directions that agree"], total["orders that agree"]
     note = (
@@ -132,8 +127,7 @@ def paper_and_ours(run: Run) -> Figure:
         f"{total['of groups']:.0f} ({chance[1]:.0f}). Small: a query language. Large: the mean. Equal values (the "
         "line) are not expected of another encoder. Ours count twice, beside XLM-R and beside LaBSE."
     )
-    style.frame(figure, run, tables.source(run), "The paper's numbers and ours", note)
-    return figure
+    return style.frame(figure, run, "The paper's numbers and ours", note)
 
 
 def _reach(table: pd.DataFrame) -> tuple[float, float]:
@@ -156,21 +150,13 @@ def _drawn(table: pd.DataFrame) -> str:
     return "articles and seeds (of 1 seed: as seeds vary after other trainings on that test, if any)"
 
 
-def drawable(run: Run) -> list[str]:
-    """Which of these figures a run has numbers for."""
+def drawable(run: Run) -> dict[str, bool]:
+    """Whether a run has numbers for each of these figures."""
     log, effect = tables.read(run, "training_log.csv.bz2"), tables.read(run, "effects.csv")
     compared = tables.read(run, "ledger.csv.bz2")
     alphas = log.loc[log["strategy"].isin(["hybrid", "x-y", "x-x-mono"]), "alpha"].nunique() if len(log) else 0
-    there = {
+    return {
         "alpha": alphas > 1,
         "forest": (effect["strategy"] == effects.hybrid(run)).any() and (effect["baseline"] != "none").any(),
         "ledger": compared["ours"].notna().any(),
     }
-    return [name for name, present in there.items() if present]
-
-
-FIGURES = {
-    "forest": ("Paired differences", forest),
-    "alpha": ("The price of alpha", alpha_curve),
-    "ledger": ("The paper beside ours", paper_and_ours),
-}

@@ -13,36 +13,34 @@ from ..base.config import Run
 from ..base.errors import UserError
 from ..evidence import judge as evidence
 from ..evidence import selection, tables
-from . import answer as figures_answer
-from . import drawn, languages, style
+from . import answer, drawn, languages, retrieval, robustness, style
 from . import evidence as figures_evidence
-from . import retrieval as figures
-from . import robustness as figures_robustness
 
-ORDER = (
-    "plane",
-    "shift",
-    "home",
-    "planes",
-    "encoders",
-    "confound",
-    "robustness",
-    "choices",
-    "crossed",
-    "forest",
-    "map_by_setting",
-    "alpha",
-    "rank_distance",
-    "hurt",
-    "top10",
-)
-ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {
-    name: figure
-    for part in (figures_answer, figures_robustness, figures_evidence, languages, figures)
-    for name, figure in part.FIGURES.items()
+ALL: dict[str, tuple[str, Callable[[Run], Figure]]] = {  # the answer first
+    "plane": ("What each kind of batches changes", answer.plane),
+    "shift": ("Domain shift", answer.fixed_test),
+    "home": ("Domain shift from home", answer.from_home),
+    "planes": ("What each kind of batches changes, with every encoder", answer.plane),
+    "encoders": ("Our encoders and the paper's", answer.encoders),
+    "confound": ("Why the test is held fixed", robustness.confound),
+    "robustness": ("Effective robustness", robustness.effective),
+    "choices": ("Other choices", robustness.choices),
+    "crossed": ("Other choices, crossed", robustness.crossed),
+    "forest": ("Paired differences", figures_evidence.forest),
+    "map_by_setting": ("mAP in each setting", retrieval.map_by_setting),
+    "alpha": ("The price of alpha", figures_evidence.alpha_curve),
+    "rank_distance": ("Rank distance", retrieval.rank_distances),
+    "hurt": ("Who is hurt", languages.who_is_hurt),
+    "top10": ("Languages of the top 10", retrieval.top10_languages),
+    "ledger": ("The paper beside ours", figures_evidence.paper_and_ours),
+    "data": ("The data at a glance", retrieval.data_at_a_glance),
+    "kinds": ("What a wrong answer looks like", languages.batch_kinds),
+    "batches": ("What the batches hold", retrieval.batch_composition),
+    "loss": ("Loss", retrieval.loss_curves),
+    "languages": ("Language by language", retrieval.language_heat_maps),
 }
-# Figures of one encoder, the first of a run with several: panels of more would be too small, means over them wrong.
-OF_ONE = {*figures.FIGURES, *languages.FIGURES, "plane", "forest", "alpha", "ledger"} - {"data", "kinds"}
+# The others show the first encoder of a run with several: panels of more would be too small, means over them wrong.
+OF_ALL = ("shift", "home", "planes", "encoders", "confound", "robustness", "choices", "crossed", "data", "kinds")
 APPENDIX = ("loss", "batches", "data", "ledger")  # what the gallery shows last
 RUNS = ("full",)  # in the order of the gallery
 INTRODUCTION = (
@@ -54,16 +52,13 @@ INTRODUCTION = (
 def available(run: Run) -> list[str]:
     """The figures that a run has numbers for, the answer first."""
     by_language = tables.read(run, "metrics_by_language.csv.bz2")
-    absent = set() if len(tables.read(run, "training_log.csv.bz2")) else {"kinds", "batches", "loss"}
-    absent |= set() if selection.language_matrices(by_language) else {"languages"}
-    parallel = "rank_distance" in set(by_language["metric"])
-    absent |= set() if parallel else {"rank_distance", "top10"}
-    absent |= set() if len(tables.read(run, "bias.csv.bz2")) else set(languages.FIGURES)
-    arguing = (figures_answer, figures_robustness, figures_evidence)
-    judged = {name for part in arguing for name in part.drawable(run)} if evidence.current(run) else set()
-    absent |= {name for part in arguing for name in part.FIGURES} - judged
-    found = [name for name in ALL if name not in absent]
-    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    there = {"map_by_setting": True, "data": True, "languages": bool(selection.language_matrices(by_language))}
+    there |= dict.fromkeys(("rank_distance", "top10"), "rank_distance" in set(by_language["metric"]))
+    there |= dict.fromkeys(("kinds", "batches", "loss"), len(tables.read(run, "training_log.csv.bz2")) > 0)
+    there["hurt"] = len(tables.read(run, "bias.csv.bz2")) > 0
+    for part in (answer, robustness, figures_evidence) if evidence.current(run) else ():
+        there |= part.drawable(run)
+    return [name for name in ALL if there.get(name)]
 
 
 def draw(run: Run, name: str) -> Figure:
@@ -74,7 +69,7 @@ def draw(run: Run, name: str) -> Figure:
     """
     if name not in ALL:
         raise UserError(f"figure '{name}' does not exist; choose one of: {', '.join(ALL)}")
-    return ALL[name][1](run.of_first() if name in OF_ONE else run)
+    return ALL[name][1](run if name in OF_ALL else run.of_first())
 
 
 def save_all(run: Run) -> list[Path]:
@@ -118,7 +113,7 @@ def page(run: Run, read: Mapping[str, str]) -> str:
     pictures = {path.stem: path for path in saved(run) if path.suffix == ".png"}
     tasks = selection.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
-    made = f"{style.small_print(run, tables.source(run))} · trained → scored: {pairs}"
+    made = f"{style.small_print(run)} · trained → scored: {pairs}"
     partly = " --finished" if run.finished else ""
     command = f"`{run.command}{partly} --publish`"
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""

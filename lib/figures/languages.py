@@ -40,8 +40,7 @@ def batch_kinds(run: Run) -> Figure:
         "others: dark where they are in the query's language, light where they are not. A hybrid batch is either "
         f"x-x-mono or x-y. Shares are of the first {COUNTED} batches, at their full size of {run.config.batch_size}."
     )
-    style.frame(figure, run, tables.source(run), "Right and wrong passages in a batch of each kind", note)
-    return figure
+    return style.frame(figure, run, "Right and wrong passages in a batch of each kind", note)
 
 
 def languages_of_batches(chosen: ParallelSet, name: str, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -88,17 +87,13 @@ def who_is_hurt(run: Run) -> Figure:
     figure = style.new(run, 0.9 + sum(heights))
     scale = LogNorm(1, max(10, table["rank"].max()))
     for part, rows in zip(panels.subfigures(figure, list(found), heights), found.values(), strict=True):
-        grid = part.subplots(1, len(names), squeeze=False)[0]
         shown = panels.ends(rows.groupby("query_language")["rank"].mean())
-        for axes, name in zip(grid, names, strict=True):
+        matrices = {}
+        for name in names:
             matrix = _matrix(rows[rows["strategy"] == name])
             few = matrix if len(matrix) <= panels.MOST else matrix.reindex(index=shown, columns=shown)
-            mesh = panels.heat(axes, few, "Blues", scale)
-            axes.set(title=f"{style.name(name)}: up to {matrix.max(axis=None):,.0f}", xlabel="passage language")
-        for axes in grid[1:]:
-            axes.set_yticklabels([])
-        grid[0].set_ylabel("query language")
-        bar = part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, format="{x:,.0f}")
+            matrices[f"{style.name(name)}: up to {matrix.max(axis=None):,.0f}"] = few
+        bar = panels.side_by_side(part, matrices, scale, format="{x:,.0f}")
         bar.minorticks_off()
         bar.set_label("median rank")
     note = panels.ends_note(most, "mean rank") + (
@@ -107,8 +102,7 @@ def who_is_hurt(run: Run) -> Figure:
         "language that nobody sees; a row: queries that see little but their own language."
     )
     title = "Median rank of the right answer, by language of query and passage"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
@@ -116,8 +110,3 @@ def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
     languages = selection.ordered({*rows["query_language"], *rows["passage_language"]})
     matrix = rows.pivot_table(index="query_language", columns="passage_language", values="rank")
     return matrix.reindex(index=languages, columns=languages)
-
-
-FIGURES = {
-    "hurt": ("Who is hurt", who_is_hurt),
-}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -72,6 +73,35 @@ def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=legend_columns, borderaxespad=0.1, handlelength=1.2)
 
 
+def by_rows(axes: Axes, labels: list[str]) -> None:
+    """One row a label, the first on top; grey: the band of what counts as equal, and the line of no difference."""
+    axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    axes.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def interval(axes: Axes, row: pd.Series, y: float, label: str, size: float = 34, width: float = 1.6) -> None:
+    """The value of a row with its interval, in the look of a strategy; filled where the interval excludes 0."""
+    colour, marker = style.look(label).values()
+    face = colour if row["low"] > 0 or row["high"] < 0 else "white"
+    axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=width)
+    axes.scatter(row["value"], y, s=size, marker=marker, facecolor=face, edgecolor=colour, zorder=3)
+
+
+def side_by_side(part: Figure, matrices: dict[str, pd.DataFrame], scale: Normalize, **bar: Any) -> Colorbar:
+    """Matrices of query and passage languages beside each other, each below its title, and the bar of their colours."""
+    grid = part.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (title, matrix) in zip(grid, matrices.items(), strict=True):
+        mesh = heat(axes, matrix, "Blues", scale)
+        axes.set(title=title, xlabel="passage language")
+    for axes in grid[1:]:
+        axes.set_yticklabels([])
+    grid[0].set_ylabel("query language")
+    return part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, **bar)
+
+
 def heat(
     axes: Axes, matrix: pd.DataFrame, colours: str | Colormap, scale: Normalize, numbers: str = ""
 ) -> ScalarMappable:
@@ -133,15 +163,14 @@ def comparison(
         baseline: the strategy whose mean is the zero of the axis, for the run and for each encoder of the paper.
         reach: how far the axis goes to both sides; what lies beyond stands at its end, with an arrow.
     """
-    place = list(positions(rows))
-    for source, strategies in by_source(rows).items():
+    sources = [source for source, _ in rows]
+    place = np.arange(len(rows)) + 0.5 * pd.factorize(np.array(sources))[0]  # with a gap before each new source
+    for source in dict.fromkeys(sources):
         table = own if source == "run" else paper[paper["encoder"] == source]
         values = selection.by_strategy(table)
         best = selection.leaders(values) if values else []
         zero = values.get(baseline, values.get("x-x-mono", 0.0))
-        for name in strategies:
-            if name not in values:
-                continue
+        for name in values:
             y = place[rows.index((source, name))]
             each = (table.loc[table["strategy"] == name, "value"] - zero).clip(-reach, reach)
             mark(axes, name, each, y, source == "run")
@@ -205,29 +234,11 @@ def rank_axis(axes: Axes) -> None:
 
 def legend(axes: Axes, names: list[str], columns: int = 0) -> None:
     """The strategies' marks in one line above a panel, where it may reach over the next one's; or in its columns."""
-    marks_of = [Line2D([], [], color=style.COLOURS[n], marker=style.MARKERS[n], linestyle="") for n in names]
+    marks_of = [Line2D([], [], label=style.name(name), linestyle="", **style.look(name)) for name in names]
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if not columns else {"loc": "center left"}
     place |= {"borderaxespad": 0.2, "borderpad": 0}
-    labels = [style.name(name) for name in names]
-    axes.legend(
-        marks_of, labels, ncols=columns or len(names), handletextpad=0.1, columnspacing=1, **place
-    ).set_in_layout(False)
-
-
-def positions(rows: list[tuple[str, str]]) -> Any:
-    """Heights of the rows, with a gap before each new source."""
-    y = 0.0
-    for number, (source, _) in enumerate(rows):
-        y += 0 if number == 0 else 1 + 0.5 * (source != rows[number - 1][0])
-        yield y
-
-
-def by_source(rows: list[tuple[str, str]]) -> dict[str, list[str]]:
-    """The strategies of each source."""
-    found: dict[str, list[str]] = {}
-    for source, name in rows:
-        found.setdefault(source, []).append(name)
-    return found
+    place |= {"ncols": columns or len(names), "handletextpad": 0.1, "columnspacing": 1}
+    axes.legend(handles=marks_of, **place).set_in_layout(False)
 
 
 def subfigures(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
@@ -249,8 +260,7 @@ def intervals(
     axes: Axes, table: pd.DataFrame, names: list[str], column: str, reach: tuple[float, float] = (-np.inf, np.inf)
 ) -> None:
     """One row a baseline: the value and its interval, filled where it excludes 0; beyond ``reach`` an arrow."""
-    axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
-    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    by_rows(axes, [style.name(name) for name in names])
     for y, name in enumerate(names):
         if name in table.index:
             row = table.loc[name]
@@ -265,8 +275,5 @@ def intervals(
                     axes.scatter(end, y, s=12, marker=arrow, facecolor=colour, **look)
             text = measures.difference(row[column])
             axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
-    axes.set(yticks=range(len(names)), yticklabels=[style.name(name) for name in names], ylim=(len(names) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0)
     axes.margins(x=0.08)
     axes.locator_params(axis="x", nbins=5)
-    axes.grid(axis="x")

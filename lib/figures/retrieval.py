@@ -3,8 +3,6 @@
 Each function draws one figure, titled with what it shows.
 """
 
-from collections.abc import Callable
-
 import pandas as pd
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
@@ -19,7 +17,6 @@ from ..evidence import effects, selection, tables
 from ..runs import cells
 from ..runs import names as names_of
 from ..runs.plan import evaluated
-from . import languages as figures_languages
 from . import panels, style
 
 FIRST_BATCHES = 24
@@ -53,8 +50,7 @@ def data_at_a_glance(run: Run) -> Figure:
     grid[1, 0].set_ylabel("asked in how\nmany languages")
     note = panels.ends_note(most, "number of passages")
     note += "A question counts once in each language that it is asked in. Passages are the candidates to be ranked."
-    style.frame(figure, run, tables.source(run), "Questions and passages in each language", note)
-    return figure
+    return style.frame(figure, run, "Questions and passages in each language", note)
 
 
 @style.house()
@@ -83,8 +79,7 @@ def batch_composition(run: Run) -> Figure:
     grid[-1, 1].set_xlabel("passage language")
     note = panels.ends_note(pairs.index.nunique(), "number of pairs")
     note += f"Training on {style.name(train)}, seed {run.config.seeds[0]}. The darker, the more pairs."
-    style.frame(figure, run, tables.source(run), "Which languages meet in a batch", note)
-    return figure
+    return style.frame(figure, run, "Which languages meet in a batch", note)
 
 
 @style.house()
@@ -115,8 +110,7 @@ def loss_curves(run: Run) -> Figure:
         f"Strong lines: mean of the last {window} steps, over seeds. To tell passages of one language apart is "
         "another task than across languages: compare a curve with its own start, not with the others."
     )
-    style.frame(figure, run, tables.source(run), "Training loss by step", note)
-    return figure
+    return style.frame(figure, run, "Training loss by step", note)
 
 
 @style.house()
@@ -144,8 +138,7 @@ def map_by_setting(run: Run) -> Figure:
     note = f"Numbers: mAP. {axis}{_means(shown)}Grey band: within {measures.number(effects.MARGIN)} of it. "
     note += f"Bold: the highest, and what is within {measures.number(effects.MARGIN)} of it."
     note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
-    style.frame(figure, run, tables.source(run), f"mAP in each setting, less that of {style.name(baseline)}", note)
-    return figure
+    return style.frame(figure, run, f"mAP in each setting, less that of {style.name(baseline)}", note)
 
 
 @style.house()
@@ -154,9 +147,10 @@ def language_heat_maps(run: Run) -> Figure:
     table = tables.read(run, "metrics_by_language.csv.bz2")
     maps = selection.language_matrices(table)
     if not maps:
-        return style.empty(run, tables.source(run), "This run did not score both hybrid and x-x-mono across languages")
+        return style.empty(run, "This run did not score both hybrid and x-x-mono across languages")
     most = max(len(mono) for mono, _ in maps.values())
-    apart = {task: 100 * (hybrid - mono) for task, (mono, hybrid) in ((t, _ends(*pair)) for t, pair in maps.items())}
+    shown = {task: panels.ends(hybrid.mean(axis=1)) for task, (_, hybrid) in maps.items()}
+    apart = {t: 100 * (hybrid - mono).reindex(shown[t], columns=shown[t]) for t, (mono, hybrid) in maps.items()}
     reach = max(2.0, 1.3 * max(float(part.abs().max(axis=None)) for part in apart.values()))
     size = max(len(part) for part in apart.values())
     figure, grid = panels.tiles(run, len(apart), 2, 1.3, 0.75 + 0.235 * size)
@@ -172,8 +166,7 @@ def language_heat_maps(run: Run) -> Figure:
         "where hybrid is higher, orange where x-x-mono is. One scale for all panels."
     )
     title = "mAP of hybrid less that of x-x-mono, by language of query and passage"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 @style.house()
@@ -196,8 +189,7 @@ def rank_distances(run: Run) -> Figure:
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
     note = panels.ends_note(most, "rank distance") + _means(table) + " ".join(notes)
     title = "Rank distance by query language: how far apart the right answers stand"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 @style.house()
@@ -211,17 +203,11 @@ def top10_languages(run: Run) -> Figure:
     heights = [0.85 + 0.17 * (min(panels.MOST, part["query_language"].nunique()) + 1) for part in parts.values()]
     figure = style.new(run, 1.0 + sum(heights))
     for part, rows in zip(panels.subfigures(figure, list(parts), heights), parts.values(), strict=True):
-        grid = part.subplots(1, len(names), squeeze=False)[0]
-        for axes, name in zip(grid, names, strict=True):
-            top = rows[rows["strategy"] == name]
-            matrix = panels.shares(top)
-            mesh = panels.heat(axes, matrix, "Blues", PowerNorm(0.5, 0, 1))
+        tops = {style.name(name): rows[rows["strategy"] == name] for name in names}
+        matrices = {f"{said}: {bias.own_language_share(top):.0%} own": panels.shares(top) for said, top in tops.items()}
+        bar = panels.side_by_side(part, matrices, PowerNorm(0.5, 0, 1), ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
+        for axes, matrix in zip(part.axes, matrices.values(), strict=False):  # the last of the axes are the bar's
             axes.axhline(len(matrix) - 1, color="white", linewidth=4)
-            axes.set(title=f"{style.name(name)}: {bias.own_language_share(top):.0%} own", xlabel="passage language")
-        for axes in grid[1:]:
-            axes.set_yticklabels([])
-        grid[0].set_ylabel("query language")
-        bar = part.colorbar(mesh, ax=list(grid), aspect=18, pad=0.01, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
         bar.ax.set_yticklabels(["0%", "2%", "10%", "25%", "50%", "100%"])
         bar.set_label("share of the top 10")
     note = panels.ends_note(most, "own share") + (
@@ -231,20 +217,7 @@ def top10_languages(run: Run) -> Figure:
     note = note.replace("100%.", "100% over all languages.") if most > panels.MOST else note
     if any(data.is_scored_alone(test) for _, test in parts):
         note += " MIRACL answers a query in its own language alone: less of it is not better there."
-    style.frame(figure, run, tables.source(run), "Languages of the first ten answers, by query language", note)
-    return figure
-
-
-FIGURES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
-    "map_by_setting": ("mAP in each setting", map_by_setting),
-    "data": ("The data at a glance", data_at_a_glance),
-    "kinds": ("What a wrong answer looks like", figures_languages.batch_kinds),
-    "batches": ("What the batches hold", batch_composition),
-    "loss": ("Loss", loss_curves),
-    "languages": ("Language by language", language_heat_maps),
-    "rank_distance": ("Rank distance", rank_distances),
-    "top10": ("Languages of the top 10", top10_languages),
-}
+    return style.frame(figure, run, "Languages of the first ten answers, by query language", note)
 
 
 def _means(table: pd.DataFrame) -> str:
@@ -256,14 +229,6 @@ def _means(table: pd.DataFrame) -> str:
     return f"Means of {names_of.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
 
 
-def _ends(mono: pd.DataFrame, hybrid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both matrices, cut to the languages that a figure shows."""
-    if len(hybrid) <= panels.MOST:
-        return mono, hybrid
-    shown = panels.ends(hybrid.mean(axis=1))
-    return mono.reindex(shown, columns=shown), hybrid.reindex(shown, columns=shown)
-
-
 def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:
     """Pairs of a strategy by query language (rows) and ``over`` (columns)."""
     part = counts[counts["strategy"] == strategy]
@@ -272,13 +237,8 @@ def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:
 
 def _paper(metric: str, dataset: str) -> pd.DataFrame:
     """The paper's means of a measure (its tables 3 to 8): XLM-R and LaBSE; empty for a set that it did not use."""
-    table = pd.read_csv(paths.PUBLISHED / "results.csv")
-    return table[
-        (table["metric"] == metric)
-        & (table["dataset"] == dataset)
-        & (table["language"] == "mean")
-        & table["table"].between(3, 8)
-    ]
+    table = pd.read_csv(paths.PUBLISHED / "results.csv").query("language == 'mean' and 3 <= table <= 8")
+    return table[(table["metric"] == metric) & (table["dataset"] == dataset)]
 
 
 def _answers(name: str, run: Run) -> str:

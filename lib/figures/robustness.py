@@ -14,7 +14,7 @@ from ..evidence.questions import robustness, specification
 from ..runs.names import capital
 from ..runs.plan import NONE
 from . import panels, style
-from .answer import BAND, CURVE, STRATEGIES, TESTS, base, label, rows, shown
+from .answer import CURVE, STRATEGIES, TASK, TESTS, label, rows, shown
 
 BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification.PARENTS}}
 QUANTITIES = {shift.NEARER: "after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
@@ -45,15 +45,13 @@ def confound(run: Run) -> Figure:
     table = table[table["train"].isin(shift.FARTHEST) & table["dataset"].isin(TESTS)]
     found = {key: apart for key, part in table.groupby(["encoder", "train"], sort=False) if len(apart := _apart(part))}
     if not found:
-        why = "No models were trained on a set that is foreign to both MLQA-R and XQuAD-R"
-        return style.empty(run, tables.source(run), why)
+        return style.empty(run, "No models were trained on a set that is foreign to both MLQA-R and XQuAD-R")
     figure = style.new(run, 1.2 + 3.6 * len(found))
     grid = figure.subplots(len(found), 2, squeeze=False)
     for row, ((encoder, train), apart) in zip(grid, found.items(), strict=True):
-        for axes, names in zip(row, (STRATEGIES, CURVE), strict=True):
+        for axes, (whole, names) in zip(row, {"all batches": STRATEGIES, "mixtures alone": CURVE}.items(), strict=True):
             slope = _confound(axes, apart, [n for n in names if n in apart[TESTS[0]] and n != "x-x-mono"])
             axes.set_xlabel("minus x-x-mono on XQuAD-R, mAP")
-            whole = "all batches" if axes is row[0] else "mixtures alone"
             axes.set_title(f"{style.name(encoder)} ({len(apart)} seeds), {whole}: slope {slope:.2f}")
         row[0].set_ylabel(f"minus x-x-mono on MLQA-R, mAP\n(trained on {style.name(train)})")
     note = (
@@ -62,18 +60,16 @@ def confound(run: Run) -> Figure:
         "differences. Thick line: least squares through 0; of few seeds it says little."
     )
     title = "The same models on two tests: each strategy minus x-x-mono, multilingual mAP"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 def _apart(part: pd.DataFrame) -> pd.DataFrame:
     """Each strategy minus x-x-mono by seed (rows), test and strategy; empty if one of the tests or x-x-mono lacks."""
     wide = part.pivot_table(index="seed", columns=["dataset", "label"], values="value").dropna(axis=1)
-    if not all((test, "x-x-mono") in wide for test in TESTS):
-        return wide.iloc[:0]
     shared = [name for name in STRATEGIES if all((test, name) in wide for test in TESTS)]
-    base = {test: wide[test]["x-x-mono"] for test in TESTS}
-    return pd.concat({test: wide[test][shared].sub(base[test], axis=0) for test in TESTS}, axis=1)
+    if "x-x-mono" not in shared:
+        return wide.iloc[:0]
+    return pd.concat({test: wide[test][shared].sub(wide[test]["x-x-mono"], axis=0) for test in TESTS}, axis=1)
 
 
 def _confound(axes: Axes, apart: pd.DataFrame, names: list[str]) -> float:
@@ -86,7 +82,7 @@ def _confound(axes: Axes, apart: pd.DataFrame, names: list[str]) -> float:
     axes.plot(ends, slope * ends, color="black", linewidth=1.6)
     reach = special.stdtrit(len(apart) - 1, 0.975) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
     for name in names:
-        look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
+        look = style.look(name)
         axes.scatter(x[name], y[name], s=8, linewidths=0, alpha=0.6, **look)
         bars = {"xerr": reach * x[name].std(ddof=1), "yerr": reach * y[name].std(ddof=1)} if reach else {}
         axes.errorbar(x[name].mean(), y[name].mean(), **bars, markersize=6, elinewidth=0.9, linestyle="", **look)
@@ -103,28 +99,26 @@ def effective(run: Run) -> Figure:
     """mAP after training far away against mAP after training near, with the line along which all models lie."""
     table = tables.read(run, "robustness.csv")
     table = table[(table["setting"] == "multilingual") & (table["line"] != robustness.ALL)]
-    tasks = table[["encoder", "test", "nearer", "farther"]].drop_duplicates()
-    if not len(tasks):
-        why = "Too few models were trained both nearer to a test and farther from it"
-        return style.empty(run, tables.source(run), why)
+    if not len(table):
+        return style.empty(run, "Too few models were trained both nearer to a test and farther from it")
+    tasks = table.groupby(TASK, sort=False)
     figure = style.new(run, 1.2 + 2.9 * len(tasks))
     grid = figure.subplots(len(tasks), 2, squeeze=False)
-    for row, task in zip(grid, tasks.itertuples(index=False), strict=True):
-        part = table[(table[list(task._fields)] == list(task)).all(axis=1)].set_index("strategy")
+    for row, (task, part) in zip(grid, tasks, strict=True):
+        encoder, test, nearer, farther = map(style.name, task)
+        part = part.set_index("strategy")
+        slope, intercept = part[["slope", "intercept"]].iloc[0]
         names = [name for name in STRATEGIES if name in part.index]
         ends = np.array([part["near"].min() - 0.02, part["near"].max() + 0.02])
         row[0].plot(ends, ends, color=style.GREY, linewidth=0.7)
-        row[0].plot(ends, part["intercept"].iloc[0] + part["slope"].iloc[0] * ends, color="black", linewidth=1.6)
+        row[0].plot(ends, intercept + slope * ends, color="black", linewidth=1.6)
         for name in names:
-            look = {"color": style.COLOURS[base(name)], "marker": style.MARKERS[base(name)]}
-            row[0].scatter(part.loc[name, "near"], part.loc[name, "far"], s=26, zorder=3, **look)
-        row[0].set_title(f"{style.name(task.test)}, {style.name(task.encoder)}: slope {part['slope'].iloc[0]:.2f}")
-        row[0].set_xlabel(f"multilingual mAP after {style.name(task.nearer)}")
-        row[0].set_ylabel(f"after {style.name(task.farther)}")
+            row[0].scatter(part.loc[name, "near"], part.loc[name, "far"], s=26, zorder=3, **style.look(name))
+        row[0].set(xlabel=f"multilingual mAP after {nearer}", ylabel=f"after {farther}")
+        row[0].set_title(f"{test}, {encoder}: slope {slope:.2f}")
         row[0].grid()
-        residuals = part.rename(columns={"residual": "value"})
-        rows(row[1], residuals, names)
-        row[1].set_title(f"above the line after {style.name(task.farther)}, mAP")
+        rows(row[1], part.rename(columns={"residual": "value"}), names)
+        row[1].set_title(f"above the line after {farther}, mAP")
     reach = [f(axes.get_xlim()[i] for axes in grid[:, 1]) for i, f in enumerate((min, max))]
     for axes in grid[:, 1]:
         axes.set_xlim(reach)
@@ -133,8 +127,7 @@ def effective(run: Run) -> Figure:
         "over seeds, the line taken as it is; filled where they exclude 0. Colours and marks as there."
     )
     title = "Effective robustness: what is kept far away, given the level near home"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 @style.house()
@@ -142,9 +135,9 @@ def choices(run: Run) -> Figure:
     """Hybrid minus each parent under other choices, one a row: after near and after far training, and D."""
     table = _tried(run)
     table = table[_changed(table) < 2]  # those of several changes have a figure
-    encoders = {name: part for name, part in table.groupby("encoder", sort=False)}
+    encoders = dict(list(table.groupby("encoder", sort=False)))
     if not encoders:
-        return style.empty(run, tables.source(run), "No training was made with other choices than those of the profile")
+        return style.empty(run, "No training was made with other choices than those of the profile")
     names = {name: _in_order(part) for name, part in encoders.items()}
     figure = style.new(run, 1.4 + 0.42 * sum(map(len, names.values())) + 0.5 * len(names))
     heights = [len(found) for found in names.values()]
@@ -159,8 +152,8 @@ def choices(run: Run) -> Figure:
         axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
     for axes in grid[-1]:
         axes.set_xlabel("multilingual mAP")
-    looks = {name: {"marker": style.MARKERS[name], "color": style.COLOURS[name]} for name in BESIDE}
-    handles = [Line2D([], [], label=f"minus {said}", linestyle="", **looks[name]) for name, said in BESIDE.items()]
+    looks = {f"minus {said}": style.look(name) for name, said in BESIDE.items()}
+    handles = [Line2D([], [], label=text, linestyle="", **look) for text, look in looks.items()]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     note = (
         f"{capital(shown(effects.hybrid(run)))}. Each row is one choice of settings; bold: not as published. In the "
@@ -169,17 +162,17 @@ def choices(run: Run) -> Figure:
         "changes several of them has a figure of its own."
     )
     title = "Hybrid on MLQA-R under other choices"
-    style.frame(figure, run, tables.source(run), title, note)
-    return figure
+    return style.frame(figure, run, title, note)
 
 
 @style.house()
 def crossed(run: Run) -> Figure:
     """Scale, learning rate and steps crossed, a square each: D against both parents, and what hybrid gains near."""
     table = _tried(run)
-    encoders = [name for name, part in table.groupby("encoder", sort=False) if (_changed(part) > 1).any()]
+    several = table[_changed(table) > 1]
+    encoders = list(dict.fromkeys(several["encoder"]))
     if not encoders:
-        return style.empty(run, tables.source(run), "Scale, learning rate and steps were not crossed")
+        return style.empty(run, "Scale, learning rate and steps were not crossed")
     figure = style.new(run, 1.3 + 2.4 * len(encoders))
     grid = figure.subplots(len(encoders), len(SQUARES), squeeze=False)
     for row, encoder in zip(grid, encoders, strict=True):
@@ -191,14 +184,12 @@ def crossed(run: Run) -> Figure:
             axes.set_ylabel(f"{style.name(encoder)}: rate, steps" if axes is row[0] else "")
             axes.tick_params(labelleft=axes is row[0])
         figure.colorbar(mesh, ax=list(row), aspect=18, pad=0.01).set_label("mAP, thousandths")
-    several = table[_changed(table) > 1]
     reach = several[several["quantity"] == shift.DIFFERENCE].eval("high - low").median() / 2
     note = (
         "Tested on MLQA-R, in the pool. Negative D: hybrid loses less. Where hybrid gains nothing near (right), D "
         f"says little. D is known to some {1000 * reach:.0f} thousandths either way where several things are changed."
     )
-    style.frame(figure, run, tables.source(run), "Similarity scale, learning rate and steps, crossed", note)
-    return figure
+    return style.frame(figure, run, "Similarity scale, learning rate and steps, crossed", note)
 
 
 def _tried(run: Run) -> pd.DataFrame:
@@ -226,19 +217,11 @@ def _square(part: pd.DataFrame, profile: Config) -> pd.DataFrame:
 
 def _choices(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
     """A row a choice: no fine-tuning and the two parents above each other."""
-    axes.axvspan(-effects.MARGIN, effects.MARGIN, **BAND)
-    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    panels.by_rows(axes, [other(name) for name in names])
     for offset, baseline in zip((-0.24, 0, 0.24), BESIDE, strict=True):
-        for row in part[part["baseline"] == baseline].itertuples():
-            y, colour = names.index(row.choice) + offset, style.COLOURS[baseline]
-            face = colour if row.low > 0 or row.high < 0 else "white"
-            axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.4)
-            look = {"marker": style.MARKERS[baseline], "facecolor": face, "edgecolor": colour}
-            axes.scatter(row.value, y, s=26, zorder=3, **look)
-    axes.set(yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0)
+        for _, row in part[part["baseline"] == baseline].iterrows():
+            panels.interval(axes, row, names.index(row["choice"]) + offset, baseline, size=26, width=1.4)
     axes.tick_params(axis="x", labelbottom=True)
-    axes.grid(axis="x")
 
 
 def _in_order(part: pd.DataFrame) -> list[str]:
@@ -253,7 +236,6 @@ def _in_order(part: pd.DataFrame) -> list[str]:
 def _settings(axes: Axes, encoder: str, profile: Config, names: list[str], seeds: pd.Series) -> None:
     """What was set in each row, in columns beside it, and further to the left what no column can say."""
     beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "center"}
-    axes.set_yticklabels([other(name) for name in names])
     axes.tick_params(axis="y", pad=COLUMN * len(COLUMNS) + 8)
     axes.annotate(style.name(encoder), (0, -0.75), (-COLUMN * len(COLUMNS) - 8, 0), weight="bold", **beside)
     columns = {key: (-COLUMN * place - 8, 0) for place, key in enumerate(reversed(COLUMNS))}
@@ -279,22 +261,13 @@ def other(choice: str) -> str:
     return ", ".join(NAMES.get(cut := part.removeprefix(f"{specification.CUT}: "), cut) for part in left)
 
 
-def drawable(run: Run) -> list[str]:
-    """Which of these figures a run has numbers for."""
+def drawable(run: Run) -> dict[str, bool]:
+    """Whether a run has numbers for each of these figures."""
     metrics = tables.read(run, "metrics.csv")
     foreign = metrics[metrics["train"].isin(shift.FARTHEST) & metrics["dataset"].isin(TESTS)]
-    there = {
+    return {
         "confound": foreign["dataset"].nunique() == len(TESTS) and (foreign["strategy"] == "x-x-mono").any(),
         "robustness": len(tables.read(run, "robustness.csv")) > 0,
         "choices": len(tried := tables.read(run, "specification.csv")) > 0,
         "crossed": (_changed(tried) > 1).any(),
     }
-    return [name for name, present in there.items() if present]
-
-
-FIGURES = {
-    "confound": ("Why the test is held fixed", confound),
-    "robustness": ("Effective robustness", effective),
-    "choices": ("Other choices", choices),
-    "crossed": ("Other choices, crossed", crossed),
-}

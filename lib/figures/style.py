@@ -21,6 +21,7 @@ from matplotlib.transforms import Bbox
 from ..base import config
 from ..base import store as artifacts
 from ..base.config import Run
+from ..evidence import tables
 from ..runs import names
 from ..runs.names import capital as capital
 from ..training.strategies import STRATEGIES
@@ -44,6 +45,12 @@ DARK_SUFFIX = "-dark"
 COLOURS = {name: look.colour for name, look in STRATEGIES.items()}
 MARKERS = {name: look.marker for name, look in STRATEGIES.items()}
 LINES = {name: look.line for name, look in STRATEGIES.items() if look.line}
+
+
+def look(label: str) -> dict[str, str]:
+    """The colour and the marker of a strategy; mixtures of any alpha have those of hybrid."""
+    name = "hybrid" if label.startswith("hybrid") else label
+    return {"color": COLOURS[name], "marker": MARKERS[name]}
 
 
 @cache
@@ -86,21 +93,20 @@ def new(run: Run, height: float) -> Figure:
     return figure
 
 
-def frame(figure: Figure, run: Run, source: str, title: str, note: str = "") -> None:
-    """Put what a figure shows above it and where it comes from below; on the facts corpus, the warning on top."""
+def frame(figure: Figure, run: Run, title: str, note: str = "") -> Figure:
+    """The figure with what it shows above it and where it comes from below; on the facts corpus, the warning on top."""
     warned = on_facts(run)
     figure.suptitle("\n" * warned + _balanced(title, 88), x=0.008, ha="left", fontsize=11, fontweight="bold")
     if warned:
         figure.text(0.008, 1 - 0.06 / figure.get_figheight(), WARNING, va="top", color="#B00000", fontsize=11)
-    small = [_balanced(text, 136) for text in (note, small_print(run, source)) if text]
+    small = [_balanced(text, 136) for text in (note, small_print(run)) if text]
     figure.supxlabel("\n".join(small), x=0.008, ha="left", fontsize=8, color=GREY)
-
-
-def empty(run: Run, source: str, why: str) -> Figure:
-    """A figure that only says why there is nothing to show."""
-    figure = new(run, 1.0)
-    frame(figure, run, source, why)
     return figure
+
+
+def empty(run: Run, why: str) -> Figure:
+    """A figure that only says why there is nothing to show."""
+    return frame(new(run, 1.0), run, why)
 
 
 def on_facts(run: Run) -> bool:
@@ -108,9 +114,9 @@ def on_facts(run: Run) -> bool:
     return run.fallback or set(run.config.eval) <= set(config.FACTS)
 
 
-def small_print(run: Run, source: str) -> str:
+def small_print(run: Run) -> str:
     """Where a figure's numbers come from, in one line."""
-    return drawable(f"Run {run.name} · encoder {run.config.encoders} · {source} · {seeds(run)}")
+    return drawable(f"Run {run.name} · encoder {run.config.encoders} · {tables.source(run)} · {seeds(run)}")
 
 
 def seeds(run: Run) -> str:
@@ -166,17 +172,16 @@ def save(figure: Figure, path: Path, origin: dict[str, str]) -> list[Path]:
     """
     inside = {"Title": title(figure), "Description": json.dumps(origin)}
     _lay_out(figure)
-    found = []
-    for target in files(path):
-        if target.stem.endswith(DARK_SUFFIX) and not found[-1].stem.endswith(DARK_SUFFIX):
+    light, dark = files(path)[:2], files(path)[2:]
+    for target in (*light, *dark):
+        if target == dark[0]:
             with house():  # the number of ticks hangs on their size
                 darken(figure)
         date = {"Date": None} if target.suffix == ".svg" else {}
         content = render(figure, target.suffix[1:], DPI, inside | date)
         with artifacts.replacing(target) as temporary:
             temporary.write_bytes(content)
-        found.append(target)
-    return found
+    return [*light, *dark]
 
 
 def _lay_out(figure: Figure) -> None:
