@@ -76,8 +76,8 @@ def test_one_training_counts_how_seeds_vary_after_another_on_the_same_test():
 def test_a_point_on_the_line_is_off_it_by_nothing_on_either_side_of_it_by_as_much():
     parents = (estimate(0.66), estimate(0.60)), (estimate(0.44), estimate(0.50))
     for across, up, wanted in ((0.63, 0.47, 0.0), (0.64, 0.48, 0.02 / 2**0.5), (0.62, 0.46, -0.02 / 2**0.5)):
-        where = synergy.off_line((estimate(across), *parents[0]), (estimate(up), *parents[1]))
-        assert where.distance.value == pytest.approx(wanted) and where.place == pytest.approx(0.5)
+        distance, place = synergy.off_line((estimate(across), *parents[0]), (estimate(up), *parents[1]))
+        assert distance.value == pytest.approx(wanted) and place == pytest.approx(0.5)
     assert synergy.off_line((estimate(0.1),) * 3, (estimate(0.2),) * 3) is None
 
 
@@ -92,8 +92,8 @@ def test_the_interval_off_the_line_is_that_of_a_simulation():
     values, widths = [], []
     for _ in range(400):
         drawn = points()
-        where = synergy.off_line(*(tuple(drawn[k][i] for k in "hab") for i in (0, 1)))
-        sure = where.distance.interval()
+        distance, _ = synergy.off_line(*(tuple(drawn[k][i] for k in "hab") for i in (0, 1)))
+        sure = distance.interval()
         values.append(sure.value)
         widths.append(sure.low <= 0.03 / 2**0.5 <= sure.high)
     assert np.mean(values) == pytest.approx(0.03 / 2**0.5, abs=2e-4)
@@ -223,7 +223,7 @@ def test_means_subtracted_after_one_training_count_how_seeds_vary_with_other_mea
     draw, key = np.random.default_rng(0), Key("static", "xquad-r", "hybrid-0.5", "mlqa-r", "multilingual", "map")
     several, one = stats.Estimate(draw.normal(0.1, 0.02, (1, 5))), stats.Estimate(draw.normal(0.1, 0.02, (12, 1)))
     families = [
-        centred.Family(source, key, "", centred.LEAD, {"x-y": made}, {"x-y": made.shares.shape[1]})
+        centred.Family(source, key, "", centred.LEAD, {"x-y": made})
         for source, made in ((centred.centring.OWN, several), ("facts", one), (centred.NOTHING, one))
     ]
     alike = stats.pooled_by(pair for family in families[:2] for pair in family.named())

@@ -23,12 +23,8 @@ def made(found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         ``{"margin", "encoders": {encoder: {"verdict", "claims", "levels", "shift", "synergy", "robustness",
         "centring", "specification"}}}``; what a topic is nested by stands in ``PATHS``. Numbers of all languages only.
     """
-    metrics = found["metrics.csv"]
-    encoders = dict.fromkeys(metrics["encoder"])
-    return {
-        "margin": effects.MARGIN,
-        "encoders": {name: _of(name, found) for name in encoders},
-    }
+    encoders = dict.fromkeys(found["metrics.csv"]["encoder"])
+    return {"margin": effects.MARGIN, "encoders": {name: _of(name, found) for name in encoders}}
 
 
 PATHS = {

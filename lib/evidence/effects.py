@@ -55,9 +55,7 @@ class Scores:
             return np.repeat(values, len(seeds), axis=2)
         return values[:, :, [self.seeds.index(seed) for seed in seeds]]
 
-    def estimate(
-        self, seeds: tuple[int, ...], units: np.ndarray | None = None, whole: bool = False
-    ) -> stats.Estimate:
+    def estimate(self, seeds: tuple[int, ...], units: np.ndarray | None = None, whole: bool = False) -> stats.Estimate:
         """The macro mean of those values; estimates on the same questions and seeds can be subtracted.
 
         With ``whole`` also those of two settings, in one of which some questions have no value.
@@ -113,18 +111,23 @@ def scores(run: Run, arrays_of: Iterable[tables.Scored] = ()) -> dict[Key, Score
         for (setting, metric), values in values_of.items():
             key = Key(cell.encoder, cell.train, cell.label, dataset, setting, metric)
             found.setdefault(key, {})[cell.seed] = values
-    articles = {name: pd.factorize(table["group"])[0] for name, table in _questions(run).items()}
-    return {key: _stacked(by_seed, articles[key.dataset]) for key, by_seed in found.items()}
+    articles_of = _articles(run)
+    return {key: stacked(by_seed, articles_of[key.dataset]) for key, by_seed in found.items()}
 
 
 def arrays(run: Run) -> Callable[[str, pd.DataFrame], dict[tuple[str, str], Values]]:
     """Return what makes arrays, by setting and metric, of the name and the units of a set of this run."""
-    return partial(_arrays, {name: len(table) for name, table in _questions(run).items()})
+    return partial(_arrays, {name: len(questions) for name, questions in _articles(run).items()})
 
 
-def _questions(run: Run) -> dict[str, pd.DataFrame]:
+def _articles(run: Run) -> dict[str, np.ndarray]:
     sets = {name for cell in cells.of(run) for name in grid.evaluated(cell, run.config)}
-    return {name: data.outline(name, run.config.candidates).questions for name in sets}
+    return {name: articles(run, name) for name in sets}
+
+
+def articles(run: Run, dataset: str) -> np.ndarray:
+    """The article of each question of a set, numbered within it: int [questions]."""
+    return pd.factorize(data.outline(dataset, run.config.candidates).questions["group"])[0]
 
 
 def _of_ranks(made: Callable[[str, pd.DataFrame], Any], dataset: str, ranks: pd.DataFrame) -> Any:
@@ -164,12 +167,6 @@ def middle(alphas: Iterable[float]) -> float | None:
     return min(alphas, key=lambda alpha: (abs(alpha - 0.5), alpha), default=None)
 
 
-def other(found: dict[Key, Scores], key: Key, label: str) -> Scores | None:
-    """The scores of another strategy on the same test, after the same training."""
-    train = NONE if label == NONE else key.train
-    return found.get(replace(key, train=train, label=label))
-
-
 def by_label(found: Mapping[Key, Scores], train: str, encoder: str, test: str, setting: str) -> dict[str, Scores]:
     """The mAP of each strategy after training on a set, by label."""
     return {
@@ -194,9 +191,15 @@ def language_groups(run: Run, trains: Iterable[str], part: Scores) -> Iterator[t
         yield UNSEEN, np.flatnonzero(~seen)
 
 
+def columns(estimate: stats.Estimate, sure: stats.Interval) -> dict[str, Any]:
+    """The columns of a number in each table: value and interval, and how many articles and seeds it rests on."""
+    clusters, seeds = estimate.shares.shape
+    return {"value": sure.value, "low": sure.low, "high": sure.high, "clusters": clusters, "seeds": seeds}
+
+
 def _compared(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> Iterator[Comparison]:
     """A comparison in each group of languages; none if the baseline was not run."""
-    one, against = found[key], other(found, key, baseline)
+    one, against = found[key], found.get(replace(key, train=NONE if baseline == NONE else key.train, label=baseline))
     if against is None or not (seeds := common_seeds([one, against])):
         return
     for languages, units in language_groups(run, [key.train], one):
@@ -210,14 +213,12 @@ def _compared(run: Run, found: dict[Key, Scores], key: Key, baseline: str) -> It
 def _row(one: Comparison, spread: stats.Spread | None, of_share: stats.Spread | None) -> dict[str, Any]:
     articles, seeds = one.difference.shares.shape
     sure = one.difference.counting(spread)
-    row = {name: getattr(one.key, name) for name in ("encoder", "train", "dataset", "setting", "metric")}
-    row |= {"languages": one.languages, "strategy": one.key.label, "baseline": one.baseline}
-    row |= {"difference": sure.value, "low": sure.low, "high": sure.high, "p": sure.p}
-    row |= {"p_these_seeds": one.p_these_seeds}
+    row = vars(one.key) | vars(one) | {"strategy": one.key.label, "articles": articles, "seeds": seeds}
+    row |= vars(sure) | {"difference": sure.value}
     if one.share:
         share = one.share.counting(of_share)
         row |= {"relative": share.value, "relative_low": share.low, "relative_high": share.high, "p": share.p}
-    return row | {"questions": one.questions, "articles": articles, "seeds": seeds}
+    return row
 
 
 def _arrays(sizes: dict[str, int], dataset: str, units: pd.DataFrame) -> dict[tuple[str, str], Values]:
@@ -241,7 +242,8 @@ def _array(units: pd.DataFrame, metric: str, questions: int) -> Values:
     return values, tuple(columns)
 
 
-def _stacked(by_seed: dict[int | None, Values], articles: np.ndarray) -> Scores:
+def stacked(by_seed: Mapping[int | None, Values], articles: np.ndarray) -> Scores:
+    """The values of several seeds on a set as one."""
     seeds = tuple(sorted(seed for seed in by_seed if seed is not None))
     parts = [by_seed[seed] for seed in seeds] if seeds else list(by_seed.values())
     return Scores(np.stack([values for values, _ in parts], axis=2), parts[0][1], seeds, articles)

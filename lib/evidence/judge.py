@@ -50,8 +50,7 @@ def train(run: Run) -> pd.DataFrame:
         log = pd.DataFrame(cells.training_log(run, cell)["steps"])
         losses = log["loss"]
         row = {"encoder": cell.encoder, "train": cell.train, "strategy": cell.label, "seed": cell.seed}
-        row["steps"] = len(log)
-        row["monolingual batches"] = int((log["kind"] == "mono").sum())
+        row |= {"steps": len(log), "monolingual batches": int((log["kind"] == "mono").sum())}
         rows.append(row | {"loss, first 10": losses[:10].mean(), "loss, last 10": losses[-10:].mean()})
     tables.write_training_log(run)
     return pd.DataFrame(rows)

@@ -54,16 +54,10 @@ def make(run: Run) -> pd.DataFrame:
     path = run.folder / TABLE
     took = float(read(run)["seconds"].iloc[0]) if was_done and path.exists() else time.monotonic() - begun
     published, anew = means(published_scores(run, cell, test)), means(cells.scores(here, copy))
-    rows = [
-        {
-            "cell": cell.id, "dataset": test, "setting": setting,
-            "published": published[setting], "here": anew[setting], "difference": anew[setting] - published[setting],
-            "verdict": verdict(anew[setting] - published[setting]), "seconds": round(took, 1),
-            "published_on": machine(cells.record(run, cell)["made"]), "made_on": machine(made["made"]),
-        }
-        for setting in metrics.SETTINGS
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame({"cell": cell.id, "dataset": test, "setting": metrics.SETTINGS})
+    table = table.assign(published=[*published], here=[*anew], difference=[*(anew - published)])
+    table = table.assign(verdict=table["difference"].map(verdict), seconds=round(took, 1))
+    table = table.assign(published_on=machine(cells.record(run, cell)["made"]), made_on=machine(made["made"]))
     store.write_text(path, table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
     return table
 

@@ -10,6 +10,7 @@ from . import effects
 
 COMPARED = ("none", "x-x-mono", "x-y", "hybrid")  # strategies of the paper, and no fine-tuning
 BENCHMARKS = ("xquad-r", "mlqa-r")
+OTHER = dict(zip(BENCHMARKS, BENCHMARKS[::-1], strict=True))
 FOREIGN = ("mmarco", "parallel-docs")  # what can be had of the paper's own training data, and what stands in for it
 PARTS = ("-heldout", "-new")
 Task = tuple[str, str]  # trained on, scored on
@@ -40,9 +41,8 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
 
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     """The main table of the rows of ``metrics.csv``; with the encoder in front where there are several."""
-    wanted = (metrics["metric"] == "map") | (metrics["metric"] == "rank_distance")
-    chosen = metrics[wanted].assign(column=lambda t: t["setting"].where(t["metric"] == "map", "rank distance"))
-    chosen["strategy"] = labels(chosen)
+    chosen = metrics[metrics["metric"].isin(["map", "rank_distance"])].assign(strategy=labels)
+    chosen = chosen.assign(column=chosen["setting"].where(chosen["metric"] == "map", "rank distance"))
     order = ["monolingual", "cross-lingual", "multilingual", "rank distance"]
     keys = [*several(chosen), "dataset", "train", "strategy"]
     table = chosen.pivot_table(index=keys, columns="column", values="value", aggfunc="mean", sort=False)
@@ -109,14 +109,14 @@ def language_matrices(table: pd.DataFrame) -> dict[Task, tuple[pd.DataFrame, pd.
     Rows are query languages, columns passage languages.
     """
     rows = chosen(table[(table["metric"] == "map") & (table["setting"] != "multilingual")])
-    found = {}
+    sides, found = ("x-x-mono", "hybrid"), {}
     for task in tasks(rows[rows["setting"] == "cross-lingual"]):
         part = of_task(rows, task)
         languages = ordered({*part["query_language"], *part["passage_language"]})
-        if {"x-x-mono", "hybrid"} <= set(part["strategy"]):
+        if set(sides) <= set(part["strategy"]):
             means = part.groupby(["strategy", "query_language", "passage_language"])["value"].mean()
-            mono, hybrid = means["x-x-mono"].unstack(), means["hybrid"].unstack()
-            found[task] = (mono.reindex(languages, columns=languages), hybrid.reindex(languages, columns=languages))
+            mono, hybrid = (means[name].unstack().reindex(languages, columns=languages) for name in sides)
+            found[task] = mono, hybrid
     return found
 
 
@@ -132,10 +132,8 @@ def few(steps: int) -> int:
 
 def broken(log: pd.DataFrame) -> int:
     """How many batches of a log of hybrid trainings do not hold what their kind promises."""
-    table = log[["kind", "languages"]].reset_index(names="batch")
-    pairs = table.assign(languages=table["languages"].str.split()).explode("languages")
-    parts = pairs["languages"].str.extract(r"(?P<query>.+)>(?P<passage>.+):\d+")
-    pairs = pairs.assign(same=parts["query"] == parts["passage"], query=parts["query"])
+    pairs = _by_pair(log[["kind", "languages"]].reset_index(names="batch"))
+    pairs = pairs.assign(same=pairs["query"] == pairs["passage"])
     each = pairs.groupby("batch").agg(kind=("kind", "first"), same=("same", "sum"), n=("same", "size"))
     right = ((each["kind"] == "mono") & (each["same"] == 1) & (each["n"] == 1)) | (
         (each["kind"] == "cross") & (each["same"] == 0)
@@ -145,10 +143,14 @@ def broken(log: pd.DataFrame) -> int:
 
 def pairs_of_steps(log: pd.DataFrame) -> pd.DataFrame:
     """The batches of a log, ``ar>en:2 de>de:1``, as rows ``train, strategy, seed, step, query, passage, pairs``."""
-    table = chosen(log)[["train", "strategy", "seed", "step", "languages"]]
+    return _by_pair(chosen(log)[["train", "strategy", "seed", "step", "languages"]]).astype({"pairs": int})
+
+
+def _by_pair(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of batches as one row for each pair of languages in them: ``query, passage, pairs`` for ``languages``."""
     table = table.assign(languages=table["languages"].str.split()).explode("languages", ignore_index=True)
     parts = table["languages"].str.extract(r"(?P<query>.+)>(?P<passage>.+):(?P<pairs>\d+)")
-    return table.drop(columns="languages").join(parts.astype({"pairs": int}))
+    return table.drop(columns="languages").join(parts)
 
 
 def languages_of_questions(data: ParallelSet) -> pd.Series:

@@ -10,7 +10,7 @@ differences between strategies are smaller, whatever they were trained on (see `
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, permutations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -47,35 +47,6 @@ class Task:
     nearer: str
     farther: str
     setting: str
-
-
-@dataclass(frozen=True)
-class Measured:
-    """mAP of each strategy after training on either set of a task, over some languages, as estimates on the same test.
-
-    Attributes:
-        trained: the scores, by training set and strategy.
-        units: places of the chosen pairs of languages, in the ``units`` of the scores.
-    """
-
-    task: Task
-    trained: Trained
-    units: np.ndarray
-
-    def nearer(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
-        """mAP of a strategy trained on the nearer set."""
-        return self._level(self.task.nearer, label, seeds)
-
-    def farther(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
-        """mAP of a strategy trained on the farther set."""
-        return self._level(self.task.farther, label, seeds)
-
-    def cost(self, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
-        """C, the shift cost of a strategy."""
-        return self.nearer(label, seeds) - self.farther(label, seeds)
-
-    def _level(self, train: str, label: str, seeds: tuple[int, ...]) -> stats.Estimate:
-        return self.trained[train][label].estimate(seeds, self.units)
 
 
 class Number(NamedTuple):
@@ -118,19 +89,15 @@ def table(run: Run, found: dict[Key, Scores]) -> pd.DataFrame:
 
 def tasks(found: Iterable[Key]) -> list[Task]:
     """Every test with two of its training sets at different distances, in each setting; encoders in their order."""
-    trains: dict[tuple[str, str, str], set[str]] = {}
-    encoders: dict[str, int] = {}
-    for key in found:
-        encoders.setdefault(key.encoder, len(encoders))
-        if key.metric == "map" and key.train != NONE and not key.dataset.endswith("-heldout"):
-            trains.setdefault((key.encoder, key.dataset, key.setting), set()).add(key.train)
-    return [
-        Task(encoder, test, nearer, farther, setting)
-        for (encoder, test, setting), names in sorted(trains.items(), key=lambda item: _order(encoders, *item[0]))
-        for nearer in sorted(names)
-        for farther in sorted(names)
-        if distance(test, nearer) < distance(test, farther)
-    ]
+    keys = [k for k in found if k.metric == "map" and k.train != NONE and not k.dataset.endswith("-heldout")]
+    encoders, tests = dict.fromkeys(key.encoder for key in found), sorted({key.dataset for key in keys})
+    made = []
+    for place in product(encoders, tests, reversed(metrics.SETTINGS)):
+        encoder, test, setting = place
+        trains = sorted({key.train for key in keys if (key.encoder, key.dataset, key.setting) == place})
+        pairs = [pair for pair in permutations(trains, 2) if distance(test, pair[0]) < distance(test, pair[1])]
+        made += [Task(encoder, test, nearer, farther, setting) for nearer, farther in pairs]
+    return made
 
 
 def distance(test: str, train: str) -> int:
@@ -187,29 +154,38 @@ def verdict(rows: pd.DataFrame) -> str:
     return "inconclusive" if (words == stats.OPEN).any() else "no"
 
 
-def _order(encoders: Mapping[str, int], encoder: str, test: str, setting: str) -> tuple[int, str, int]:
-    return encoders[encoder], test, -metrics.SETTINGS.index(setting)
-
-
 def _numbers(run: Run, task: Task, trained: Trained) -> Iterator[Number]:
     """All numbers of a task: of each group of languages the costs, and hybrid against each baseline."""
     labels, main = list(trained[task.nearer]), effects.hybrid(run)
     if len({part.units for by_label in trained.values() for part in by_label.values()}) > 1:
         raise ValueError(f"{task.test}, {task.setting}: scores of different pairs of languages, or in another order")
-    shared = {  # seeds that hybrid and a baseline have after both trainings
-        label: seeds
-        for label in BASELINES
-        if {label, main} <= set(labels)
-        and (seeds := common_seeds(by_label[name] for by_label in trained.values() for name in (label, main)))
-    }
+
+    def common(*names: str) -> tuple[int, ...]:
+        """The seeds that all have after both trainings."""
+        return common_seeds(by_label[name] for by_label in trained.values() for name in names)
+
+    shared = {label: seeds for label in BASELINES if {label, main} <= set(labels) and (seeds := common(label, main))}
     for languages, units in language_groups(run, task, trained[task.nearer][labels[0]]):
-        measured = Measured(task, trained, units)
         for label in labels:
-            if seeds := common_seeds(by_label[label] for by_label in trained.values()):
-                yield Number(task, languages, COST, label, "", measured.cost(label, seeds))
-        for quantity, of in ((DIFFERENCE, measured.cost), (NEARER, measured.nearer), (FARTHER, measured.farther)):
+            if seeds := common(label):
+                yield Number(task, languages, COST, label, "", measured(task, trained, label, seeds, units)[COST])
+        for quantity, of in ((DIFFERENCE, COST), (NEARER, NEARER), (FARTHER, FARTHER)):
             for label, seeds in shared.items():
-                yield Number(task, languages, quantity, main, label, of(main, seeds) - of(label, seeds))
+                one, other = (measured(task, trained, name, seeds, units)[of] for name in (main, label))
+                yield Number(task, languages, quantity, main, label, one - other)
+
+
+def measured(
+    task: Task, trained: Trained, label: str, seeds: tuple[int, ...], units: np.ndarray
+) -> dict[str, stats.Estimate]:
+    """mAP of a strategy after training on the nearer and on the farther set, and C, its shift cost.
+
+    Args:
+        trained: the scores, by training set and strategy.
+        units: places of the chosen pairs of languages, in the ``units`` of the scores.
+    """
+    nearer, farther = (trained[train][label].estimate(seeds, units) for train in (task.nearer, task.farther))
+    return {NEARER: nearer, FARTHER: farther, COST: nearer - farther}
 
 
 def _rows(family: list[Number], alike: Mapping[tuple, stats.Spread]) -> Iterator[dict]:
@@ -218,10 +194,8 @@ def _rows(family: list[Number], alike: Mapping[tuple, stats.Spread]) -> Iterator
     judged = {one.baseline: found for one, found in zip(family, sure, strict=True) if one.baseline}
     verdicts = words(judged, family[0].quantity == DIFFERENCE)
     for one, found in zip(family, sure, strict=True):
-        row = {**vars(one.task), "languages": one.languages, "strategy": one.strategy, "baseline": one.baseline}
-        row |= {"quantity": one.quantity, "value": found.value, "low": found.low, "high": found.high}
-        clusters, seeds = one.estimate.shares.shape
-        yield row | {"clusters": clusters, "seeds": seeds, "verdict": verdicts.get(one.baseline, "")}
+        row = vars(one.task) | one._asdict() | effects.columns(one.estimate, found)
+        yield row | {"verdict": verdicts.get(one.baseline, "")}
 
 
 def words(found: dict[str, stats.Interval], lower: bool = False) -> dict[str, str]:

@@ -91,9 +91,8 @@ def _by_pair(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of one pair of languages beside each other, where they are compared, and take a seventh less on disk."""
     pairs = ["query_language", "passage_language"]
     shown = pd.DataFrame({name: pd.factorize(table[name])[0] for name in ("encoder", "dataset")})
-    order = shown.join(table[["setting", *pairs, "metric"]].astype(str)).sort_values(
-        ["encoder", "dataset", "setting", *pairs, "metric"], kind="stable"
-    )
+    shown = shown.join(table[["setting", *pairs, "metric"]].astype(str))
+    order = shown.sort_values(list(shown.columns), kind="stable")
     return table.loc[order.index, [*KEYS, *pairs, *VALUES]]
 
 

@@ -44,8 +44,7 @@ def ours(run: Run) -> pd.DataFrame:
     """Our value for each row that the paper has: by query language, and the mean over them."""
     table = tables.read(run, "metrics_by_language.csv.bz2")
     table = selection.paired(table[(table["strategy"] != "hybrid") | (table["alpha"] == 0.5)])
-    other = {"xquad-r": "mlqa-r", "mlqa-r": "xquad-r"}
-    table = table[table["train"] == table["dataset"].map(other)]
+    table = table[table["train"] == table["dataset"].map(selection.OTHER)]
     keys = ["encoder", "dataset", "train", "setting", "metric", "strategy"]
     by_seed = table.groupby([*keys, "query_language", "seed"])["value"].mean()
     by_language = by_seed.groupby([*keys, "query_language"]).agg(["mean", "size"]).reset_index()
@@ -57,17 +56,12 @@ def ours(run: Run) -> pd.DataFrame:
 def summary(ledger: pd.DataFrame) -> pd.DataFrame:
     """How often direction and order agree, by encoder, the paper's encoder, test set, setting and measure."""
     kept = ledger[ledger["direction"] != NOT_RUN]
-    others = kept[kept["strategy"] != "hybrid"]
     keys = [*selection.several(kept), "paper_encoder", "dataset", "setting", "metric"]
-    agree = others.assign(same=others["direction"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])
-    first = kept[kept["strategy"] == "hybrid"]
-    order = first.assign(same=first["order"] == AGREE).groupby(keys, sort=False)["same"].agg(["sum", "size"])
-    return pd.DataFrame(
-        {
-            "directions that agree": agree["sum"], "of": agree["size"],
-            "orders that agree": order["sum"], "of groups": order["size"],
-        }
-    )  # fmt: skip
+    same = kept.assign(direction=kept["direction"] == AGREE, order=kept["order"] == AGREE)
+    agree = same[same["strategy"] != "hybrid"].groupby(keys, sort=False)["direction"].agg(["sum", "size"])
+    order = same[same["strategy"] == "hybrid"].groupby(keys, sort=False)["order"].agg(["sum", "size"])
+    named = {"directions that agree": agree["sum"], "of": agree["size"]}
+    return pd.DataFrame(named | {"orders that agree": order["sum"], "of groups": order["size"]})
 
 
 def by_chance(ledger: pd.DataFrame) -> tuple[float, float]:
@@ -101,7 +95,10 @@ def _compared(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _all_signs(values: np.ndarray, metric: np.ndarray) -> np.ndarray:
-    """The same for float [groups, strategies], each group of one metric: int [groups, strategies, strategies]."""
+    """Whether each strategy is better than each other, 1, worse, -1, or tied, 0; of rank distances less is better.
+
+    Of float [groups, strategies], each group of one metric: int [groups, strategies, strategies].
+    """
     difference = values[:, :, None] - values[:, None, :]
     tie = np.array([TIE.get(name, np.nan) for name in metric])
     tie = np.where(np.isnan(tie), 0.01 * values.min(axis=1), tie)[:, None, None]

@@ -6,6 +6,7 @@ protocol, trained on one benchmark and scored on the other, which decides where 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -57,10 +58,8 @@ class Evidence:
 
     def provisional(self, shifted: bool) -> str:
         """How many seeds a verdict rests on if they are fewer than five: that on the question, or on the claims."""
-        if shifted:
-            found = shift.answer(self.shift)["seeds"].min()
-        else:
-            found = selection.judged_on(self.comparisons("map", ("x-x-mono", "x-y")))[0]["seeds"].min()
+        claims, _ = selection.judged_on(self.comparisons("map", ("x-x-mono", "x-y")))
+        found = (shift.answer(self.shift) if shifted else claims)["seeds"].min()
         return f" (provisional: {found:g} of {effects.ENOUGH_SEEDS} seeds)" if found < effects.ENOUGH_SEEDS else ""
 
 
@@ -97,20 +96,18 @@ def coverage(evidence: Evidence) -> Verdict:
 
 def parallel_data(evidence: Evidence) -> Verdict:
     """Reproduced if the files hold 11 and 7 languages, and every question exists in at least two of them."""
-    counts = {}
+    languages, fewest, numbers = [], [], []
     for name in BENCHMARKS:
         if name not in set(evidence.metrics["dataset"]):
             return NOT_RUN, f"{name} is not in this run", ""
         chosen = data.outline(name, evidence.run.config.candidates)
-        counts[name] = (len(chosen.languages), selection.languages_of_questions(chosen))
-    numbers = "; ".join(
-        f"{name}: {languages} languages, questions in " + ", ".join(f"{n}: {count}" for n, count in asked.items())
-        for name, (languages, asked) in counts.items()
-    )
-    right = [counts[name][0] for name in BENCHMARKS] == [11, 7] and all(
-        min(asked.index) >= 2 for _, asked in counts.values()
-    )
-    return REPRODUCED if right else NOT, "counted in the files; MLQA-R is parallel in 2 to 4 languages only", numbers
+        asked = selection.languages_of_questions(chosen)
+        languages.append(len(chosen.languages))
+        fewest.append(min(asked.index))
+        said = ", ".join(f"{n}: {count}" for n, count in asked.items())
+        numbers.append(f"{name}: {languages[-1]} languages, questions in {said}")
+    verdict = REPRODUCED if languages == [11, 7] and min(fewest) >= 2 else NOT
+    return verdict, "counted in the files; MLQA-R is parallel in 2 to 4 languages only", "; ".join(numbers)
 
 
 def separate(evidence: Evidence) -> Verdict:
@@ -139,9 +136,8 @@ def settings(evidence: Evidence) -> Verdict:
     """Reproduced if 110 and 42 cross-lingual, 11 and 7 monolingual settings were scored."""
     languages = tables.read(evidence.run, "metrics_by_language.csv.bz2")
     rows = languages[languages["metric"] == "map"]
-    pairs = rows.groupby(["dataset", "setting"]).apply(
-        lambda part: part[["query_language", "passage_language"]].drop_duplicates().shape[0], include_groups=False
-    )
+    pairs = rows.drop_duplicates(["dataset", "setting", "query_language", "passage_language"])
+    pairs = pairs.value_counts(["dataset", "setting"])
     wanted = {("xquad-r", "monolingual"): 11, ("xquad-r", "cross-lingual"): 110}
     wanted |= {("mlqa-r", "monolingual"): 7, ("mlqa-r", "cross-lingual"): 42}
     found = {key: int(pairs.get(key, 0)) for key in wanted}
@@ -230,8 +226,7 @@ def more_robust(evidence: Evidence) -> Verdict:
     if verdict == "not run":
         return NOT_RUN, "no strategy was trained on two sets at different distances and scored on MLQA-R", ""
     numbers = "; ".join(
-        f"{r.nearer} and {r.farther} -> {r.test}, against {r.baseline}: D = {r.value:+.3f} "
-        f"[{r.low:+.3f}, {r.high:+.3f}], {names.seeds(r.seeds)}"
+        f"{r.nearer} and {r.farther} -> {r.test}, against {r.baseline}: D = {_interval(r.value, r)}"
         for r in rows.itertuples()
     )
     asked = rows[rows["baseline"].isin(shift.JUDGED)]
@@ -269,9 +264,13 @@ def _numbers(rows: pd.DataFrame) -> str:
     return "; ".join(
         f"{r.train} -> {r.dataset}, {r.setting}"
         + (f", languages {r.languages}" if r.languages != effects.ALL else "")
-        + f", against {r.baseline}: {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}], {names.seeds(r.seeds)}"
+        + f", against {r.baseline}: {_interval(r.difference, r)}"
         for r in rows.itertuples()
     )
+
+
+def _interval(value: float, row: Any) -> str:
+    return f"{value:+.3f} [{row.low:+.3f}, {row.high:+.3f}], {names.seeds(row.seeds)}"
 
 
 def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
@@ -292,6 +291,5 @@ def _leaks(evidence: Evidence, units: tuple[str, ...]) -> Verdict:
     worst = exact if len(exact) else found
     pairs = dict.fromkeys(zip(worst["train"], worst["dataset"], strict=True))
     between = names.joined(f"within {t}" if d == f"{t}-heldout" else f"between {t} and {d}" for t, d in pairs)
-    if not len(exact):
-        return PARTLY, f"no exact copy; near copies {between}{without}", numbers
-    return NOT, f"exact copies {between}{without}", numbers
+    verdict, copies = (NOT, "exact copies") if len(exact) else (PARTLY, "no exact copy; near copies")
+    return verdict, f"{copies} {between}{without}", numbers

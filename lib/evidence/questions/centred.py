@@ -4,7 +4,7 @@ Means come from other texts or, for comparison, from the test's own (see `centri
 means of other texts were taken hold macro means alone, so their intervals are over seeds only (one cluster).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -31,14 +31,13 @@ Shares = dict[int | None, np.ndarray]  # by seed, what each article adds to the 
 
 @dataclass(frozen=True)
 class Family:
-    """Comparisons that are judged together, by baseline; with how many seeds each has."""
+    """Comparisons that are judged together, by baseline."""
 
     source: str
     key: Key
     farther: str
     quantity: str
     made: dict[str, stats.Estimate]
-    seeds: dict[str, int]
 
     def named(self) -> Iterator[tuple[tuple, stats.Estimate]]:
         """Each estimate under what it measures, whichever means were subtracted, if any were."""
@@ -50,10 +49,8 @@ class Family:
         sure = {of[-1]: one.counting(alike.get(of)) for of, one in self.named()}
         words = shift.words(sure, lower=self.quantity == DIFFERENCE)
         for name, one in sure.items():
-            counts = {"clusters": len(self.made[name].shares), "seeds": self.seeds[name], "farther": self.farther}
-            alone = np.isinf(one.low)  # one number has no interval
-            ends = {"low": np.nan, "high": np.nan, "verdict": ""} if alone else {"verdict": words[name]}
-            yield _row(self.source, self.key, name, self.quantity, one) | counts | ends
+            row = _row(self.source, self.key, name, self.quantity) | _number(self.key, self.made[name], one)
+            yield row | {"farther": self.farther, "verdict": "" if np.isinf(one.low) else words[name]}
 
 
 def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
@@ -72,11 +69,9 @@ def table(run: Run, found: dict[Key, effects.Scores]) -> pd.DataFrame:
     rows, families = [], []
     for (source, key), shares in every.items():
         if not key.dataset.endswith("-heldout") and key.dataset in data.LAREQA:
-            rows += _levels(source, key, shares)
-            families += _changes(every, source, key)
-            if key.label == effects.hybrid(run):
-                families += _leads(every, source, key)
-                families += _shifts(every, source, key)
+            (level,) = _estimates([shares], _seeds(shares))
+            rows.append(_row(source, key, "", LEVEL) | _number(key, level, level.interval()))
+            families += _families(every, source, key, effects.hybrid(run))
     alike = stats.pooled_by(pair for one in families for pair in one.named())
     rows += [row for one in families for row in one.rows(alike)]
     rows += _shares(run)
@@ -142,21 +137,6 @@ def _seeds(*several: Shares) -> tuple:
     return tuple(sorted(set.intersection(*trained))) if trained else (None,)
 
 
-def _levels(source: str, key: Key, shares: Shares) -> Iterator[dict]:
-    seeds = _seeds(shares)
-    (estimate,) = _estimates([shares], seeds)
-    ends = {"low": np.nan, "high": np.nan} if estimate.shares.size == 1 else {}  # one number has no interval
-    row = _row(source, key, "", LEVEL, estimate.interval()) | ends
-    yield row | {"clusters": len(estimate.shares), "seeds": len(shares.keys() - {None})}
-
-
-def _changes(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[Family]:
-    """The change from no fine-tuning with nothing subtracted, each for itself."""
-    before = (NOTHING, replace(key, label=NONE, train=NONE))
-    if before in every and before != (source, key):
-        yield _family(source, key, CHANGE, {NONE: (every[source, key], every[before])}, lambda a, b: a - b)
-
-
 def _shares(run: Run) -> Iterator[dict]:
     """Means over seeds, without intervals, of what the records hold."""
     found: dict[tuple[str, Key], list[float]] = {}
@@ -172,56 +152,55 @@ def _shares(run: Run) -> Iterator[dict]:
                 key = Key(cell.encoder, cell.train, cell.label, dataset, "multilingual", "map")
                 found.setdefault((source, key), []).append(bias.own_language_share(shares))
     for (source, key), values in found.items():
-        sure = stats.Interval(float(np.mean(values)), np.nan, np.nan)
         seeds = 0 if key.train == NONE else len(values)
-        yield _row(source, key, "", SHARE, sure) | {"clusters": 0, "seeds": seeds}
+        yield _row(source, key, "", SHARE) | {"value": float(np.mean(values)), "clusters": 0, "seeds": seeds}
 
 
-def _leads(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[Family]:
-    """Hybrid minus each strategy and no fine-tuning, after the same training; one family."""
+def _families(every: dict[tuple[str, Key], Shares], source: str, key: Key, main: str) -> Iterator[Family]:
+    """The change from no fine-tuning with nothing subtracted; and of hybrid, whose label is ``main``, leads and D.
+
+    Leads are hybrid minus each strategy and no fine-tuning, after the same training. D is against each baseline,
+    ``key`` being the nearer training: a family for each farther set.
+    """
+    before = (NOTHING, replace(key, label=NONE, train=NONE))
+    if before in every and before != (source, key):
+        yield _family(source, key, CHANGE, {NONE: (every[source, key], every[before])})
+    if key.label != main:
+        return
     pairs = {}
     for baseline in (NONE, *shift.BASELINES):
         other = (source, replace(key, label=baseline, train=NONE if baseline == NONE else key.train))
         if other in every:
             pairs[baseline] = (every[source, key], every[other])
-    yield _family(source, key, LEAD, pairs, lambda hybrid, other: hybrid - other)
-
-
-def _shifts(every: dict[tuple[str, Key], Shares], source: str, key: Key) -> Iterator[Family]:
-    """D of hybrid against each baseline, ``key`` being the nearer training; one family a farther set."""
-    farther = [k.train for s, k in every if s == source and k == replace(key, train=k.train)]
-    for far in farther:
+    yield _family(source, key, LEAD, pairs)
+    for far in [k.train for s, k in every if s == source and k == replace(key, train=k.train)]:
         if shift.distance(key.dataset, key.train) < shift.distance(key.dataset, far):
             pairs = {}
             for baseline in shift.BASELINES:
-                labels, trains = (key.label, baseline), (key.train, far)
-                names = [(source, replace(key, label=x, train=t)) for x, t in product(labels, trains)]
+                both = product((key.label, baseline), (key.train, far))
+                names = [(source, replace(key, label=label, train=train)) for label, train in both]
                 if all(name in every for name in names):
                     pairs[baseline] = tuple(every[name] for name in names)
-            yield _family(source, key, DIFFERENCE, pairs, _difference_of_costs, far)
+            yield _family(source, key, DIFFERENCE, pairs, far)
 
 
-def _difference_of_costs(
-    hybrid_near: stats.Estimate, hybrid_far: stats.Estimate, near: stats.Estimate, far: stats.Estimate
-) -> stats.Estimate:
-    return (hybrid_near - hybrid_far) - (near - far)
+def _family(source: str, key: Key, quantity: str, sides: dict[str, tuple[Shares, ...]], farther: str = "") -> Family:
+    """The first of the ``sides`` less the second; of four the first two less the others, judged together."""
+    made = {}
+    for baseline, shares in sides.items():
+        if seeds := _seeds(*shares):
+            one, other, *against = _estimates(shares, seeds)
+            made[baseline] = (one - other) - (against[0] - against[1]) if against else one - other
+    return Family(source, key, farther, quantity, made)
 
 
-def _family(
-    source: str,
-    key: Key,
-    quantity: str,
-    pairs: dict[str, tuple[Shares, ...]],
-    of: Callable[..., stats.Estimate],
-    farther: str = "",
-) -> Family:
-    """What ``of`` makes of the estimates of each pair, judged together."""
-    seeds = {baseline: shared for baseline, shares in pairs.items() if (shared := _seeds(*shares))}
-    made = {baseline: of(*_estimates(pairs[baseline], shared)) for baseline, shared in seeds.items()}
-    return Family(source, key, farther, quantity, made, {name: len(set(n) - {None}) for name, n in seeds.items()})
-
-
-def _row(source: str, key: Key, baseline: str, quantity: str, sure: stats.Interval) -> dict:
+def _row(source: str, key: Key, baseline: str, quantity: str) -> dict:
     row = {"encoder": key.encoder, "test": key.dataset, "train": key.train, "farther": "", "means_of": source}
     row |= {"setting": key.setting, "strategy": key.label, "baseline": baseline, "quantity": quantity}
-    return row | {"value": sure.value, "low": sure.low, "high": sure.high, "verdict": ""}
+    return row | {"verdict": ""}
+
+
+def _number(key: Key, estimate: stats.Estimate, sure: stats.Interval) -> dict:
+    """The columns of a number of ``key``: without fine-tuning it has no seeds, and alone no interval."""
+    alone = {"low": np.nan, "high": np.nan} if np.isinf(sure.low) else {}
+    return effects.columns(estimate, sure) | alone | ({"seeds": 0} if key.label == NONE else {})

@@ -15,6 +15,7 @@ from ...data.sets import FOLDS
 from ...evaluation import metrics
 from ...runs import cells
 from ...runs.plan import CENTRED, Cell
+from .. import effects
 from ..effects import Key, Scores, Values
 
 KEPT = (("map", "monolingual"), ("map", "multilingual"), ("rank_distance", "multilingual"))  # as pairs of languages
@@ -41,7 +42,7 @@ def scores(run: Run) -> dict[Key, Scores]:
             else:
                 whole.setdefault(key, {})[cell.seed] = read
     whole |= {key: joined for key, by_seed in folds.items() if (joined := _joined(key, by_seed))}
-    return {key: stacked(run, key.dataset, by_seed) for key, by_seed in whole.items()}
+    return {key: effects.stacked(by_seed, effects.articles(run, key.dataset)) for key, by_seed in whole.items()}
 
 
 def on(run: Run, test: str, settings: Iterable[str]) -> Iterator[tuple[Cell, str, Values]]:
@@ -50,13 +51,6 @@ def on(run: Run, test: str, settings: Iterable[str]) -> Iterator[tuple[Cell, str
         if cell.on == test and not cell.is_kept_as_scores and CENTRED not in cell.changes:
             read = values(run, cell, [("map", setting) for setting in settings])
             yield from ((cell, setting, found) for (_, setting), found in read.items())
-
-
-def stacked(run: Run, test: str, by_seed: dict[int, Values]) -> Scores:
-    """The values of several seeds on a set as one."""
-    seeds = tuple(sorted(by_seed))
-    articles = pd.factorize(data.outline(test, run.config.candidates).questions["group"])[0]
-    return Scores(np.stack([by_seed[seed][0] for seed in seeds], axis=2), by_seed[seeds[0]][1], seeds, articles)
 
 
 def values(run: Run, cell: Cell, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Values]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from .. import shift, stats
+from .. import effects, shift, stats
 from ..effects import Key, Scores, common_seeds
 
 ALL = "all encoders"
+TASK = ["test", "nearer", "farther", "setting"]
 COLUMNS = ["line", "encoder", "test", "nearer", "farther", "setting", "strategy", "near", "far", "residual", "low"]
 COLUMNS += ["high", "seeds", "slope", "intercept", "cells"]
 
@@ -23,46 +24,34 @@ def table(found: dict[Key, Scores]) -> pd.DataFrame:
     ``near`` and ``far`` are mAP on the same test after training on the nearer and the farther set, means over seeds.
     The interval is the t interval over seeds, the line taken as it is; with one seed there is none.
     """
-    points = pd.DataFrame(_points(found))
-    if not len(points):
-        return pd.DataFrame(columns=COLUMNS)
-    task = ["test", "nearer", "farther", "setting"]
-    rows = []
-    for (encoder, *where), part in points.groupby(["encoder", *task], sort=False):
-        rows += _residuals(encoder, dict(zip(task, where, strict=True)), part)
-    for where, part in points.groupby(task, sort=False):
-        if part["encoder"].nunique() > 1:
-            rows += _residuals(ALL, dict(zip(task, where, strict=True)), part)
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def line(near: np.ndarray, far: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of the least-squares line of ``far`` on ``near``."""
-    slope, intercept = np.polyfit(near, far, 1)
-    return float(slope), float(intercept)
+    points = pd.DataFrame(_points(found), columns=["encoder", *TASK, "strategy", "seed", "near", "far"])
+    lines = [(encoder, part) for (encoder, *_), part in points.groupby(["encoder", *TASK], sort=False)]
+    lines += [(ALL, part) for _, part in points.groupby(TASK, sort=False) if part["encoder"].nunique() > 1]
+    return pd.DataFrame([row for name, part in lines for row in _residuals(name, part)], columns=COLUMNS)
 
 
 def _points(found: dict[Key, Scores]) -> Iterator[dict]:
     """Of each strategy and seed mAP near and far, by test and setting; shifts from home, of one seed, make no line."""
     for task in (t for t in shift.tasks(found) if shift.kind(t.test, t.nearer, t.farther) == "far"):
-        for key, near in found.items():
-            if key == Key(task.encoder, task.nearer, key.label, task.test, task.setting, "map"):
-                far = found.get(Key(task.encoder, task.farther, key.label, task.test, task.setting, "map"))
-                seeds = common_seeds([near, far]) if far is not None else ()
-                if seeds:
-                    levels = [part.estimate(seeds).shares.mean(axis=0) for part in (near, far)]
-                    for seed, x, y in zip(seeds, *levels, strict=True):
-                        yield {**vars(task), "strategy": key.label, "seed": seed, "near": x, "far": y}
+        place = task.encoder, task.test, task.setting
+        near, far = (effects.by_label(found, train, *place) for train in (task.nearer, task.farther))
+        for label in near:
+            if label in far and (seeds := common_seeds([near[label], far[label]])):
+                levels = [part.estimate(seeds).shares.mean(axis=0) for part in (near[label], far[label])]
+                for seed, x, y in zip(seeds, *levels, strict=True):
+                    yield {**vars(task), "strategy": label, "seed": seed, "near": x, "far": y}
 
 
-def _residuals(name: str, where: dict, part: pd.DataFrame) -> Iterator[dict]:
+def _residuals(name: str, part: pd.DataFrame) -> Iterator[dict]:
+    """The rows of a line: how far each strategy of an encoder lies off the least-squares line of all."""
     if part["near"].nunique() < 3:  # any line would do
         return
-    slope, intercept = line(part["near"].to_numpy(), part["far"].to_numpy())
+    slope, intercept = map(float, np.polyfit(part["near"], part["far"], 1))
     off = part.assign(residual=part["far"] - intercept - slope * part["near"])
-    for (encoder, strategy), of in off.groupby(["encoder", "strategy"], sort=False):
+    keys = ["encoder", *TASK, "strategy"]
+    for key, of in off.groupby(keys, sort=False):
         sure = stats.Estimate(of["residual"].to_numpy()[None, :]).interval()
         low, high = (sure.low, sure.high) if len(of) > 1 else (np.nan, np.nan)
-        row = {"line": name, "encoder": encoder, **where, "strategy": strategy}
+        row = {"line": name, **dict(zip(keys, key, strict=True))}
         row |= {"near": of["near"].mean(), "far": of["far"].mean(), "residual": sure.value, "low": low, "high": high}
         yield row | {"seeds": len(of), "slope": slope, "intercept": intercept, "cells": len(part)}

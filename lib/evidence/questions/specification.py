@@ -65,10 +65,7 @@ def with_profile(profile: Trained, choices: Mapping[str, Trained]) -> dict[str, 
     found = {PROFILE: profile}
     for seeds in sorted({tuple(sorted(_seeds(levels))) for levels in choices.values()}):
         if set(seeds) < _seeds(profile):
-            found[f"{PROFILE}, seed{'s' * (len(seeds) > 1)} {' '.join(map(str, seeds))}"] = {
-                train: {label: only for label, part in by_label.items() if (only := _only(part, set(seeds)))}
-                for train, by_label in profile.items()
-            }
+            found[f"{PROFILE}, seed{'s' * (len(seeds) > 1)} {' '.join(map(str, seeds))}"] = _only(profile, seeds)
     for choice, levels in choices.items():
         cut = next((name for name in levels if data.base(name) != name), None)
         if cut and choice == f"{CUT}: {cut}":
@@ -108,11 +105,8 @@ def changes_of(levels: Trained, profile: Trained, main: str, of_seeds: Spreads) 
             much as D.
     """
     every = [of for side in (levels, profile) for of in side.values()]
-    shared = set(common_seeds(of[label] for of in every for label in (main, *PARENTS) if label in of))
-    now, before = (
-        differences({train: {n: _only(part, shared) for n, part in of.items()} for train, of in side.items()}, main)
-        for side in (levels, profile)
-    )
+    shared = common_seeds(of[label] for of in every for label in (main, *PARENTS) if label in of)
+    now, before = (differences(_only(side, shared), main) for side in (levels, profile))
     of_d = [name for name in now if name[0] == shift.DIFFERENCE and name in before]
     twice = {(CHANGE, *name[1:]): stats.Spread(2 * one.variance, one.freedom) for name, one in of_seeds.items()
              if name[0] == shift.DIFFERENCE}  # fmt: skip
@@ -128,10 +122,10 @@ def _rows(found: Mapping[Comparison, stats.Estimate], trains: dict[str, str], ma
         said = shift.words({name[2]: one for name, one in family.items()}, quantity in (shift.DIFFERENCE, CHANGE))
         words |= {name: said[name[2]] for name in family}
     for (quantity, strategy, baseline), one in sure.items():
-        clusters, seeds = found[quantity, strategy, baseline].shares.shape
+        name = quantity, strategy, baseline
         row = {"nearer": trains[shift.NEARER], "farther": trains[shift.FARTHER], "strategy": strategy}
-        row |= {"baseline": baseline, "quantity": quantity, "value": one.value, "low": one.low, "high": one.high}
-        yield row | {"clusters": clusters, "seeds": seeds, "verdict": words[quantity, strategy, baseline]}
+        row |= {"baseline": baseline, "quantity": quantity, "verdict": words[name]}
+        yield row | effects.columns(found[name], one)
 
 
 def differences(levels: Trained, main: str, untrained: Scores | None = None) -> dict[Comparison, stats.Estimate]:
@@ -163,9 +157,14 @@ def _seeds(levels: Trained) -> set[int]:
     return {seed for by_label in levels.values() for part in by_label.values() for seed in part.seeds}
 
 
-def _only(part: Scores, seeds: set[int]) -> Scores | None:
-    kept = tuple(seed for seed in part.seeds if seed in seeds)
-    return Scores(part.at(kept), part.units, kept, part.articles) if kept else None
+def _only(levels: Trained, seeds: tuple[int, ...]) -> Trained:
+    """What of the scores is of some seeds."""
+    kept: Trained = {train: {} for train in levels}
+    for train, by_label in levels.items():
+        for label, part in by_label.items():
+            if there := tuple(seed for seed in part.seeds if seed in seeds):
+                kept[train][label] = Scores(part.at(there), part.units, there, part.articles)
+    return kept
 
 
 def _swept(run: Run) -> dict[tuple[str, str], dict[str, Trained]]:
@@ -179,5 +178,5 @@ def _swept(run: Run) -> dict[tuple[str, str], dict[str, Trained]]:
     found: dict[tuple[str, str], dict[str, Trained]] = {place: {} for place in product(run.config.encoder, COMPARED)}
     for (encoder, setting, choice, train, label), by_seed in grouped.items():
         levels = found[encoder, setting].setdefault(choice, {})
-        levels.setdefault(train, {})[label] = parts.stacked(run, TEST, by_seed)
+        levels.setdefault(train, {})[label] = effects.stacked(by_seed, effects.articles(run, TEST))
     return {place: choices for place, choices in found.items() if choices}

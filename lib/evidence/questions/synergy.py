@@ -6,7 +6,7 @@ the plane of monolingual and multilingual mAP.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,19 +22,6 @@ MAP, COST, PLACE = "mAP", "cost", "place on the line"
 COLUMNS = ["encoder", "test", "train", "farther", "setting", "strategy", "quantity", "against", "value", "low", "high"]
 COLUMNS += ["clusters", "seeds", "verdict"]
 Trio = tuple[stats.Estimate, stats.Estimate, stats.Estimate]  # of hybrid, x-x-mono and x-y
-
-
-@dataclass(frozen=True)
-class OffLine:
-    """Where a point stands to the straight line through two others.
-
-    Attributes:
-        distance: at right angles from the line; positive on the side where both coordinates are higher.
-        place: how far along, from 0 at the second parent (x-y) to 1 at the first (x-x-mono).
-    """
-
-    distance: stats.Estimate
-    place: float
 
 
 class Contrast(NamedTuple):
@@ -79,11 +66,13 @@ def contrasts(trio: Trio, lower: bool = False) -> dict[str, stats.Estimate]:
     return {MEAN: hybrid - (mono + cross) * 0.5, BEST: hybrid - better}
 
 
-def off_line(x: Trio, y: Trio) -> OffLine | None:
+def off_line(x: Trio, y: Trio) -> tuple[stats.Estimate, float] | None:
     """Where hybrid stands to the line between its parents, of which ``x`` and ``y`` are the coordinates.
 
-    The distance is exact, its interval holds to first order: the point of the line that is nearest is kept.
-    None where the parents are one point.
+    Returns:
+        The distance at right angles from the line, positive on the side where both coordinates are higher, and how far
+        along it is, from 0 at the second parent (x-y) to 1 at the first (x-x-mono); None where the parents are one
+        point. The distance is exact, its interval holds to first order: the point of the line that is nearest is kept.
     """
     (hx, ax, bx), (hy, ay, by) = x, y
     along = np.array([ax.value - bx.value, ay.value - by.value])
@@ -95,7 +84,7 @@ def off_line(x: Trio, y: Trio) -> OffLine | None:
     across = across if across.sum() >= 0 else -across
     place = float((along * [hx.value - bx.value, hy.value - by.value]).sum() / length)
     apart = [h - (a * place + b * (1 - place)) for h, a, b in ((hx, ax, bx), (hy, ay, by))]
-    return OffLine(apart[0] * across[0] + apart[1] * across[1], place)
+    return apart[0] * across[0] + apart[1] * across[1], place
 
 
 def _trio(found: dict[Key, Scores], key: Key, seeds: tuple[int, ...], whole: bool = False) -> Trio:
@@ -119,14 +108,14 @@ def _line(found: dict[Key, Scores], key: Key) -> Iterator[Contrast]:
     if seeds := _shared(found, key, one):
         where = off_line(_trio(found, one, seeds, whole=True), _trio(found, key, seeds, whole=True))
         if where is not None:
-            fixed = stats.Estimate(np.full_like(where.distance.shares, where.place))
-            for quantity, estimate in ((MAP, where.distance), (PLACE, fixed)):
+            distance, place = where
+            fixed = stats.Estimate(np.full_like(distance.shares, place))
+            for quantity, estimate in ((MAP, distance), (PLACE, fixed)):
                 yield Contrast(key, "", "monolingual and multilingual", quantity, LINE, estimate)
 
 
 def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[Contrast]:
-    labels = [k.label for k in found if k == Key(task.encoder, task.nearer, k.label, task.test, task.setting, "map")]
-    for label in labels:
+    for label in effects.by_label(found, task.nearer, task.encoder, task.test, task.setting):
         near = Key(task.encoder, task.nearer, label, task.test, task.setting, "map")
         far = replace(near, train=task.farther)
         if label.startswith("hybrid-") and (seeds := _shared(found, near, far)):
@@ -137,11 +126,8 @@ def _costs(found: dict[Key, Scores], task: shift.Task) -> Iterator[Contrast]:
 
 
 def _row(one: Contrast, spread: stats.Spread | None) -> dict:
-    clusters, seeds = one.estimate.shares.shape
     sure = one.estimate.counting(spread)
     word = stats.compared(-sure if one.quantity == COST else sure, effects.MARGIN)
-    row = {"encoder": one.key.encoder, "test": one.key.dataset, "train": one.key.train, "farther": one.farther}
-    row |= {"setting": one.setting, "strategy": one.key.label, "quantity": one.quantity, "against": one.against}
-    row |= {"value": sure.value, "low": sure.low, "high": sure.high, "clusters": clusters, "seeds": seeds}
-    placed = {"low": np.nan, "high": np.nan, "verdict": ""} if one.quantity == PLACE else {"verdict": word}
-    return row | placed
+    row = vars(one.key) | {"test": one.key.dataset, "strategy": one.key.label} | one._asdict()
+    row |= effects.columns(one.estimate, sure) | {"verdict": word}
+    return row | ({"low": np.nan, "high": np.nan, "verdict": ""} if one.quantity == PLACE else {})
