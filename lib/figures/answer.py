@@ -1,5 +1,7 @@
 """The figures of the answer: what each strategy changes, within and across languages, and what a shift costs it."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,19 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..base.config import Run
-from ..evaluation import centring, metrics
+from ..evaluation import centring, measures, metrics
 from ..evidence import effects, selection, shift, tables
 from ..evidence.questions import centred
 from ..training.sampling import ALPHA
 from . import panels, style
 
 TESTS = ("mlqa-r", "xquad-r")
-OTHER = dict(zip(TESTS, TESTS[::-1], strict=True))
 CURVE = ("x-y", "hybrid-0.25", "hybrid-0.5", "hybrid-0.75", "x-x-mono")  # from alpha 0 to 1
 STRATEGIES = (*CURVE, "en-en", "x-x")
 NEAR, FAR = {"linestyle": "-"}, {"linestyle": "--", "markerfacecolor": "white"}
 STRAIGHT = {"color": style.GREY, "linestyle": ":", "linewidth": 1, "zorder": 1}
-ORIGIN = "no fine-tuning"
 SETTINGS = ["monolingual", "multilingual"]
 TASK = ["encoder", "test", "nearer", "farther"]
 Tasks = dict[tuple[str, ...], pd.DataFrame]  # the rows of each test with two training sets
@@ -69,7 +69,7 @@ def _legend() -> list[Line2D]:
     """One mark a strategy, and the two kinds of lines."""
     names = {"x-y": "x-y (α = 0)", "hybrid": "hybrid", "x-x-mono": "x-x-mono (α = 1)", "en-en": "en-en", "x-x": "x-x"}
     mark, ink = {"linestyle": ""}, {"color": style.GREY, "marker": "o"}
-    looks = {shown: mark | style.look(name) for name, shown in (names | {"none": ORIGIN}).items()}
+    looks = {shown: mark | style.look(name) for name, shown in (names | {"none": "no fine-tuning"}).items()}
     looks |= {"means subtracted": mark | style.look("none") | {"marker": "X"}}
     looks |= {"after the other test": ink | NEAR, "after documentation": ink | FAR, "straight line": STRAIGHT}
     return [Line2D([], [], label=text, **look) for text, look in looks.items()]
@@ -92,14 +92,14 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
             _cross(axes, points.loc[name], name, look)
         for name in ("x-x", "en-en"):
             if name in points.index and look is NEAR:
-                label(axes, name, *points.loc[name, ["x", "y"]], (7, 4))
+                panels.label(axes, name, *points.loc[name, ["x", "y"]], (7, 4))
     untrained = part[(part["strategy"] == "none") & (part["means_of"] != centred.NOTHING)]
     for source, each in untrained.groupby("means_of", sort=False):
         points = _points(each)
         if len(points):
             _cross(axes, points.iloc[0], "none", {"marker": "X", "markersize": 7})
             name, aside = ("own texts", (0, 7)) if source == centring.OWN else (style.name(source), (9, -17))
-            label(axes, name, *points.iloc[0][["x", "y"]], aside)
+            panels.label(axes, name, *points.iloc[0][["x", "y"]], aside)
     axes.margins(0.12)
     axes.grid()
 
@@ -154,10 +154,9 @@ def _costs(run: Run, tasks: Tasks, title: str) -> Figure:
     for row, ((encoder, *task), part) in zip(grid, tasks.items(), strict=True):
         costs = part[part["quantity"] == shift.COST].set_index("strategy")
         differences = part[part["quantity"] == shift.DIFFERENCE].set_index("baseline")
-        judged = differences.index != shift.SHOWN_ONLY
-        differences = differences.assign(verdict=differences["verdict"].where(judged, "(not judged)"))
-        rows(row[0], costs, [name for name in STRATEGIES if name in costs.index])
-        rows(row[1], differences, [name for name in STRATEGIES if name in differences.index], words=True)
+        words = differences["verdict"].where(differences.index != shift.SHOWN_ONLY, "(not judged)")
+        rows(row[0], costs)
+        rows(row[1], differences, "  " + words)
         test, nearer, farther = map(style.name, task)
         row[0].set_title(f"{test} after {nearer} or {farther} ({shift.kind(*task)}), {style.name(encoder)}")
         count = int(part["seeds"].max())
@@ -173,14 +172,10 @@ def _costs(run: Run, tasks: Tasks, title: str) -> Figure:
     return style.frame(figure, run, title, note)
 
 
-def rows(axes: Axes, table: pd.DataFrame, names: list[str], words: bool = False) -> None:
-    """A row a strategy: its value, the interval, and the number, with the word of the comparison or without."""
-    panels.by_rows(axes, [shown(name) for name in names])
-    for y, name in enumerate(names):
-        row = table.loc[name]
-        panels.interval(axes, row, y, name)
-        text = f"{row['value']:+.3f}".replace("0.", ".").replace("-", "−") + (f"  {row['verdict']}" if words else "")
-        axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+def rows(axes: Axes, table: pd.DataFrame, words: pd.Series | str = "") -> None:
+    """A row a strategy (the index): its value, the interval, and the number, before the words of the comparison."""
+    said = table["value"].map(partial(measures.number, sign=True)) + words
+    panels.intervals(axes, table.assign(said=said), {name: shown(name) for name in STRATEGIES if name in table.index})
     axes.tick_params(axis="x", labelbottom=True)
 
 
@@ -189,7 +184,7 @@ def encoders(run: Run) -> Figure:
     """mAP of the paper's three strategies in each setting: of each encoder here, and of the paper's own."""
     paper = tables.read(run, "ledger.csv.bz2").query("metric == 'map' and language == 'mean'")
     ours = selection.chosen(tables.read(run, "metrics.csv").query("metric == 'map'"))
-    ours = ours[ours["strategy"].isin(paper["strategy"]) & (ours["train"] == ours["dataset"].map(OTHER))]
+    ours = ours[ours["strategy"].isin(paper["strategy"]) & (ours["train"] == ours["dataset"].map(selection.OTHER))]
     paper = paper.assign(name=paper["paper_encoder"] + ", paper", value=paper["paper"])
     keys = ["name", "dataset", "setting", "strategy"]
     every = pd.concat([table[[*keys, "value"]] for table in (ours.assign(name=ours["encoder"]), paper)])
@@ -217,8 +212,7 @@ def encoders(run: Run) -> Figure:
         "Ours were trained on the other one of the two benchmarks, and are means over seeds; the paper's (hollow) on "
         "other data, one run each. Hybrid: α = .5. Panels of a column share their scale."
     )
-    title = "The paper's three strategies, with our encoders and with the paper's"
-    return style.frame(figure, run, title, note)
+    return style.frame(figure, run, "The paper's three strategies, with our encoders and with the paper's", note)
 
 
 def shown(label: str) -> str:
@@ -227,12 +221,6 @@ def shown(label: str) -> str:
     if alpha:
         return f"hybrid, α = {alpha}" if alpha == "0.5" else f"α = {alpha}"
     return f"{name}, α = {ALPHA[name]:g}" if name in ALPHA else name
-
-
-def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> None:
-    """Write a text beside a point, so many points of type away: right of it, left if that is negative, else centred."""
-    side = "right" if aside[0] < 0 else "left" if aside[0] else "center"
-    axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points", ha=side)
 
 
 def drawable(run: Run) -> dict[str, bool]:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..base.config import Run
+from ..evaluation import measures
 from ..evaluation.metrics import SETTINGS
 from ..evidence import effects, selection, tables
 from ..evidence.paper import ledger
@@ -29,9 +30,8 @@ def alpha_curve(run: Run) -> Figure:
             bars = {"xerr": spread.loc[alpha, "monolingual"], "yerr": spread.loc[alpha, "multilingual"]}
             axes.errorbar(x[alpha], y[alpha], **bars, linestyle="", **look)
             rises = y.iloc[number] < y.iloc[min(number + 1, len(y) - 1)]  # the label goes to the other side of the line
-            side = {"ha": "right"} if alpha == 0 else {}  # away from its neighbours, which can lie close
-            place = {"xytext": (-6 if side else 6, -11 if rises else 5), "textcoords": "offset points"} | side
-            axes.annotate(f"α = {alpha:g}", (x[alpha], y[alpha]), fontsize=8, **place)
+            aside = (-6 if alpha == 0 else 6, -11 if rises else 5)  # away from its neighbours, which can lie close
+            panels.label(axes, f"α = {alpha:g}", x[alpha], y[alpha], aside)
         axes.set(title=f"{style.name(task[1])}, trained on {style.name(task[0])}", xlabel="monolingual mAP")
         axes.margins(0.15)
         axes.grid()
@@ -57,8 +57,9 @@ def forest(run: Run) -> Figure:
         (table["strategy"] == effects.hybrid(run)) & (table["metric"] == "map") & (table["languages"] == effects.ALL)
     ]
     table = table[~table["dataset"].str.endswith(selection.PARTS) & (table["baseline"] != "none")]
+    table = table.assign(value=table["difference"], said=table["difference"].map(measures.difference))
     found = table.groupby(["train", "dataset"], sort=False)
-    baselines = [name for name in style.STRATEGIES if name in set(table["baseline"])]
+    baselines = {name: style.name(name) for name in style.STRATEGIES if name in set(table["baseline"])}
     if not len(table):
         return style.empty(run, "Hybrid was compared with others on held-out questions of its own training set alone")
     settings = [name for name in SETTINGS if name in set(table["setting"])]
@@ -68,7 +69,9 @@ def forest(run: Run) -> Figure:
     for row, ((train, test), of_task) in zip(grid, found, strict=True):
         for axes, setting in zip(row, settings, strict=True):
             part = of_task[of_task["setting"] == setting]
-            panels.intervals(axes, part.set_index("baseline"), baselines, "difference", reach)
+            panels.intervals(axes, part.set_index("baseline"), baselines, 1.03, reach)
+            axes.margins(x=0.08)
+            axes.locator_params(axis="x", nbins=5)
             axes.set_visible(len(part) > 0)  # sets that are not parallel lack settings
         seeds = names.counted_seeds(of_task["seeds"])
         first = next(axes for axes in row if axes.get_visible())

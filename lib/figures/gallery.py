@@ -114,12 +114,10 @@ def page(run: Run, read: Mapping[str, str]) -> str:
     tasks = selection.tasks(tables.read(run, "metrics.csv"))
     pairs = "; ".join(f"{style.name(train)} → {style.name(test)}" for train, test in tasks)
     made = f"{style.small_print(run)} · trained → scored: {pairs}"
-    partly = " --finished" if run.finished else ""
-    command = f"`{run.command}{partly} --publish`"
+    command = f"`{run.command}{' --finished' if run.finished else ''} --publish`"
     warning = f"**{style.WARNING}.** " if style.on_facts(run) else ""
     parts = [f"# Figures of the run {run.name}\n\n{warning}" + INTRODUCTION * bool(read)]
-    shown = available(run)
-    for name in [*(n for n in shown if n not in APPENDIX), *(n for n in shown if n in APPENDIX)]:
+    for name in sorted(available(run), key=lambda name: name in APPENDIX):
         if name in APPENDIX and "# Appendix\n" not in parts:
             parts.append("# Appendix\n")
         heading, _ = ALL[name]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ..base.config import Run
@@ -62,18 +62,12 @@ def shares(batches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
 
 def _square(axes: Axes, queries: np.ndarray, passages: np.ndarray, colour: str) -> None:
     same = queries[:, None] == passages[None, :]
-    shown = pd.DataFrame(same.astype(int))
-    axes.pcolormesh(shown, cmap=ListedColormap([OTHER, SAME]), vmin=0, vmax=1, edgecolors="white", linewidth=1.2)
+    panels.heat(axes, pd.DataFrame(same, queries, passages), ListedColormap([OTHER, SAME]), Normalize(0, 1), line=1.2)
     place = np.arange(len(queries)) + 0.5
     own = np.diag(same)
     axes.scatter(place[own], place[own], s=100, c=colour, edgecolors="white", linewidths=1.6, zorder=3)
     axes.scatter(place[~own], place[~own], s=70, c="white", edgecolors=colour, linewidths=2, zorder=3)
-    axes.set_xticks(place, passages)
-    axes.set_yticks(place, queries)
-    axes.tick_params(length=0, pad=2)
-    axes.spines[:].set_visible(False)
     axes.set_aspect("equal")
-    axes.invert_yaxis()
 
 
 @style.house()
@@ -83,10 +77,10 @@ def who_is_hurt(run: Run) -> Figure:
     names = [name for name in selection.COMPARED if name in set(table["strategy"])]
     found = selection.by_task(table)
     most = max(rows["query_language"].nunique() for rows in found.values())
-    heights = [1.0 + 0.17 * min(panels.MOST, rows["query_language"].nunique()) for rows in found.values()]
-    figure = style.new(run, 0.9 + sum(heights))
+    heights = {t: 1.0 + 0.17 * min(panels.MOST, rows["query_language"].nunique()) for t, rows in found.items()}
+    figure, parts = panels.subfigures(run, 0.9, heights)
     scale = LogNorm(1, max(10, table["rank"].max()))
-    for part, rows in zip(panels.subfigures(figure, list(found), heights), found.values(), strict=True):
+    for part, rows in zip(parts, found.values(), strict=True):
         shown = panels.ends(rows.groupby("query_language")["rank"].mean())
         matrices = {}
         for name in names:
@@ -101,8 +95,7 @@ def who_is_hurt(run: Run) -> Figure:
         "down. The answer in the query's own language is on the diagonal. A column dark throughout: a passage "
         "language that nobody sees; a row: queries that see little but their own language."
     )
-    title = "Median rank of the right answer, by language of query and passage"
-    return style.frame(figure, run, title, note)
+    return style.frame(figure, run, "Median rank of the right answer, by language of query and passage", note)
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,9 @@ from . import style
 
 DARK, LIGHT = "#4D4D4D", "#C4C4C4"
 PAPER = {"xlm-r": "paper, XLM-R", "labse": "paper, LaBSE"}
+REACH = 0.06  # mAP: what is farther from the baseline stands at the end of the axis
+Rows = list[tuple[str, str]]  # of a comparison: source and strategy
+Reach = tuple[float, float]
 MOST = 20  # languages that a figure shows: of more, those at both ends
 
 
@@ -73,6 +76,12 @@ def sizes(axes: Axes, chosen: ParallelSet, legend_columns: int = 2) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=legend_columns, borderaxespad=0.1, handlelength=1.2)
 
 
+def label(axes: Axes, text: str, x: float, y: float, aside: tuple[int, int]) -> None:
+    """Write a text beside a point, so many points of type away: right of it, left if that is negative, else centred."""
+    side = "right" if aside[0] < 0 else "left" if aside[0] else "center"
+    axes.annotate(text, (x, y), fontsize=8, xytext=aside, textcoords="offset points", ha=side)
+
+
 def by_rows(axes: Axes, labels: list[str]) -> None:
     """One row a label, the first on top; grey: the band of what counts as equal, and the line of no difference."""
     axes.axvspan(-effects.MARGIN, effects.MARGIN, color="#EEEEEE", zorder=0)
@@ -82,12 +91,41 @@ def by_rows(axes: Axes, labels: list[str]) -> None:
     axes.grid(axis="x")
 
 
-def interval(axes: Axes, row: pd.Series, y: float, label: str, size: float = 34, width: float = 1.6) -> None:
-    """The value of a row with its interval, in the look of a strategy; filled where the interval excludes 0."""
+def interval(
+    axes: Axes, row: pd.Series, y: float, label: str, size: float = 34, width: float = 1.6, reach: Reach | None = None
+) -> None:
+    """The value of a row with its interval, in the look of a strategy; filled where the interval excludes 0.
+
+    Args:
+        reach: the ends of the axis; what is beyond stands there as an arrow.
+    """
+    low, high = reach or (-np.inf, np.inf)
     colour, marker = style.look(label).values()
+    marker = ">" if row["value"] > high else "<" if row["value"] < low else marker
     face = colour if row["low"] > 0 or row["high"] < 0 else "white"
-    axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=width)
-    axes.scatter(row["value"], y, s=size, marker=marker, facecolor=face, edgecolor=colour, zorder=3)
+    look = {"edgecolor": colour, "clip_on": reach is None, "zorder": 3}
+    axes.plot(np.clip([row["low"], row["high"]], low, high), [y, y], color=colour, linewidth=width)
+    axes.scatter(np.clip(row["value"], low, high), y, s=size, marker=marker, facecolor=face, **look)
+    for cut, end, arrow in ((row["low"] < low, low, "<"), (row["high"] > high, high, ">")):
+        if cut and marker != arrow:  # the interval goes on, though its middle is inside
+            axes.scatter(end, y, s=12, marker=arrow, facecolor=colour, **look)
+
+
+def intervals(
+    axes: Axes, table: pd.DataFrame, labels: dict[str, str], aside: float = 1.02, reach: Reach | None = None
+) -> None:
+    """One row a strategy (the index of the table), with its label: the interval, and what is ``said`` beside it.
+
+    Args:
+        aside: where that stands, in widths of the panel.
+        reach: as of `interval`.
+    """
+    by_rows(axes, list(labels.values()))
+    for y, name in enumerate(labels):
+        if name in table.index:
+            row = table.loc[name]
+            interval(axes, row, y, name, reach=reach)
+            axes.text(aside, y, row["said"], transform=axes.get_yaxis_transform(), fontsize=8, va="center")
 
 
 def side_by_side(part: Figure, matrices: dict[str, pd.DataFrame], scale: Normalize, **bar: Any) -> Colorbar:
@@ -103,11 +141,11 @@ def side_by_side(part: Figure, matrices: dict[str, pd.DataFrame], scale: Normali
 
 
 def heat(
-    axes: Axes, matrix: pd.DataFrame, colours: str | Colormap, scale: Normalize, numbers: str = ""
+    axes: Axes, matrix: pd.DataFrame, colours: str | Colormap, scale: Normalize, numbers: str = "", line: float = 0.4
 ) -> ScalarMappable:
     """A matrix in colour, the first row on top; with ``numbers``, a format, its values are printed."""
     values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
-    mesh = axes.pcolormesh(values, cmap=colours, norm=scale, edgecolors="white", linewidth=0.4)
+    mesh = axes.pcolormesh(values, cmap=colours, norm=scale, edgecolors="white", linewidth=line)
     axes.set_xticks(np.arange(values.shape[1]) + 0.5, matrix.columns)
     axes.set_yticks(np.arange(values.shape[0]) + 0.5, matrix.index)
     axes.tick_params(length=0, pad=2)
@@ -139,49 +177,39 @@ def shares(top: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def marks(own: pd.DataFrame, paper: pd.DataFrame) -> list[tuple[str, str]]:
-    """The rows of a comparison, (source, strategy): those of the run, then the paper's by encoder."""
-    found = [("run", name) for name in style.STRATEGIES if name in set(own["strategy"])]
-    for encoder in PAPER:
-        trained = set(paper.loc[paper["encoder"] == encoder, "strategy"])
-        found += [(encoder, name) for name in style.STRATEGIES if name in trained]
-    return found
+def marks(table: pd.DataFrame) -> Rows:
+    """The rows of a comparison: those of the run, then the paper's by encoder."""
+    there = set(zip(table["source"], table["strategy"], strict=True))
+    return [(source, name) for source in ("run", *PAPER) for name in style.STRATEGIES if (source, name) in there]
 
 
-def comparison(
-    axes: Axes,
-    own: pd.DataFrame,
-    paper: pd.DataFrame,
-    rows: list[tuple[str, str]],
-    named: bool,
-    baseline: str,
-    reach: float,
-) -> None:
+def comparison(axes: Axes, table: pd.DataFrame, rows: Rows, named: bool, baseline: str) -> None:
     """One row a strategy with its mean and value, seeds as dots and their range as a line; the paper's rows grey.
 
+    What lies beyond ``REACH`` stands at the end of the axis, with an arrow.
+
     Args:
+        table: with a column ``source``: ``run``, or an encoder of the paper.
         baseline: the strategy whose mean is the zero of the axis, for the run and for each encoder of the paper.
-        reach: how far the axis goes to both sides; what lies beyond stands at its end, with an arrow.
     """
-    sources = [source for source, _ in rows]
-    place = np.arange(len(rows)) + 0.5 * pd.factorize(np.array(sources))[0]  # with a gap before each new source
-    for source in dict.fromkeys(sources):
-        table = own if source == "run" else paper[paper["encoder"] == source]
-        values = selection.by_strategy(table)
-        best = selection.leaders(values) if values else []
+    place = np.arange(len(rows)) + 0.5 * pd.factorize(np.array([source for source, _ in rows]))[0]  # gaps between them
+    for source, part in table.groupby("source", sort=False):
+        values = selection.by_strategy(part)
+        best = selection.leaders(values)
         zero = values.get(baseline, values.get("x-x-mono", 0.0))
         for name in values:
             y = place[rows.index((source, name))]
-            each = (table.loc[table["strategy"] == name, "value"] - zero).clip(-reach, reach)
+            each = (part.loc[part["strategy"] == name, "value"] - zero).clip(-REACH, REACH)
             mark(axes, name, each, y, source == "run")
             weight = "bold" if name in best else "normal"
             ink = "black" if source == "run" else style.GREY
             shift = {"xytext": (6, 0), "textcoords": "offset points", "va": "center_baseline"}
-            arrow = "" if abs(values[name] - zero) <= reach else "← " if values[name] < zero else "→ "
+            arrow = "" if abs(values[name] - zero) <= REACH else "← " if values[name] < zero else "→ "
             said = f"{arrow}{measures.number(values[name])}"
             axes.annotate(said, (each.max(), y), fontsize=8, color=ink, weight=weight, **shift)
     names = [style.name(name) if source == "run" else f"{PAPER[source]}: {name}" for source, name in rows]
     axes.set(yticks=place, yticklabels=names if named else [], ylim=(max(place) + 0.7, -0.7))
+    axes.set(xlim=(-1.15 * REACH, 1.6 * REACH), xticks=(-0.05, 0, 0.05), xticklabels=("−.05", "0", "+.05"))
     for label, (source, _) in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color("black" if source == "run" else style.GREY)
     axes.tick_params(axis="y", length=0)
@@ -241,12 +269,17 @@ def legend(axes: Axes, names: list[str], columns: int = 0) -> None:
     axes.legend(handles=marks_of, **place).set_in_layout(False)
 
 
-def subfigures(figure: Figure, found: list[Task], heights: list[float]) -> list[Figure]:
-    """One part of the figure under the other for each task, with its name."""
-    found_parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, task in zip(found_parts, found, strict=True):
+def subfigures(run: Run, top: float, heights: dict[Task, float]) -> tuple[Figure, list[Figure]]:
+    """A figure with one part of such a height under the other for each task, with its name; and the parts.
+
+    Args:
+        top: inches of title and notes.
+    """
+    figure = style.new(run, top + sum(heights.values()))
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=list(heights.values()))[:, 0]
+    for part, task in zip(parts, heights, strict=True):
         part.suptitle(test(task), x=0.008, ha="left", fontsize=10)
-    return list(found_parts)
+    return figure, list(parts)
 
 
 def test(task: Task) -> str:
@@ -254,26 +287,3 @@ def test(task: Task) -> str:
     train, test = task
     part = "its other part" if train == test else style.name(train)
     return style.capital(style.name(test)) + ("" if train == "none" else f", after training on {part}")
-
-
-def intervals(
-    axes: Axes, table: pd.DataFrame, names: list[str], column: str, reach: tuple[float, float] = (-np.inf, np.inf)
-) -> None:
-    """One row a baseline: the value and its interval, filled where it excludes 0; beyond ``reach`` an arrow."""
-    by_rows(axes, [style.name(name) for name in names])
-    for y, name in enumerate(names):
-        if name in table.index:
-            row = table.loc[name]
-            colour, sure = style.COLOURS[name], row["low"] > 0 or row["high"] < 0
-            axes.plot(np.clip([row["low"], row["high"]], *reach), [y, y], color=colour, linewidth=1.6)
-            marker = ">" if row[column] > reach[1] else "<" if row[column] < reach[0] else style.MARKERS[name]
-            look = {"edgecolor": colour, "clip_on": False, "zorder": 3}
-            face = colour if sure else "white"
-            axes.scatter(np.clip(row[column], *reach), y, s=34, marker=marker, facecolor=face, **look)
-            for cut, end, arrow in ((row["low"] < reach[0], reach[0], "<"), (row["high"] > reach[1], reach[1], ">")):
-                if cut and marker != arrow:  # the interval goes on, though its middle is inside
-                    axes.scatter(end, y, s=12, marker=arrow, facecolor=colour, **look)
-            text = measures.difference(row[column])
-            axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
-    axes.margins(x=0.08)
-    axes.locator_params(axis="x", nbins=5)

@@ -20,7 +20,6 @@ from ..runs.plan import evaluated
 from . import panels, style
 
 FIRST_BATCHES = 24
-REACH = 0.06  # mAP: what is farther from the baseline stands at the end of the axis
 ELSEWHERE = "Grey and hollow: the paper's numbers, of other encoders fine-tuned on other data."
 
 
@@ -66,12 +65,12 @@ def batch_composition(run: Run) -> Figure:
     figure = style.new(run, 1.2 + len(names) * (0.3 + 0.16 * len(languages)))
     grid = figure.subplots(len(names), 2, squeeze=False, width_ratios=[2.4, 1])
     steps = range(1, 1 + min(FIRST_BATCHES, int(counts["step"].max())))
-    strips, squares = ({name: _spread(counts, name, over) for name in names} for over in ("step", "passage"))
+    for column, (over, shown) in zip(grid.T, {"step": steps, "passage": languages}.items(), strict=True):
+        spread = counts.pivot_table("pairs", ["strategy", "query"], over, aggfunc="sum", fill_value=0)
+        for axes, name in zip(column, names, strict=True):
+            matrix = spread.loc[name].reindex(index=languages, columns=shown, fill_value=0)
+            panels.heat(axes, matrix, panels.shades(style.COLOURS[name]), PowerNorm(0.5, 0, spread.to_numpy().max()))
     for (left, right), name in zip(grid, names, strict=True):
-        for axes, matrices, columns in ((left, strips, steps), (right, squares, languages)):
-            most = max(matrix.to_numpy().max() for matrix in matrices.values())
-            matrix = matrices[name].reindex(index=languages, columns=columns, fill_value=0)
-            panels.heat(axes, matrix, panels.shades(style.COLOURS[name]), PowerNorm(0.5, 0, most))
         left.set_title(f"{name}: its first {len(steps)} batches")
         left.set_ylabel("query language")
         right.set_title("all its batches")
@@ -119,25 +118,22 @@ def map_by_setting(run: Run) -> Figure:
     table = tables.read(run, "metrics.csv")
     shown = selection.chosen(table[table["metric"] == "map"])
     settings = [name for name in metrics.SETTINGS if name in set(shown["setting"])]
-    groups = {task: (own, _paper("map", task[1])) for task, own in selection.by_task(shown).items()}
-    rows = {task: panels.marks(own, paper) for task, (own, paper) in groups.items()}
-    heights = [0.9 + 0.185 * len(r) for r in rows.values()]
-    figure = style.new(run, 0.9 + sum(heights))
+    groups = {task: _beside_the_paper(own, task[1]) for task, own in selection.by_task(shown).items()}
+    rows = {task: panels.marks(group) for task, group in groups.items()}
+    figure, parts = panels.subfigures(run, 0.9, {task: 0.9 + 0.185 * len(r) for task, r in rows.items()})
     strategies = list(shown["strategy"])
     baseline = next((name for name in ("x-x-mono", "none") if name in strategies), strategies[0])
-    places = panels.subfigures(figure, list(groups), heights)
-    for part, (task, (own, paper)) in zip(places, groups.items(), strict=True):
+    for part, (task, group) in zip(parts, groups.items(), strict=True):
         for axes, setting in zip(part.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
-            one = (own[own["setting"] == setting], paper[paper["setting"] == setting])
-            panels.comparison(axes, *one, rows[task], setting == settings[0], baseline, REACH)
+            one = group[group["setting"] == setting]
+            panels.comparison(axes, one, rows[task], setting == settings[0], baseline)
             axes.axvspan(-effects.MARGIN, effects.MARGIN, color=panels.LIGHT, alpha=0.4, linewidth=0)
-            axes.set_visible(len(one[0]) > 0)
+            axes.set_visible((one["source"] == "run").any())
             axes.set(title=setting, xlabel=f"mAP less that of {style.name(baseline)}")
-            axes.set(xlim=(-1.15 * REACH, 1.6 * REACH), xticks=(-0.05, 0, 0.05), xticklabels=("−.05", "0", "+.05"))
     axis = f"The axis is mAP less that of {style.name(baseline)}, of the paper's encoders that of their own. "
     note = f"Numbers: mAP. {axis}{_means(shown)}Grey band: within {measures.number(effects.MARGIN)} of it. "
     note += f"Bold: the highest, and what is within {measures.number(effects.MARGIN)} of it."
-    note += f" {ELSEWHERE}" if any(len(paper) for _, paper in groups.values()) else ""
+    note += f" {ELSEWHERE}" if any((group["source"] != "run").any() for group in groups.values()) else ""
     return style.frame(figure, run, f"mAP in each setting, less that of {style.name(baseline)}", note)
 
 
@@ -165,8 +161,7 @@ def language_heat_maps(run: Run) -> Figure:
         "Each query language on the corpus of each passage language; the diagonal is the monolingual setting. Violet "
         "where hybrid is higher, orange where x-x-mono is. One scale for all panels."
     )
-    title = "mAP of hybrid less that of x-x-mono, by language of query and passage"
-    return style.frame(figure, run, title, note)
+    return style.frame(figure, run, "mAP of hybrid less that of x-x-mono, by language of query and passage", note)
 
 
 @style.house()
@@ -174,22 +169,21 @@ def rank_distances(run: Run) -> Figure:
     """Rank distance of each query language and strategy, with the means of the paper."""
     table = selection.chosen(tables.read(run, "metrics_by_language.csv.bz2"))
     table = table[table["metric"] == "rank_distance"]
-    found = selection.tasks(table)
-    most = max(rows["query_language"].nunique() for rows in (selection.of_task(table, task) for task in found))
+    found = selection.by_task(table)
+    most = max(rows["query_language"].nunique() for rows in found.values())
     height = 0.4 + 0.24 * (min(panels.MOST, most) + 3)
     figure, tiled = panels.tiles(run, len(found), 2, 1.2, height, sharex=True)
     grid = tiled.ravel()
     notes = [_answers(name, run) for name in dict.fromkeys(test for _, test in found)]
-    for axes, task in zip(grid, found, strict=False):
+    for axes, (task, rows) in zip(grid, found.items(), strict=False):
         paper = _paper("rank_distance", task[1])
-        panels.distances(axes, selection.of_task(table, task), paper)
+        panels.distances(axes, rows, paper)
         axes.set_title(panels.test(task), pad=20)
         notes += [ELSEWHERE] if len(paper) and ELSEWHERE not in notes else []
     panels.rank_axis(grid[0])
     panels.legend(grid[0], [name for name in style.STRATEGIES if name in set(table["strategy"])])
     note = panels.ends_note(most, "rank distance") + _means(table) + " ".join(notes)
-    title = "Rank distance by query language: how far apart the right answers stand"
-    return style.frame(figure, run, title, note)
+    return style.frame(figure, run, "Rank distance by query language: how far apart the right answers stand", note)
 
 
 @style.house()
@@ -200,9 +194,9 @@ def top10_languages(run: Run) -> Figure:
     names = [name for name in present if name in selection.COMPARED] or present[: len(selection.COMPARED)]
     parts = selection.by_task(table)
     most = max(part["query_language"].nunique() for part in parts.values())
-    heights = [0.85 + 0.17 * (min(panels.MOST, part["query_language"].nunique()) + 1) for part in parts.values()]
-    figure = style.new(run, 1.0 + sum(heights))
-    for part, rows in zip(panels.subfigures(figure, list(parts), heights), parts.values(), strict=True):
+    asked = {task: min(panels.MOST, part["query_language"].nunique()) for task, part in parts.items()}
+    figure, places = panels.subfigures(run, 1.0, {task: 0.85 + 0.17 * (n + 1) for task, n in asked.items()})
+    for part, rows in zip(places, parts.values(), strict=True):
         tops = {style.name(name): rows[rows["strategy"] == name] for name in names}
         matrices = {f"{said}: {bias.own_language_share(top):.0%} own": panels.shares(top) for said, top in tops.items()}
         bar = panels.side_by_side(part, matrices, PowerNorm(0.5, 0, 1), ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
@@ -229,10 +223,11 @@ def _means(table: pd.DataFrame) -> str:
     return f"Means of {names_of.counted_seeds(by_task)}; thin dots and lines: each seed, and their range. "
 
 
-def _spread(counts: pd.DataFrame, strategy: str, over: str) -> pd.DataFrame:
-    """Pairs of a strategy by query language (rows) and ``over`` (columns)."""
-    part = counts[counts["strategy"] == strategy]
-    return part.pivot_table(index="query", columns=over, values="pairs", aggfunc="sum", fill_value=0)
+def _beside_the_paper(own: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The mAP of a run and of the paper, told apart by ``source``: ``run``, or an encoder of the paper."""
+    paper = _paper("map", dataset)
+    every = [own.assign(source="run"), paper.assign(source=paper["encoder"])]
+    return pd.concat([table[["source", "setting", "strategy", "value"]] for table in every])
 
 
 def _paper(metric: str, dataset: str) -> pd.DataFrame:

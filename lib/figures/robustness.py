@@ -14,7 +14,7 @@ from ..evidence.questions import robustness, specification
 from ..runs.names import capital
 from ..runs.plan import NONE
 from . import panels, style
-from .answer import CURVE, STRATEGIES, TASK, TESTS, label, rows, shown
+from .answer import CURVE, STRATEGIES, TASK, TESTS, rows, shown
 
 BESIDE = {NONE: "no fine-tuning", **{name: shown(name) for name in specification.PARENTS}}
 QUANTITIES = {shift.NEARER: "after XQuAD-R", shift.FARTHER: "after documentation", shift.DIFFERENCE: "D"}
@@ -87,7 +87,7 @@ def _confound(axes: Axes, apart: pd.DataFrame, names: list[str]) -> float:
         bars = {"xerr": reach * x[name].std(ddof=1), "yerr": reach * y[name].std(ddof=1)} if reach else {}
         axes.errorbar(x[name].mean(), y[name].mean(), **bars, markersize=6, elinewidth=0.9, linestyle="", **look)
         if len(names) < len(STRATEGIES) - 1 or name not in CURVE:
-            label(axes, shown(name), x[name].mean(), y[name].mean(), ASIDE.get(name, (7, -11)))
+            panels.label(axes, shown(name), x[name].mean(), y[name].mean(), ASIDE.get(name, (7, -11)))
     axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=0)
     axes.axvline(0, color=style.GREY, linewidth=0.6, zorder=0)
     axes.grid()
@@ -108,16 +108,15 @@ def effective(run: Run) -> Figure:
         encoder, test, nearer, farther = map(style.name, task)
         part = part.set_index("strategy")
         slope, intercept = part[["slope", "intercept"]].iloc[0]
-        names = [name for name in STRATEGIES if name in part.index]
         ends = np.array([part["near"].min() - 0.02, part["near"].max() + 0.02])
         row[0].plot(ends, ends, color=style.GREY, linewidth=0.7)
         row[0].plot(ends, intercept + slope * ends, color="black", linewidth=1.6)
-        for name in names:
+        for name in [name for name in STRATEGIES if name in part.index]:
             row[0].scatter(part.loc[name, "near"], part.loc[name, "far"], s=26, zorder=3, **style.look(name))
         row[0].set(xlabel=f"multilingual mAP after {nearer}", ylabel=f"after {farther}")
         row[0].set_title(f"{test}, {encoder}: slope {slope:.2f}")
         row[0].grid()
-        rows(row[1], part.rename(columns={"residual": "value"}), names)
+        rows(row[1], part.rename(columns={"residual": "value"}))
         row[1].set_title(f"above the line after {farther}, mAP")
     reach = [f(axes.get_xlim()[i] for axes in grid[:, 1]) for i, f in enumerate((min, max))]
     for axes in grid[:, 1]:
@@ -126,8 +125,7 @@ def effective(run: Run) -> Figure:
         "Marks: means over seeds. Thick line: least squares over all models; thin line: no loss. Right: 95% intervals "
         "over seeds, the line taken as it is; filled where they exclude 0. Colours and marks as there."
     )
-    title = "Effective robustness: what is kept far away, given the level near home"
-    return style.frame(figure, run, title, note)
+    return style.frame(figure, run, "Effective robustness: what is kept far away, given the level near home", note)
 
 
 @style.house()
@@ -161,8 +159,7 @@ def choices(run: Run) -> Figure:
         "taken to vary alike in all rows below the first; filled where they exclude 0; grey band: within .01. What "
         "changes several of them has a figure of its own."
     )
-    title = "Hybrid on MLQA-R under other choices"
-    return style.frame(figure, run, title, note)
+    return style.frame(figure, run, "Hybrid on MLQA-R under other choices", note)
 
 
 @style.house()

@@ -10,7 +10,6 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import QuadMesh
@@ -209,19 +208,16 @@ def darken(figure: Figure) -> None:
 
     Heat maps stay as they are: their numbers are set for the shades below them, and their shades for the bar.
     """
+    maps = [axes for axes in figure.axes if any(isinstance(child, QuadMesh) for child in axes.collections)]
+    kept = {child for axes in maps for child in (*axes.collections, *axes.texts)}
     found = []
-    for artist in _recoloured(figure):
+    for artist in set(figure.findobj()) - kept:
         for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
             get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
             if get and put:
                 found.append((put, _dark(get())))
     for put, colour in found:  # after all were read: to set one of an artist's colours can change another
         put(colour)
-
-
-def _recoloured(figure: Figure) -> set[Artist]:
-    maps = [axes for axes in figure.axes if any(isinstance(child, QuadMesh) for child in axes.collections)]
-    return set(figure.findobj()) - {child for axes in maps for child in (*axes.collections, *axes.texts)}
 
 
 def _dark(colour: Any) -> Any:
