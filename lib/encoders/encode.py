@@ -3,6 +3,8 @@
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 TOKENS_PER_BATCH = {"cpu": 3_072, "cuda": 65_536}
 STATIC_BATCH = 1_024
-_said: set[tuple[str, str]] = set()  # encoder and line
 LONGEST = 1e18  # the square of it, and the sum of many, is far from the end of float32
 
 
@@ -55,7 +56,10 @@ def encode_sets(
                 check(pools[chosen.pool], passages, f"{name}, passage")
                 _say_empty(model, pools[chosen.pool], passages, f"{name}, passages")
         if data.is_own(name) and sum(longer):
-            _say_cut(model, name, f"{sum(longer):,} of {len(queries) + len(passages):,}", config.max_tokens, takes)
+            share = f"{sum(longer):,} of {len(queries) + len(passages):,} texts"
+            more = f"; the encoder takes {takes} (max_tokens)" if takes and takes > config.max_tokens else ""
+            line = f"{name}: {share} are longer than {config.max_tokens} tokens and were cut{more}"
+            say_once(model.origin.name, line)
         yield chosen, query_vectors, pools[chosen.pool]
 
 
@@ -65,17 +69,10 @@ def cut(model: "SentenceTransformer", max_tokens: int) -> None:
         model.max_seq_length = max_tokens
 
 
-def _say_cut(model: "SentenceTransformer", name: str, share: str, limit: int, takes: int | None) -> None:
-    """Say how many texts of a set an encoder does not see whole."""
-    more = f"; the encoder takes {takes} (max_tokens)" if takes and takes > limit else ""
-    _say_once(model, f"{name}: {share} texts are longer than {limit} tokens and were cut{more}")
-
-
-def _say_once(model: "SentenceTransformer", line: str) -> None:
-    """Say something of a set and an encoder once, however often that is trained."""
-    if (about := (model.origin.name, line)) not in _said:
-        _said.add(about)
-        print(line, file=sys.stderr)
+@cache
+def say_once(encoder: str, line: str) -> None:
+    """Say something of an encoder, and perhaps of a set, once, however often that is trained."""
+    print(line, file=sys.stderr)
 
 
 def encode(
@@ -171,7 +168,8 @@ def _say_empty(model: "SentenceTransformer", vectors: np.ndarray, texts: Sequenc
     """Say how many texts have the vector 0, which ties with all others."""
     if len(empty := np.flatnonzero(~vectors.any(axis=1))):
         share = f"{len(empty):,} of {len(texts):,} texts have the vector 0, first '{_start(texts[empty[0]])}'"
-        _say_once(model, f"{what}: {share}: none of their tokens is known, and docids decide over their ranks")
+        line = f"{what}: {share}: none of their tokens is known, and docids decide over their ranks"
+        say_once(model.origin.name, line)
 
 
 def _start(text: str) -> str:
@@ -211,7 +209,8 @@ def runs_in(model: "SentenceTransformer", precision: str) -> str:
     return device.precision(precision) if hasattr(model[0], "auto_model") else "float32"
 
 
-class _running_in:
+@contextmanager
+def _running_in(model: "SentenceTransformer", precision: str) -> Iterator[None]:
     """The transformer's weights in a precision for a while, and then as they were.
 
     Numbers that are no weights but made from settings, such as the frequencies of rotary positions, stay in float32:
@@ -219,21 +218,18 @@ class _running_in:
     must be as precise as those, no more.
     """
 
-    def __init__(self, model: "SentenceTransformer", precision: str):
-        self.transformer = getattr(model[0], "auto_model", None)
-        self.kept: list[tuple[Any, Any]] = []
-        self.precision = precision
+    import torch
 
-    def __enter__(self) -> None:
-        import torch
-
-        if self.transformer is None or self.precision != "bfloat16":
-            return
-        tables = [buffer for buffer in self.transformer.buffers() if buffer.is_floating_point() and buffer.ndim > 1]
-        for tensor in (*self.transformer.parameters(), *tables):
-            self.kept.append((tensor, tensor.data))
-            tensor.data = tensor.data.to(torch.bfloat16)
-
-    def __exit__(self, *error: object) -> None:
-        for tensor, before in self.kept:
-            tensor.data = before
+    transformer = getattr(model[0], "auto_model", None)
+    if transformer is None or precision != "bfloat16":
+        yield
+        return
+    tables = [buffer for buffer in transformer.buffers() if buffer.is_floating_point() and buffer.ndim > 1]
+    before = [(tensor, tensor.data) for tensor in (*transformer.parameters(), *tables)]
+    try:
+        for tensor, weights in before:
+            tensor.data = weights.to(torch.bfloat16)
+        yield
+    finally:
+        for tensor, weights in before:
+            tensor.data = weights

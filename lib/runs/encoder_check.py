@@ -4,11 +4,9 @@ What counts is what sentence-transformers' own `encode_query` and `encode_docume
 vectors of an evaluation and those of a training must be the same, or the encoder is refused with one line.
 """
 
-import sys
-from collections.abc import Callable
-from functools import cache
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -52,17 +50,22 @@ def as_meant(folder: Path, config: Config, trained: bool) -> None:
     """
     model = encoders.load(folder)
     if (name := encoder_files.overlooked(folder)) and processes.rank() == 0:
-        _say_prompt(folder, name, encoders.prompt(model, "document"))
+        told = f"{folder}: passages begin with {encoders.prompt(model, 'document')!r} here, its prompt called {name}; "
+        told += "encode_document leaves it out, since document is empty, as it is saved by default: if none is meant, "
+        embedding.say_once(model.origin.name, f"{told}remove {name} from {encoder_files.SETTINGS}")
     _check_length(folder, model, config.max_tokens)
-    wanted = {kind: _attempt(folder, "sentence-transformers", lambda k=kind: _own(folder, k, model)) for kind in ROLES}
-    found = {kind: _attempt(folder, "this suite", lambda k=kind: embedding.encode(model, TEXTS, k)) for kind in ROLES}
+    with _trial(folder, "sentence-transformers"):
+        wanted = {kind: _own(folder, kind, model) for kind in ROLES}
+    with _trial(folder, "this suite"):
+        found = {kind: embedding.encode(model, TEXTS, kind) for kind in ROLES}
     for kind in ROLES:
         embedding.check(wanted[kind], TEXTS, f"{folder}, {kind}")
         _compare(folder, f"the {kind}", found[kind], wanted[kind])
     if device.precision(config.precision) != "float32":
         _check_rounding(folder, found, {kind: embedding.encode(model, TEXTS, kind, "bfloat16") for kind in ROLES})
     if trained:
-        learnt = _attempt(folder, "a training", lambda: _training_vectors(model, config))
+        with _trial(folder, "a training"):
+            learnt = _training_vectors(model, config)
         for kind, vectors in learnt.items():
             _compare(folder, f"in training the {kind}", vectors, wanted[kind])
 
@@ -77,16 +80,6 @@ def _check_rounding(folder: Path, exact: dict[str, np.ndarray], rounded: dict[st
             f"precision: bfloat16 moves the similarities of {folder} by {share:.0%} of how far they lie apart; use "
             "precision=float32"
         )
-
-
-@cache
-def _say_prompt(folder: Path, name: str, text: str) -> None:
-    """Say once that passages get a prompt which they do not get from `encode_document`."""
-    print(
-        f"{folder}: passages begin with {text!r} here, its prompt called {name}; encode_document leaves it out, since "
-        f"document is empty, as it is saved by default: if none is meant, remove {name} from {encoder_files.SETTINGS}",
-        file=sys.stderr,
-    )
 
 
 def _check_length(folder: Path, model: "SentenceTransformer", max_tokens: int) -> None:
@@ -106,14 +99,13 @@ def _own(folder: Path, kind: str, ours: "SentenceTransformer") -> np.ndarray:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with hub.quiet():
         kwargs = {"dtype": torch.float32}
-        model = SentenceTransformer(str(folder), device=device.device(), model_kwargs=kwargs, **options).float()
+        model = SentenceTransformer(str(folder), device=device.device(), model_kwargs=kwargs, **hub.LOCAL).float()
     if limit := ours.max_seq_length:
         embedding.cut(model, limit)
     encode = model.encode_query if kind == "query" else model.encode_document
-    prompt = encoders.prompt(model, kind)  # also one that `encode_document` overlooks, see `_say_prompt`
+    prompt = encoders.prompt(model, kind)  # also one that `encode_document` overlooks
     return _scored(model, encode(list(TEXTS), prompt=prompt, batch_size=1, show_progress_bar=False))  # no padding
 
 
@@ -149,14 +141,8 @@ def _scored(model: "SentenceTransformer", vectors: np.ndarray) -> np.ndarray:
         return (vectors / np.maximum(size, 1e-12)).astype(np.float32)
 
 
-def _attempt(folder: Path, who: str, work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except UserError:
-        raise
-    except Exception as error:  # whatever a library, or the code of an architecture, may raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{folder} cannot be used: {who} fails on eight texts of a trial ({reason})") from error
+def _trial(folder: Path, who: str) -> AbstractContextManager[None]:
+    return encoders.in_one_line(f"{folder} cannot be used: {who} fails on eight texts of a trial ({{reason}})")
 
 
 def _compare(folder: Path, what: str, found: np.ndarray, wanted: np.ndarray) -> None:
