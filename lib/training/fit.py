@@ -221,13 +221,8 @@ def write_card(folder: Path, recipe: Recipe, batches: dict[str, Any]) -> None:
     """Write the model's card: what it is, and how its batches were made (saved arguments do not say)."""
     inputs = {**recipe.inputs(), **{f"batches: {key}": value for key, value in batches.items()}}
     rows = "\n".join(f"| {key} | {json.dumps(value)} |" for key, value in inputs.items())
-    text = (
-        "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\n---\n\n"
-        f"# {recipe.encoder} fine-tuned on {recipe.train} with {recipe.strategy.label} batches\n\n"
-        "A multilingual retriever made by the reproducibility suite for hybrid-batch training "
-        "(arXiv 2408.10536). It loads with `SentenceTransformer(folder)`; queries and passages take the prompts "
-        "`query` and `document`.\n\n| what | value |\n|---|---|\n" + rows + "\n"
-    )
+    card = Path(__file__).with_name("card.md").read_text("utf-8")
+    text = card.format(encoder=recipe.encoder, train=recipe.train, strategy=recipe.strategy.label, rows=rows)
     artifacts.write_text(folder / "README.md", text)
 
 

@@ -78,7 +78,7 @@ class Strategy:
             pairs: of the data set; of several data sets (a dict) a list, each for the one that it was made from. A data
                 set to evaluate on, or one of several that has no pairs, gets the trainer's own batches.
         """
-        return partial(_make, self, pairs, processes, version)
+        return partial(_make, self, [pairs] if isinstance(pairs, Pairs) else pairs, processes, version)
 
 
 def __getattr__(name: str) -> Any:
@@ -93,12 +93,9 @@ def _trainers_side() -> Any:
     return import_module(".trainer_sampler", __package__)
 
 
-def _make(
-    strategy: Strategy, pairs: Pairs | Sequence[Pairs], processes: int, version: int, dataset: Any, **given: Any
-) -> Any:
+def _make(*given: Any, **named: Any) -> Any:
     """The trainer's call. A module's function, not a closure: the trainer saves its arguments with each checkpoint."""
-    listed = [pairs] if isinstance(pairs, Pairs) else pairs
-    return _trainers_side().make(strategy, listed, processes, version, dataset, **given)
+    return _trainers_side().make(*given, **named)
 
 
 class BatchOrder:
@@ -184,14 +181,12 @@ class BatchOrder:
         _, query_language, passage_language = np.nonzero(self.pairs.row >= 0)
         order = np.argsort(self.pairs.row[self.pairs.row >= 0])  # of pairs, which `Pairs.listed` numbers by its rows
         query_language, passage_language = query_language[order], passage_language[order]
-        found: list[dict[str, Any]] = []
-        for epoch, batch in self.first(steps):
+        found: list[tuple[Any, ...]] = []
+        for step, (epoch, batch) in enumerate(self.first(steps), 1):
             pair = pd.Series(names[query_language[batch.rows]] + ">" + names[passage_language[batch.rows]])
             counts = " ".join(f"{p}:{n}" for p, n in pair.value_counts().sort_index().items())
-            found.append({"epoch": epoch, "kind": batch.kind, "avoided": batch.avoided, "languages": counts})
-        table = pd.DataFrame(found)
-        table.insert(0, "step", np.arange(1, len(table) + 1))
-        return table
+            found.append((step, epoch, batch.kind, batch.avoided, counts))
+        return pd.DataFrame(found, columns=["step", "epoch", "kind", "avoided", "languages"])
 
     def describe(self) -> dict[str, Any]:
         """How the batches are made, as JSON values: for the model card, since saved arguments drop it."""
@@ -217,11 +212,8 @@ class BatchOrder:
         """The masks, bool [query languages, passage languages], of which a batch of this kind draws one."""
         same = np.eye(len(self.pairs.languages), dtype=bool)
         if kind == "cross" and self.strategy.cross == "batch":
-            places = np.argwhere(~same & (self.pairs.row >= 0).any(axis=0))
-            each_pair = [np.zeros_like(same) for _ in places]
-            for mask, place in zip(each_pair, places, strict=True):
-                mask[tuple(place)] = True
-            return each_pair
+            places = np.flatnonzero(~same & (self.pairs.row >= 0).any(axis=0))
+            return [(np.arange(same.size) == place).reshape(same.shape) for place in places]
         if kind == "cross":
             return [~same]
         if kind == "x-x":

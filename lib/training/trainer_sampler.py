@@ -1,11 +1,11 @@
 """The batches of `training.sampling` as sentence-transformers' trainer takes them: a sampler of its own kind."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch.utils.data import RandomSampler
+from torch.utils.data import RandomSampler, SequentialSampler
 
 try:
     from sentence_transformers.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
@@ -15,40 +15,18 @@ except ImportError:  # before version 5.4
 from ..base.errors import UserError
 from . import columns
 from .pairs import Pairs
-from .sampling import VERSION, BatchOrder, Strategy
+from .sampling import BatchOrder, Strategy
 
 
 class LanguageBatchSampler(BatchOrder, DefaultBatchSampler):
     """`training.sampling.BatchOrder` as a batch sampler of sentence-transformers."""
 
-    def __init__(
-        self,
-        strategy: Strategy,
-        pairs: Pairs,
-        batch_size: int,
-        seed: int = 0,
-        processes: int = 1,
-        version: int = VERSION,
-    ):
-        BatchOrder.__init__(self, strategy, pairs, batch_size, seed, processes, version)
-        rows = _Rows(self, len(pairs.anchor))
-        DefaultBatchSampler.__init__(self, rows, batch_size=batch_size, drop_last=False, seed=seed)
-
-
-class _Rows:
-    """The rows of a data set in their order; passes on the epoch, which accelerate's dispatcher tells them alone."""
-
-    def __init__(self, batches: LanguageBatchSampler, count: int):
-        self.batches, self.count = batches, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.count))
-
-    def set_epoch(self, epoch: int) -> None:
-        self.batches.set_epoch(epoch)
+    def __init__(self, *given: Any, **named: Any):
+        """Take what `BatchOrder` takes."""
+        BatchOrder.__init__(self, *given, **named)
+        rows = SequentialSampler(self.pairs.anchor)
+        rows.set_epoch = self.set_epoch  # accelerate's dispatcher tells it to the rows alone
+        DefaultBatchSampler.__init__(self, rows, batch_size=self.batch_size, drop_last=False, seed=self.seed)
 
 
 def make(
