@@ -107,13 +107,10 @@ def parse(data: bytes, tensors: Container[str] | None = None) -> WeightsFile:
     file = io.BytesIO(data)
     if file.read(4) != b"E5S1":
         raise UserError(f"not a weights file of {PACKAGE}: it does not begin with E5S1: {REMEDY}")
-    _values(file, "I")  # version of the layout
-    sizes = _values(file, "7i")
-    eps, block = _values(file, "fi")
+    _, *sizes, eps, block = _values(file, "I7ifi")  # the first is the version of the layout
     if block != 32:
         raise UserError(f"the file of {PACKAGE} has blocks of {block} weights, 32 are expected: {REMEDY}")
-    count, bos, eos, pad, unk = _values(file, "5i")
-    (blob_bytes,) = _values(file, "Q")
+    count, bos, eos, pad, unk, blob_bytes = _values(file, "5iQ")
     offsets = _values(file, f"{count + 1}I")
     scores = _values(file, f"{count}f")
     blob = file.read(blob_bytes)
@@ -131,7 +128,7 @@ def parse(data: bytes, tensors: Container[str] | None = None) -> WeightsFile:
         if tensors is None or name in tensors:
             raw = data[offset : offset + byte_count]
             found[name] = dequantise(raw, count) if kind == FOUR_BIT else np.frombuffer(raw, "<f4", count)
-    return WeightsFile(sizes, eps, list(zip(texts, scores, strict=True)), special_ids, found)
+    return WeightsFile(tuple(sizes), eps, list(zip(texts, scores, strict=True)), special_ids, found)
 
 
 def _values(file: io.BytesIO, layout: str) -> tuple:

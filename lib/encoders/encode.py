@@ -97,6 +97,7 @@ def encode(
         float32 [texts, dimensions], rows in the order of ``texts``.
     """
     import torch
+    from sentence_transformers.util import batch_to_device
 
     prompt = (model.prompts or {}).get(kind) or ""
     model.eval()
@@ -104,7 +105,7 @@ def encode(
     with torch.inference_mode(), _running_in(model, precision):
         for rows in _batches(model, [prompt + text for text in texts], longer):
             features = model.preprocess([texts[row] for row in rows], prompt=prompt or None)
-            features = {k: v.to(model.device) if hasattr(v, "to") else v for k, v in features.items()}
+            features = batch_to_device(features, model.device)
             for module in model:
                 features = module(features)
                 if "token_embeddings" in features:

@@ -10,9 +10,8 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import paths
 from ..base import store as artifacts
@@ -31,8 +30,7 @@ ORIGIN_FILE = "encoder.json"
 TWO_HALVES = ("t5", "mt5", "umt5")  # also where the first is saved alone, and its settings say so
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """The name and the revision that a loaded model carries along, as its attribute `origin`."""
 
     name: str
@@ -254,7 +252,7 @@ def _lacks_pooler(folder: Path) -> bool:
 
 
 def _write_origin(folder: Path, origin: Origin) -> None:
-    (folder / ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n", encoding="utf-8")
+    (folder / ORIGIN_FILE).write_text(json.dumps(origin._asdict(), indent=2) + "\n", encoding="utf-8")
 
 
 def _read_origin(folder: Path) -> Origin:
@@ -264,5 +262,5 @@ def _read_origin(folder: Path) -> Origin:
     try:
         return Origin(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
-        right = ", ".join(field.name for field in fields(Origin))
+        right = ", ".join(Origin._fields)
         raise UserError(f"{path}: it must be a JSON object with the keys {right}; or remove it") from error

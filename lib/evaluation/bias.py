@@ -46,21 +46,15 @@ def per_query(ranks: pd.DataFrame, units: pd.DataFrame | None = None) -> pd.Data
     ranks = metrics.coded(ranks)
     given = units is not None and "max_rank" in units
     pooled = units[units["setting"] == "multilingual"] if given else metrics.measure(ranks, QUERY, "pool_rank")
-    query, index = _queries(ranks)  # in the order of ``pooled``
+    first, query, relevant = metrics.groups(ranks, QUERY)  # in the order of ``pooled``
+    index = pd.MultiIndex.from_frame(ranks[QUERY].take(first))
     found = pooled[["map", "rank_distance", "max_rank"]].set_axis(index)
-    relevant = np.bincount(query)
     for k in CUTOFFS:
         found[f"complete@{k}"] = (found["max_rank"] <= k).astype(float).where(relevant <= k)
     found["awrf"] = _awrf(ranks, query)
     found["rank_correlation"] = _rank_correlation(ranks, query)
     found["own_first"] = _own_first(ranks, query)
     return found
-
-
-def _queries(ranks: pd.DataFrame) -> tuple[np.ndarray, pd.MultiIndex]:
-    """Number the queries: int [rows], the query of each row from 0, in the order of the index that comes with it."""
-    first, query, _ = metrics.groups(ranks, QUERY)
-    return query, pd.MultiIndex.from_frame(ranks[QUERY].take(first))
 
 
 def _joined(number: np.ndarray, language: pd.Series) -> np.ndarray:
@@ -76,9 +70,7 @@ def awrf(ranks: pd.DataFrame) -> pd.Series:
     2302.05558), over the relevant passages alone. The most that m languages can reach is a little below 1, since
     one of them must come first; far down the ranking attention falls so slowly that it hardly tells ranks apart.
     """
-    ranks = metrics.coded(ranks)
-    query, index = _queries(ranks)
-    return pd.Series(_awrf(ranks, query), index)
+    return per_query(ranks)["awrf"]
 
 
 def _awrf(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
@@ -101,9 +93,7 @@ def rank_correlation(ranks: pd.DataFrame) -> pd.Series:
     2509.06195, there over whole rankings). NaN for one relevant passage or one query language, and where the
     relevant passages of a question differ between the languages that it is asked in.
     """
-    ranks = metrics.coded(ranks)
-    query, index = _queries(ranks)
-    return pd.Series(_rank_correlation(ranks, query), index)
+    return per_query(ranks)["rank_correlation"]
 
 
 def _rank_correlation(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
@@ -133,14 +123,7 @@ def _rank_correlation(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:
 
 def _place(group: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The rank of each value within its group, from 1; equal ones share the mean of theirs."""
-    order = metrics.order_within(group, values)
-    group, values = group[order], values[order]
-    first = np.flatnonzero(np.diff(group, prepend=-1) != 0)
-    place = np.arange(len(group)) - np.repeat(first, np.diff(first, append=len(group))) + 1.0
-    equal = np.cumsum((np.diff(group, prepend=-1) != 0) | (np.diff(values, prepend=-1) != 0)) - 1
-    found = np.empty(len(group))
-    found[order] = (np.bincount(equal, place) / np.bincount(equal))[equal]
-    return found
+    return pd.Series(values).groupby(group).rank().to_numpy()
 
 
 def own_first(ranks: pd.DataFrame) -> pd.Series:
@@ -149,9 +132,7 @@ def own_first(ranks: pd.DataFrame) -> pd.Series:
     A retriever blind to language gives, on average, 1 / m with m languages. Some argue that a
     high value is desirable: the measure says how far the query's language is preferred, not whether that is good.
     """
-    ranks = metrics.coded(ranks)
-    query, index = _queries(ranks)
-    return pd.Series(_own_first(ranks, query), index)
+    return per_query(ranks)["own_first"]
 
 
 def _own_first(ranks: pd.DataFrame, query: np.ndarray) -> np.ndarray:

@@ -169,8 +169,8 @@ def _read(vectors: Any, languages: Iterable[str]) -> tuple[np.ndarray, pd.Series
     jsonl.check_spelling(set(code))
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    if not (np.isfinite(lengths) & (lengths > 0)).all():
-        row = int((~(np.isfinite(lengths) & (lengths > 0)))[:, 0].argmax())
+    if (broken := ~(np.isfinite(lengths) & (lengths > 0))).any():
+        row = int(broken.argmax())
         raise UserError(f"row {row + 1}: its vector is zero or not finite in float32; leave such texts out")
     return found / lengths, code
 

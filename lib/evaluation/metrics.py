@@ -147,9 +147,4 @@ def macro(languages: pd.DataFrame) -> pd.DataFrame:
 
 def groups(table: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups of equal keys in their order: each group's first row, each row's group, and each group's size."""
-    joined = _joined(table, keys)
-    count = np.bincount(joined)
-    first = np.empty(len(count), np.int64)
-    first[joined[::-1]] = np.arange(len(joined))[::-1]  # the last that is written stays
-    there = np.flatnonzero(count)
-    return first[there], (np.cumsum(count > 0) - 1)[joined], count[there]
+    return np.unique(_joined(table, keys), return_index=True, return_inverse=True, return_counts=True)[1:]

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..data.sets import ParallelSet
 from . import centring, metrics, search
@@ -73,11 +74,8 @@ def language_accuracy(vectors: np.ndarray, language: np.ndarray) -> float:
     """Share of texts whose language a linear classifier tells from the vector; the last fifth of each language."""
     from sklearn.linear_model import RidgeClassifier
 
-    place = np.empty(len(language))
-    for number in np.unique(language):
-        rows = np.flatnonzero(language == number)
-        place[rows] = np.arange(len(rows)) / len(rows)
-    seen = place < TRAINED_ON
+    texts = pd.Series(language).groupby(language)
+    seen = (texts.cumcount() / texts.transform("size") < TRAINED_ON).to_numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that its matrix is ill-conditioned: only the order of its outputs counts
         probe = RidgeClassifier(alpha=1e-3).fit(vectors[seen], language[seen])

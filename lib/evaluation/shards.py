@@ -66,9 +66,9 @@ def evaluate(
         One row a query, in the order of topics: ``pool, setting, question, query_language, passage_language,
         ndcg@10, recall@100``. `evaluation.metrics.by_language` takes their means.
     """
-    topics, placed = _placed(model, language, pool, size, precision, each)
-    found = metrics.measure(placed, ["question"], "rank")
-    rows = topics[["question"]].merge(found[["question", *COMPUTED]], on="question")
+    chosen = collection(language, pool, size)
+    found = metrics.measure(_placed(model, chosen, f"{pool} ({language})", precision, each), ["question"], "rank")
+    rows = chosen.topics[["question"]].merge(found[["question", *COMPUTED]], on="question")
     where = {"pool": pool, "setting": "monolingual", "query_language": language, "passage_language": language}
     columns = ["pool", "setting", "question", "query_language", "passage_language", *COMPUTED]
     return rows.assign(**where)[columns]
@@ -83,7 +83,7 @@ def rank(model: "SentenceTransformer", precision: str = "float32") -> pd.DataFra
     number = {name: row for row, name in enumerate(miracl_files.full().questions["id"])}
     found = []
     for language in miracl_files.LANGUAGES:
-        _, placed = _placed(model, language, FULL, SHARD, precision)
+        placed = _placed(model, collection(language), f"{FULL} ({language})", precision)
         rows = {"question": (f"{language}-" + placed["question"]).map(number).astype(np.int32)}
         rows |= {"query_language": language, "passage_language": language}
         found.append(pd.DataFrame(rows | {"rank": placed["rank"], "pool_rank": placed["rank"]}))
@@ -189,31 +189,20 @@ def _best_of_shard(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np
 
 
 def _placed(
-    model: "SentenceTransformer",
-    language: str,
-    pool: str,
-    size: int,
-    precision: str,
-    each: Callable[..., Iterator[Any]] = map,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The topics of a language, and the `ranks` of their relevant passages."""
-    chosen = collection(language, pool, size)
-    with progress.task(f"searching {pool} ({language}), passages", chosen.passages) as task:
+    model: "SentenceTransformer", chosen: Collection, title: str, precision: str, each: Callable[..., Any] = map
+) -> pd.DataFrame:
+    """The `ranks` of the relevant passages of a collection, which people know by its title."""
+    with progress.task(f"searching {title}, passages", chosen.passages) as task:
         queries = chosen.topics["text"].tolist()
         docids, _ = search_by_shard(model, queries, chosen.shards, TOP, precision, task.advance, each)
-    return chosen.topics, ranks(chosen.topics, chosen.qrels, docids)
+    return ranks(chosen.topics, chosen.qrels, docids)
 
 
 def _mini(language: str, size: int) -> Collection:
-    chosen = miracl_files.mini()
-    queries = chosen.queries.assign(question=chosen.questions["id"].to_numpy()[chosen.queries["question"]])
-    own = queries["language"] == language
-    relevant = chosen.qrels[own.to_numpy()[chosen.qrels["query"]]]
-    judged = {
-        "question": queries["question"].to_numpy()[relevant["query"]],
-        "docid": chosen.passages["docid"].to_numpy()[relevant["passage"]],
-    }
-    pool = chosen.passages[chosen.passages["language"] == language]
-    rows = zip(pool["docid"], pool["text"], strict=True)
-    topics = queries.loc[own, ["question", "text"]].reset_index(drop=True)
-    return Collection(topics, pd.DataFrame(judged).assign(grade=1), miracl_files.in_shards(rows, size), len(pool))
+    own = miracl_files.mini().within([language], MINI)
+    question = own.questions["id"].to_numpy()[own.queries["question"]]
+    docid = own.passages["docid"].to_numpy()
+    judged = {"question": question[own.qrels["query"]], "docid": docid[own.qrels["passage"]], "grade": 1}
+    rows = zip(docid, own.passages["text"], strict=True)
+    topics = pd.DataFrame({"question": question, "text": own.queries["text"]})
+    return Collection(topics, pd.DataFrame(judged), miracl_files.in_shards(rows, size), len(docid))
