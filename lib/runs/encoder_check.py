@@ -113,6 +113,7 @@ def _training_vectors(model: "SentenceTransformer", config: Config) -> dict[str,
     """The vectors that a training would learn from, by kind; with the vocabulary cut, as it is there."""
     import torch
     from sentence_transformers.sentence_transformer.data_collator import SentenceTransformerDataCollator
+    from sentence_transformers.util import batch_to_device
 
     cut = vocabulary.trim(model, TEXTS)
     trainer.prepare(model, config)
@@ -125,7 +126,7 @@ def _training_vectors(model: "SentenceTransformer", config: Config) -> dict[str,
         for column, kind in columns.items():
             start = f"{column}_"
             features = {k.removeprefix(start): v for k, v in batch.items() if k.startswith(start)}
-            features = {k: v.to(model.device) if hasattr(v, "to") else v for k, v in features.items()}
+            features = batch_to_device(features, model.device)
             found[kind] = _scored(model, learner(features)["sentence_embedding"].float().cpu().numpy())
     vocabulary.restore(model, cut)
     return found

@@ -11,7 +11,6 @@ vectors are looked up, not multiplied, and do not count. A GPU does 312e12 a sec
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..base import device, progress
 from ..base.config import Config, Run
@@ -26,13 +25,6 @@ TRIPLE = 7_500  # bytes of a query and two passages in seven languages
 IN_MEMORY = 7  # times the file's bytes while a training set is read: 6.8 measured on 12,000 made-up rows
 START = 5  # seconds before the first step
 RANKED = 0.05  # billions of operations that a text takes after it is encoded: ranks, and what is read off the vectors
-
-
-class Work(NamedTuple):
-    """What a cell takes: steps of training, and the texts of each pool that is encoded."""
-
-    steps: int
-    texts: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -57,11 +49,11 @@ class Cost:
         )
 
 
-def work(cell: grid.Cell, config: Config) -> Work:
-    """What a cell takes; held-out questions share the pool of all questions."""
-    pools = dict.fromkeys(catalog.base(name) for name in grid.evaluated(cell, config))
+def work(cell: grid.Cell, config: Config) -> tuple[int, int]:
+    """Steps of training, and texts that are encoded; held-out questions share the pool of all questions."""
+    pools = {catalog.base(name) for name in grid.evaluated(cell, config)}
     steps = cell.settings(config).steps if cell.train != grid.NONE else 0
-    return Work(steps, {name: _texts(name, config) for name in pools})
+    return steps, sum(_texts(name, config) for name in pools)
 
 
 def gpu(run: Run) -> Cost:
@@ -72,9 +64,9 @@ def gpu(run: Run) -> Cost:
         size, own = _known(encoder).size, config.of(encoder)
         found = [work(cell, config) for cell in planned if cell.encoder == encoder]
         tokens = tokens_per_step(own)
-        training += sum(one.steps for one in found) * 6 * size.transformer * tokens
-        encoding += sum(sum(one.texts.values()) for one in found) * own.max_tokens * 2 * size.transformer
-        disk += size.weights * (1 + sum(one.steps > 0 for one in found))  # each trained model is kept
+        training += sum(steps for steps, _ in found) * 6 * size.transformer * tokens
+        encoding += sum(texts for _, texts in found) * own.max_tokens * 2 * size.transformer
+        disk += size.weights * (1 + sum(steps > 0 for steps, _ in found))  # each trained model is kept
         # Weights, gradients and the two moments; activations of 34 bytes a token, layer and hidden unit, in 16 bits and
         # with fused attention (Korthikanti et al. 2022).
         gpu_memory = max(gpu_memory, 4 * size.weights + tokens * 34 * 12 * size.hidden)
@@ -97,10 +89,11 @@ def seconds(run: Run, cells: Iterable[grid.Cell], speed: float | None = None) ->
     for cell in cells:
         effort, config = _known(cell.encoder).effort, cell.settings(run.config)
         precision = device.precision(config.precision) if effort == OTHERS else "float32"
-        found, second = work(cell, run.config), speed or device.operations_per_second(precision) / 1e9
-        if found.steps:
-            total += START + found.steps * effort.step * config.batch_size / 32 / second
-        total += sum(found.texts.values()) * (effort.text + RANKED) / second
+        second = speed or device.operations_per_second(precision) / 1e9
+        steps, texts = work(cell, run.config)
+        if steps:
+            total += START + steps * effort.step * config.batch_size / 32 / second
+        total += texts * (effort.text + RANKED) / second
     return total
 
 

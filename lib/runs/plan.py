@@ -75,14 +75,8 @@ class Cell:
 
     def columns(self) -> dict[str, Any]:
         """The columns that identify the cell in every table; x-x-mono and x-y stand at alpha 1 and 0."""
-        alpha = ALPHA.get(self.strategy, self.alpha)
-        return {
-            "encoder": self.encoder,
-            "train": self.train,
-            "strategy": self.strategy,
-            "alpha": alpha,
-            "seed": self.seed,
-        }
+        values = {name: getattr(self, name) for name in ("encoder", "train", "strategy", "alpha", "seed")}
+        return values | {"alpha": ALPHA.get(self.strategy, self.alpha)}
 
     def settings(self, config: Config) -> Config:
         """The configuration that the cell is made by: the profile's, as it is for the encoder, with the changes."""

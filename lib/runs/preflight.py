@@ -123,17 +123,16 @@ def scorable(name: str, chosen: ParallelSet) -> None:
     """
     if not len(chosen.questions):
         raise UserError(f"{name}: none of its questions is in the split test; see the key 'split' of a row")
-    asked = chosen.queries["language"].to_numpy()[chosen.qrels["query"]]
-    same = asked == chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
+    pairs = chosen.qrels.join(chosen.queries[["question", "language"]], on="query")
+    pairs = pairs.join(chosen.passages["language"].rename("answered"), on="passage")
+    same = pairs["language"] == pairs["answered"]
     if same.all() or not same.any():
         lacks = "another language than their own" if same.all() else "their own language"
         raise UserError(
             f"{name}: no question has a passage in {lacks}; to be scored, a set needs translations of both: "
             'rows such as {"id": "1", "q": {"de": "...", "en": "..."}, "p": {"de": "...", "en": "..."}}'
         )
-    answered = chosen.passages["language"].to_numpy()[chosen.qrels["passage"]]
-    question = chosen.queries["question"].to_numpy()[chosen.qrels["query"]]
-    if len(set(zip(question.tolist(), answered.tolist(), strict=True))) == len(set(question.tolist())):
+    if pairs.groupby("question")["answered"].nunique().max() == 1:
         raise UserError(
             f"{name}: no question is answered in two languages, so that languages of one answer cannot be compared; "
             'rows such as {"id": "1", "q": {"de": "..."}, "p": {"de": "...", "en": "..."}} are needed'

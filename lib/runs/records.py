@@ -136,9 +136,7 @@ def write_ranks(ranks: pd.DataFrame, path: Path) -> None:
     ordered = ranks[["dataset", "question", *NAMES[1:], "rank", "pool_rank"]]
     if "passage" in ranks:  # in those of one set, perhaps not of another
         ordered = ordered.assign(passage=ranks["passage"].fillna(-1).astype(np.int32))
-    ordered.to_parquet(
-        path, index=False, compression="brotli", compression_level=11, use_dictionary=NAMES, column_encoding=packing
-    )
+    _write(ordered, path, NAMES, packing)
 
 
 def write_scores(units: pd.DataFrame, path: Path, kept: Sequence[str] = metrics.SETTINGS) -> None:
@@ -154,14 +152,12 @@ def write_scores(units: pd.DataFrame, path: Path, kept: Sequence[str] = metrics.
     if len(kept) == len(metrics.SETTINGS):
         table["rank_distance"] = scores["rank_distance"].astype(np.int32)
     packing = {name: "BYTE_STREAM_SPLIT" for name in table.columns[2:]} | {"question": "DELTA_BINARY_PACKED"}
-    table.sort_values(["query_language", "question"]).to_parquet(
-        path,
-        index=False,
-        compression="brotli",
-        compression_level=11,
-        use_dictionary=NAMES[1:2],
-        column_encoding=packing,
-    )
+    _write(table.sort_values(["query_language", "question"]), path, NAMES[1:2], packing)
+
+
+def _write(table: pd.DataFrame, path: Path, categories: list[str], packing: dict[str, str]) -> None:
+    brotli: dict[str, Any] = {"compression": "brotli", "compression_level": 11}
+    table.to_parquet(path, index=False, use_dictionary=categories, column_encoding=packing, **brotli)
 
 
 def read_scores(path: Path) -> pd.DataFrame:
