@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -117,11 +117,11 @@ class Config:
 
     def changed(self, changes: Sequence[str]) -> "Config":
         """The configuration with keys changed, each as ``key=value``."""
-        return replace(self, **_typed(_changes(changes)))
+        return _adapter().validate_python(vars(self) | _changes(changes))
 
     def of(self, encoder: str) -> "Config":
         """The configuration for one of the encoders, with the keys that differ for it."""
-        return replace(self, **_typed(self.by_encoder.get(encoder, {})))
+        return _adapter().validate_python(vars(self) | self.by_encoder.get(encoder, {}))
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def load(profile: str, overrides: Sequence[str] = ()) -> Run:
     if like := values.pop("like", None):  # another profile, of which this one changes some keys
         values = _Yaml((paths.CONFIGS / f"{like}.yaml").read_text(encoding="utf-8")).get_single_data() | values
     changes = _changes(overrides)
-    own = {} if "by_encoder" in changes else values.get("by_encoder") or {}  # what is asked for holds for all encoders
+    own = values.get("by_encoder") or {}  # what is asked for holds for all encoders
     kept = {encoder: {k: v for k, v in keys.items() if k not in changes} for encoder, keys in own.items()}
     values |= {"by_encoder": {encoder: keys for encoder, keys in kept.items() if keys}} | changes
     run = Run(profile, tuple(overrides), _checked(values, source=f"profile {profile}"))
@@ -248,24 +248,15 @@ def _names(value: str) -> Any:
     return names
 
 
-def _typed(keys: dict[str, Any]) -> dict[str, Any]:
-    """Values as the fields take them: YAML reads a list where a tuple is meant."""
-    return {key: _adapter(key).validate_python(value) for key, value in keys.items()}
-
-
 @cache
-def _adapter(key: str) -> TypeAdapter:
-    return TypeAdapter(get_type_hints(Config, include_extras=True)[key])
-
-
-@cache
-def _whole() -> TypeAdapter:
+def _adapter() -> TypeAdapter:
+    """What makes a `Config` of values as YAML reads them, such as a list where a tuple is meant."""
     return TypeAdapter(Config)
 
 
 def _checked(values: dict[str, Any], source: str) -> Config:
     try:
-        config = _whole().validate_python(values)
+        config = _adapter().validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -289,8 +280,7 @@ def _checked(values: dict[str, Any], source: str) -> Config:
 
 def _contradiction(config: Config) -> str | None:
     """What is wrong with keys whose values are each possible."""
-    for key in (known.name for known in fields(Config)):
-        value = getattr(config, key)
+    for key, value in vars(config).items():
         if isinstance(value, tuple) and (twice := [x for x in value if value.count(x) > 1]):
             return f"{key}: {twice[0]} occurs twice; name each once"
     if "hybrid" in config.strategies and not config.alphas:
