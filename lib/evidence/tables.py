@@ -295,5 +295,4 @@ def save(run: Run, name: str, table: pd.DataFrame, decimals: int = 6) -> None:
     bounded = table.replace([np.inf, -np.inf], np.nan)
     text = f"# {FACTS_ONLY}\n" if run.fallback else ""
     text += bounded.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")
-    with artifacts.replacing(run.folder / name) as temporary:
-        temporary.write_bytes(artifacts.packed(text.encode()) if name.endswith(".bz2") else text.encode())
+    artifacts.write_text(run.folder / name, text)
