@@ -1,7 +1,6 @@
 """What the machine can do: where models run, and in which precision."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -49,19 +48,17 @@ def as_fresh() -> Iterator[None]:
     import numpy as np
     import torch
 
-    states, dtype = (random.getstate(), np.random.get_state(), torch.get_rng_state()), torch.get_default_dtype()
-    of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    of_python, of_numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
+    forked = torch.random.fork_rng(range(torch.cuda.device_count()))
     usual = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     torch.set_default_dtype(torch.float32)
     try:
-        with usual, torch.autocast(device(), enabled=False), torch.inference_mode(False), torch.enable_grad():
+        with forked, usual, torch.autocast(device(), enabled=False), torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
         torch.set_default_dtype(dtype)
-        for put, state in zip((random.setstate, np.random.set_state, torch.set_rng_state), states, strict=True):
-            put(state)
-        if of_gpus:
-            torch.cuda.set_rng_state_all(of_gpus)
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 @cache
@@ -73,6 +70,7 @@ def operations_per_second(precision: str) -> float:
     """
     import torch
     from torch.nn import functional
+    from torch.utils.benchmark import Timer
 
     rows, hidden, inner = 1024, 384, 1536
     there = {"dtype": getattr(torch, precision), "device": device()}
@@ -82,13 +80,10 @@ def operations_per_second(precision: str) -> float:
         found = functional.linear(functional.gelu(functional.linear(x, up)), down)
         return functional.layer_norm(found, (hidden,)).sum().item()
 
+    timer = Timer("layer()", globals={"layer": layer}, num_threads=torch.get_num_threads())
     with torch.inference_mode():
-        layer()
-        rounds, start = 0, time.perf_counter()
-        while (taken := time.perf_counter() - start) < CALIBRATION:
-            layer()
-            rounds += 1
-    return rounds * 4 * rows * hidden * inner / taken
+        seconds = timer.blocked_autorange(min_run_time=CALIBRATION).mean
+    return 4 * rows * hidden * inner / seconds
 
 
 def describe() -> dict[str, str | int]:
@@ -97,7 +92,10 @@ def describe() -> dict[str, str | int]:
 
     import torch
 
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name()
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+    else:
+        name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
     return {
         "device": name,
         "cores": os.cpu_count() or 1,
@@ -105,11 +103,3 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
     }
-
-
-def _cpu_name() -> str:
-    import platform
-
-    import torch
-
-    return torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()

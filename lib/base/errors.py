@@ -52,12 +52,12 @@ def told(work: Callable[[], int | None]) -> int:
         return 128 + signal.SIGPIPE
     except OSError as error:
         if isinstance(error, shutil.Error) and error.args[0]:  # of several files; each has its reason as a text
-            print(f"error: {error.args[0][0][-1]}; what is finished is kept", file=sys.stderr)
-            return 1
-        if error.errno is None:  # not the system's word, but a library's
+            reason = error.args[0][0][-1]
+        elif error.errno is None:  # not the system's word, but a library's
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; what is finished is kept", file=sys.stderr)
+        else:
+            reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        print(f"error: {reason}; what is finished is kept", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; what is finished is kept: the same command goes on from there", file=sys.stderr)

@@ -75,15 +75,16 @@ def _line_below_the_cell() -> Iterator[None]:
         return
     from IPython.display import display
 
-    def shown(line: str) -> dict[str, str]:
-        return {"text/plain": line}
+    place = display({"text/plain": ""}, raw=True, display_id=True)
 
-    place = display(shown(""), raw=True, display_id=True)
-    with heard(lambda line: place.update(shown(line), raw=True)):
-        try:
+    def show(line: str) -> None:
+        place.update({"text/plain": line}, raw=True)
+
+    try:
+        with heard(show):
             yield
-        finally:
-            place.update(shown(""), raw=True)
+    finally:
+        show("")
 
 
 def _say(line: str) -> None:
