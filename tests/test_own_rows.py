@@ -257,7 +257,7 @@ def test_a_row_without_a_split_takes_that_of_its_group(tmp_path):
 def test_rows_with_one_question_are_in_one_split():
     rows = [row | {"id": f"{n}"} for n, row in enumerate(plain(60))]
     rows += [row | {"id": f"again {n}", "p": {"en": f"other {n}"}} for n, row in enumerate(rows[:60])]
-    own_rows._join_groups(rows, own_rows.Remarks())
+    own_rows._join_groups(rows, list(range(1, 121)), own_rows.Remarks(list))
     splits = parallel.from_rows("mine", rows).questions["split"]
     assert (splits[:60].to_numpy() == splits[60:].to_numpy()).all() and splits.nunique() == 3
 

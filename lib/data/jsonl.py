@@ -33,13 +33,11 @@ class Row:
 
     def told(self, problem: str) -> str:
         """A problem of a field with its place: of a table, ``row 7, column 'answer_de': ...``."""
-        if not (found := FIELD.match(problem)):
-            return f"row {self.number}: {problem}"
-        key, language, rest = found.groups()
-        spots = [spot for (known, x), spot in self.places.items() if known == key and language in (None, x)]
-        if not spots:
-            return f"row {self.number}: {problem}"
-        return f"row {spots[0][0]}, column '{spots[0][1]}': {rest}"
+        found = FIELD.match(problem)
+        for (key, language), (number, column) in self.places.items() if found else ():
+            if key == found[1] and found[2] in (None, language):
+                return f"row {number}, column '{column}': {found[3]}"
+        return f"row {self.number}: {problem}"
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -69,13 +67,12 @@ def read_lines(path: Path, keys_once: bool = False) -> Iterator[dict]:
         keys_once: whether an object in which a key occurs twice is refused; else the last one counts.
     """
     number = 0  # the last line that could be read
-    hook = _once if keys_once else None
     try:
         opened = gzip.open if _is_gzipped(path) else open
         with opened(path, "rt", encoding="utf-8-sig") as file:  # which is UTF-8, with or without its mark
             for number, line in enumerate(file, start=1):  # noqa: B007 - the handlers below read it
                 if line.strip():
-                    yield json.loads(line, object_pairs_hook=hook)
+                    yield json.loads(line, object_pairs_hook=_once if keys_once else None)
     except FileNotFoundError as error:
         where = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise UserError(f"{path}: no such file{where}") from error
@@ -115,9 +112,7 @@ def problem(row: object, seen: dict[str, dict]) -> str | None:
     if row["id"] in seen:
         return f"field 'id': '{row['id']}' occurs twice; ids must differ"
     for side in ("q", "p", "n") if "n" in row else ("q", "p"):
-        if not row.get(side):
-            return _not_texts(side)
-        if wrong := _texts_problem(side, row[side]):
+        if wrong := _texts_problem(side, row.get(side)):
             return wrong
     if wrong := _negative_problem(row, seen):
         return wrong
@@ -131,8 +126,8 @@ def problem(row: object, seen: dict[str, dict]) -> str | None:
 
 
 def _texts_problem(field: str, texts: object) -> str | None:
-    if not isinstance(texts, dict):
-        return _not_texts(field)
+    if not isinstance(texts, dict) or (not texts and field != "title"):
+        return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
     for language, text in texts.items():
         where = f"field '{field}', language '{language}'"
         if not is_language(language):
@@ -142,10 +137,6 @@ def _texts_problem(field: str, texts: object) -> str | None:
         if problem := _text_problem(text):
             return f"{where}: {problem}"
     return None
-
-
-def _not_texts(field: str) -> str:
-    return f'field \'{field}\' must map language codes to texts, such as {{"en": "..."}}'
 
 
 def _text_problem(text: str) -> str | None:

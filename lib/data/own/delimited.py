@@ -52,10 +52,9 @@ def read(path: Path, is_known: Callable[[str], bool]) -> tuple[str, list[tuple[i
         text, number = text[named.end() :], 2
     delimiter = named[1] if named and named[1] in DELIMITERS else _delimiter(path, text, is_known)
     lines = list(io.StringIO(text, newline=""))
-    rows, number, read_, reader = [], number - 1, 0, csv.reader(lines, delimiter=delimiter, strict=True)
+    rows, read_, reader = [], 0, csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        for row in reader:
-            number += 1
+        for number, row in enumerate(reader, start=number):  # noqa: B020 - the handler below reads it
             if any(cell.strip() for cell in row):
                 rows.append((number, row))
                 if _is_joined(row, lines[read_ : reader.line_num], delimiter, len(rows[0][1])):
@@ -77,17 +76,13 @@ def _is_joined(row: list[str], lines: list[str], delimiter: str, columns: int) -
     """
     after = [rest[:1] for cell in row for rest in cell.split(delimiter)[1:]]
     is_text = all(letter == " " for letter in after) and not any(cell.startswith(" ") for cell in row)
-    if not after or is_text:
-        return False
-    return all(line.count(delimiter) + 1 == columns for line in lines)
+    return bool(after) and not is_text and all(line.count(delimiter) + 1 == columns for line in lines)
 
 
 def _delimiter(path: Path, text: str, is_known: Callable[[str], bool]) -> str:
     """What sets cells apart: with it most headers are understood; if none is, what the file's name says."""
     usual = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    known = {mark: sum(map(is_known, _header(text, mark))) for mark in DELIMITERS}
-    best = max(DELIMITERS, key=lambda mark: (known[mark], mark == usual))
-    return best if known[best] else usual
+    return max(DELIMITERS, key=lambda mark: (sum(map(is_known, _header(text, mark))), mark == usual))
 
 
 def _header(text: str, mark: str) -> list[str]:

@@ -6,8 +6,9 @@ What was joined or left out is said in one line, with counts and the first row; 
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,20 +29,7 @@ from .spreadsheet import ABSENT
 KEYS = ("id", "q", "p", "n", "title", "group", "split")
 NAMES = ("id", "group", "split")  # which are compared, letter by letter
 SIDES = {"q": "question", "p": "passage", "n": "passage", "title": "title"}
-
-
-@dataclass
-class Remarks:
-    """What was done to the rows of a file: by what it was, how often, and in which row first."""
-
-    found: dict[str, list[int]] = field(default_factory=dict)
-
-    def add(self, what: str, row: int) -> None:
-        self.found.setdefault(what, [0, row])[0] += 1
-
-    def line(self) -> str:
-        """All of it as one line; empty where nothing was done."""
-        return "; ".join(f"{count:,} {what} (first in row {row})" for what, (count, row) in self.found.items())
+Remarks = defaultdict[str, list[int]]  # what was done to rows of a file, each time with the row
 
 
 def read(path: Path) -> tuple[list[dict], str]:
@@ -56,7 +44,7 @@ def read(path: Path) -> tuple[list[dict], str]:
             a question is in two splits.
     """
     given, said = _given(path)
-    remarks, first, rows, numbers = Remarks(), {}, {}, []
+    remarks, first, rows, numbers = Remarks(list), {}, {}, []
     for placed in given:
         row, number = placed.content, placed.number
         try:
@@ -71,14 +59,13 @@ def read(path: Path) -> tuple[list[dict], str]:
         raise UserError(f"{path}: holds no rows")
     found = list(rows.values())
     try:
-        _join_groups(found, remarks, numbers)
+        _join_groups(found, numbers, remarks)
+        _note_equal_answers(found, numbers, remarks)
+        _check_negatives(found, numbers)
     except UserError as error:
         raise UserError(f"{path}, {error}") from error
-    _note_equal_answers(found, numbers, remarks)
-    if (wrong := _contradiction(found)) is not None:
-        what = "field 'n': it is a text that answers the same question in another row"
-        raise UserError(f"{path}, {jsonl.Row(numbers[wrong], {}).told(what)}")
-    return found, "; ".join(part for part in (said, remarks.line(), *doubts.of(found)) if part)
+    done = [f"{len(where):,} {what} (first in row {where[0]})" for what, where in remarks.items()]
+    return found, "; ".join(part for part in (said, *done, *doubts.of(found)) if part)
 
 
 def _given(path: Path) -> tuple[Iterable[jsonl.Row], str]:
@@ -112,25 +99,22 @@ def _rows_of(path: Path, content: str) -> list[dict]:
 def training(name: str, rows: list[dict]) -> ParallelSet:
     """A set to train on: each row is a question, and says which others are asked in the same words."""
     made = parallel.from_rows(name, rows)
-    codes = pd.factorize(_keys(made.queries))[0]
-    asked = np.where(made.query_rows >= 0, codes[made.query_rows], -1)
-    again = pd.Series(codes).duplicated().any()
-    return replace(made, asked=asked) if again else made
+    words = made.queries["language"] + "\t" + made.queries["text"].map(alike)
+    if not words.duplicated().any():
+        return made
+    return replace(made, asked=np.where(made.query_rows >= 0, pd.factorize(words)[0][made.query_rows], -1))
 
 
 def evaluation(name: str, rows: list[dict]) -> ParallelSet:
     """A set to be scored on: rows with the same question are one, and whatever answers a question's words is right."""
-    made = parallel.from_rows(name, rows)
-    code = pd.factorize(_keys(made.queries))[0]
-    if not pd.Series(code).duplicated().any():
+    made = training(name, rows)
+    if made.asked is None:
         return made
-    query = pd.DataFrame({"query": made.queries.index, "question": made.queries["question"], "code": code})
-    right = made.qrels.merge(query, on="query")[["question", "passage"]].drop_duplicates()
-    right = query.merge(right, on="question")[["code", "passage"]].drop_duplicates()
-    qrels = query[["query", "code"]].merge(right, on="code")[["query", "passage"]]
-    qrels = qrels.sort_values(["query", "passage"], ignore_index=True).astype(np.int32)
-    asked = np.where(made.query_rows >= 0, code[made.query_rows], -1)
-    return replace(made, qrels=qrels).only(~_within_another(asked))
+    column = made.queries["language"].map(made.languages.index)
+    query = pd.DataFrame({"query": made.queries.index, "words": made.asked[made.queries["question"], column]})
+    right = made.qrels.merge(query, on="query")[["words", "passage"]].drop_duplicates()
+    qrels = query.merge(right, on="words")[["query", "passage"]].sort_values(["query", "passage"], ignore_index=True)
+    return replace(made, qrels=qrels.astype(np.int32), asked=None).only(~_within_another(made.asked))
 
 
 def _within_another(asked: np.ndarray) -> np.ndarray:
@@ -155,16 +139,15 @@ def _within_another(asked: np.ndarray) -> np.ndarray:
 def _plain(row: dict, number: int, remarks: Remarks, first: dict[tuple[str, str, str], str]) -> dict:
     """A row without absent values, with canonical codes and with the first spelling of each text; checked later."""
     for key in row.keys() - set(KEYS):
-        remarks.add(f"keys '{key}' that nobody reads", number)
+        remarks[f"keys '{key}' that nobody reads"].append(number)
     kept = {key: value for key, value in row.items() if key in ("id", "q", "p") or not _is_absent(value)}
     kept |= {key: alike(kept[key]) for key in NAMES if isinstance(kept.get(key), str)}
-    for key in SIDES.keys() & kept.keys():
-        if isinstance(kept[key], dict):
-            kept[key] = _texts(key, kept[key], number, remarks, first)
-            if not kept[key] and row[key] and key in ("q", "p"):
-                raise UserError(f"field '{key}' has a text that is not empty in no language; leave the row out")
-            if not kept[key]:
-                del kept[key]
+    for key in [key for key in SIDES if isinstance(kept.get(key), dict)]:
+        kept[key] = _texts(key, kept[key], number, remarks, first)
+        if not kept[key] and row[key] and key in ("q", "p"):
+            raise UserError(f"field '{key}' has a text that is not empty in no language; leave the row out")
+        if not kept[key]:
+            del kept[key]
     return kept
 
 
@@ -172,16 +155,16 @@ def _texts(key: str, given: dict, number: int, remarks: Remarks, first: dict[tup
     made: dict[str, Any] = {}
     for code, text in given.items():
         if _is_absent(text):
-            remarks.add("absent texts left out", number)
+            remarks["absent texts left out"].append(number)
             continue
         language = canonical(code)
         if language != code:
-            remarks.add(f"language codes '{code}' read as {language}", number)
+            remarks[f"language codes '{code}' read as {language}"].append(number)
         if isinstance(text, str):
             text = first.setdefault((SIDES[key], language, alike(text)), text)
             if text != given[code]:
                 what = "texts that differ from an earlier one in blanks or Unicode form alone, read as that one"
-                remarks.add(what, number)
+                remarks[what].append(number)
         if made.setdefault(language, text) != text:
             raise UserError(f"field '{key}' has two texts in the language {language}, one of them under '{code}'")
     return made
@@ -194,7 +177,7 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _join_groups(rows: list[dict], remarks: Remarks, numbers: Iterable[int] = ()) -> None:
+def _join_groups(rows: list[dict], numbers: list[int], remarks: Remarks) -> None:
     """Give rows that share a question in some language one group and one split: a split must not divide them.
 
     So their groups are one, with all that is in these; it is called as that of the first row.
@@ -202,21 +185,20 @@ def _join_groups(rows: list[dict], remarks: Remarks, numbers: Iterable[int] = ()
     Raises:
         UserError: rows that share a question name different splits; begins with the row.
     """
-    placed = list(numbers) or list(range(1, len(rows) + 1))
     asked = [_asked(row) for row in rows]
-    _join_splits(rows, asked, placed)
+    _join_splits(rows, asked, numbers)
     groups = [parallel.group_of(row) for row in rows]
     first = _connected([*pairs, group] for pairs, group in zip(asked, groups, strict=True))
-    _follow_groups(rows, first, placed, remarks)
+    _follow_groups(rows, first, numbers, remarks)
     known: set[tuple] = set()
-    for n, (row, number, pairs) in enumerate(zip(rows, placed, asked, strict=True)):
+    for n, (row, number, pairs) in enumerate(zip(rows, numbers, asked, strict=True)):
         if pairs in known:
-            remarks.add("rows that ask what an earlier one asks: one question with several right answers", number)
+            remarks["rows that ask what an earlier one asks: one question with several right answers"].append(number)
         elif not known.isdisjoint(pairs):
-            remarks.add("rows that ask in some languages what an earlier one asks: all in one split", number)
+            remarks["rows that ask in some languages what an earlier one asks: all in one split"].append(number)
         if groups[n] != (group := groups[first[n]]):
             if row.get("group") or known.isdisjoint(pairs):
-                remarks.add("rows whose group is joined to an earlier one, since both ask the same", number)
+                remarks["rows whose group is joined to an earlier one, since both ask the same"].append(number)
             row["group"] = group
         known.update((pairs, *pairs))
 
@@ -243,7 +225,7 @@ def _follow_groups(rows: list[dict], joined: list[int], numbers: list[int], rema
     for row, group, number in zip(rows, joined, numbers, strict=True):
         if not row.get("split") and len(named[group]) == 1:
             row["split"] = next(iter(named[group]))
-            remarks.add("rows that take the split of their group", number)
+            remarks["rows that take the split of their group"].append(number)
 
 
 def _connected(keys: Iterable[Iterable[Hashable]]) -> list[int]:
@@ -258,15 +240,15 @@ def _connected(keys: Iterable[Iterable[Hashable]]) -> list[int]:
     return first[part].tolist()
 
 
-def _contradiction(rows: list[dict]) -> int | None:
-    """The place of the first row whose explicit negative answers the question, as another row says."""
+def _check_negatives(rows: list[dict], numbers: list[int]) -> None:
+    """Refuse an explicit negative that answers the question, as another row says; begins with the row."""
     right: dict[tuple[str, str], set] = {}
     for row in rows:
         for words in _asked(row):
             right.setdefault(words, set()).update(row["p"].items())
-    wrong = (set(row.get("n", {}).items()) for row in rows)
-    found = (n for (n, row), of in zip(enumerate(rows), wrong, strict=True) if any(right[w] & of for w in _asked(row)))
-    return next(found, None)
+    for row, number in zip(rows, numbers, strict=True):
+        if any(not right[words].isdisjoint(row.get("n", {}).items()) for words in _asked(row)):
+            raise UserError(f"row {number}: field 'n': it is a text that answers the same question in another row")
 
 
 def _asked(row: dict) -> tuple[tuple[str, str], ...]:
@@ -279,12 +261,8 @@ def _note_equal_answers(rows: list[dict], numbers: list[int], remarks: Remarks) 
     known: set[tuple[str, str]] = set()
     for row, number in zip(rows, numbers, strict=True):
         if not known.isdisjoint(row["p"].items()):
-            remarks.add("rows with an answer that an earlier row has too: one passage, right for both", number)
+            remarks["rows with an answer that an earlier row has too: one passage, right for both"].append(number)
         if len(row["p"]) > 1 and len(set(row["p"].values())) == 1:
-            remarks.add("rows with one answer in all languages: such passages tie, and the last by docid leads", number)
+            tied = "rows with one answer in all languages: such passages tie, and the last by docid leads"
+            remarks[tied].append(number)
         known.update(row["p"].items())
-
-
-def _keys(queries: pd.DataFrame) -> pd.Series:
-    """By which two queries are the same one."""
-    return queries["language"] + "\t" + queries["text"].map(alike)

@@ -7,7 +7,6 @@ line; whatever is wrong is told with file, row and column, rows being numbered a
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,14 +62,8 @@ class Sheet:
     def has(self, key: str) -> bool:
         return any(key == known for known, _ in self.columns.values())
 
-    @property
-    def is_row_a_language(self) -> bool:
-        return self.has("language")
-
     def wrong(self, what: str, row: int = 1, column: int | str | None = None) -> UserError:
         """A mistake with its place; a column without a header has a number."""
-        if isinstance(column, int):
-            column = (column < len(self.header) and self.header[column]) or column + 1
         where = "" if column is None else f", column {column}" if isinstance(column, int) else f", column '{column}'"
         return UserError(f"{self.path}, row {row}{where}: {what}")
 
@@ -98,7 +91,7 @@ def read(path: Path) -> tuple[list[Row], str]:
     read_ = ", ".join(sheet.header[n] for n in sheet.columns)
     said = f"a table of {len(rows):,} questions in {len(counts)} languages ({languages}); "
     said += f"columns {read_}, set apart by {delimited.DELIMITERS[delimiter]}"
-    if sheet.is_row_a_language and not sheet.has("id"):
+    if sheet.has("language") and not sheet.has("id"):
         said += "; without a column id no row is a translation of another"
     unread = [f"'{name}'" for n, name in enumerate(sheet.header) if name and n not in sheet.columns]
     return rows, said + (f"; nobody reads {', '.join(unread)}" if unread else "")
@@ -117,14 +110,12 @@ def _meaning(header: str) -> Meaning | None:
 
 def _columns(sheet: Sheet) -> dict[int, Meaning]:
     """What each column holds, of those that are read; refused if that is not one of the two shapes."""
-    columns: dict[int, Meaning] = {}
-    for number, name in enumerate(sheet.header):
-        meaning = _meaning(name)
-        if meaning in columns.values():
-            same = next(sheet.header[other] for other, known in columns.items() if known == meaning)
-            raise sheet.wrong(f"it means what column '{same}' does; one of them is right", column=number)
-        if meaning is not None:
-            columns[number] = meaning
+    columns = {n: meaning for n, name in enumerate(sheet.header) if (meaning := _meaning(name))}
+    first: dict[Meaning, int] = {}
+    for n, meaning in columns.items():
+        if (same := first.setdefault(meaning, n)) != n:
+            what = f"it means what column '{sheet.header[same]}' does; one of them is right"
+            raise sheet.wrong(what, column=sheet.header[n])
     keys = {key for key, _ in columns.values()}
     if not {"q", "p"} <= keys:
         found = ", ".join(f"'{name}'" for name in sheet.header if name)
@@ -133,9 +124,9 @@ def _columns(sheet: Sheet) -> dict[int, Meaning]:
     coded = [n for n, (_, code) in columns.items() if code]
     if coded and (bare or "language" in keys):
         other = sheet.header[bare[0]] if bare else "language"
-        raise sheet.wrong(f"it is of another shape than '{other}'; {RIGHT}", column=coded[0])
+        raise sheet.wrong(f"it is of another shape than '{other}'; {RIGHT}", column=sheet.header[coded[0]])
     if not coded and "language" not in keys:
-        raise sheet.wrong(f"in which language? {RIGHT}", column=bare[0])
+        raise sheet.wrong(f"in which language? {RIGHT}", column=sheet.header[bare[0]])
     return columns
 
 
@@ -144,25 +135,24 @@ def _check_texts(sheet: Sheet) -> None:
 
     In a language with questions, answers may be numbers or single words: what is asked may be a year, or a name.
     """
-    for column, (key, _) in sheet.columns.items():
-        if key == "n" and (found := _no_texts(sheet, column)):
-            what = f"holds {found} alone; n is a passage that does not answer the question"
-            raise sheet.wrong(f"{what}, to be told from the right one: give the column another name", column=column)
     wrong = {column: what for column in sheet.columns if (what := _no_texts(sheet, column))}
     asked = {code for column, (key, code) in sheet.columns.items() if key == "q" and column not in wrong}
-    for column, found in wrong.items():
-        code = sheet.columns[column][1]
+    for column in sorted(wrong, key=lambda place: sheet.columns[place][0] != "n"):
+        name, (key, code) = sheet.header[column], sheet.columns[column]
+        if key == "n":
+            what = f"holds {wrong[column]} alone; n is a passage that does not answer the question"
+            raise sheet.wrong(f"{what}, to be told from the right one: give the column another name", column=name)
         if code not in asked:
-            what = f"holds {found} alone, and no texts in the language '{code}'"
-            raise sheet.wrong(f"{what}; call a column of ids id, and others without question or answer", column=column)
+            what = f"holds {wrong[column]} alone, and no texts in the language '{code}'"
+            raise sheet.wrong(f"{what}; call a column of ids id, and others without question or answer", column=name)
 
 
 def _no_texts(sheet: Sheet, column: int) -> str | None:
     """What a column of a language holds in place of texts; None if it has texts, or nothing."""
-    code = sheet.columns[column][1]
+    key, code = sheet.columns[column]
     cells = (row[column].strip() for _, row in sheet.body if column < len(row))
     values = [cell for cell in cells if cell not in ABSENT]
-    if not (code or sheet.columns[column][0] == "n") or not values:
+    if not (code or key == "n") or not values:
         return None
     found = (name for name, form in NO_TEXTS.items() if all(map(form.fullmatch, values)))
     named = [code, re.split(r"\W|_", sheet.header[column].strip())[-1].casefold()]  # cat, which is read as ca
@@ -173,12 +163,13 @@ def _no_texts(sheet: Sheet, column: int) -> str | None:
 def _rows(sheet: Sheet) -> list[Row]:
     """The questions: a row each, or, where a row is one language of it, those of one id together."""
     rows: dict[str, Row] = {}
-    for number, values in _values(sheet):
+    for number, cells in sheet.body:
+        values = _values(sheet, number, cells)
         id_, language = (values.pop((key, None), ("", ""))[0] for key in ("id", "language"))
         if sheet.has("id") and (what := _no_id(id_)):
             raise sheet.wrong(what, number, "id")
         key = id_ or f"row-{number}"
-        if sheet.is_row_a_language:
+        if sheet.has("language"):
             language = _language(sheet, number, language)
         elif key in rows:
             raise sheet.wrong(f"'{key}' occurs twice; ids must differ", number, "id")
@@ -203,24 +194,20 @@ def _no_id(given: str) -> str | None:
     return None
 
 
-def _values(sheet: Sheet) -> Iterator[tuple[int, dict[Meaning, tuple[str, str]]]]:
-    """Each row's number, and its values, without empty ones, with the columns that they stand in."""
-    for number, row in sheet.body:
-        for n, cell in enumerate(row):
-            if cell.strip() and not (n < len(sheet.header) and sheet.header[n]):
-                what = f"'{cell.strip()[:40]}' stands under no header; is a text with a comma not in quotation marks?"
-                raise sheet.wrong(what, number, n)
-            if n in sheet.columns and FAULTS.fullmatch(alike(cell)):
-                what = f"'{alike(cell)}' is what a formula shows that went wrong, and no text; mend or empty it"
-                raise sheet.wrong(what, number, n)
-        yield (
-            number,
-            {
-                sheet.columns[n]: (cell if sheet.columns[n][0] in SIDES else alike(cell), sheet.header[n])
-                for n, cell in enumerate(row)
-                if n in sheet.columns and cell.strip()
-            },
-        )
+def _values(sheet: Sheet, number: int, cells: list[str]) -> dict[Meaning, tuple[str, str]]:
+    """The values of a row, without empty ones, with the columns that they stand in."""
+    values = {}
+    for n, cell in enumerate(cells):
+        if cell.strip() and not (n < len(sheet.header) and sheet.header[n]):
+            what = f"'{cell.strip()[:40]}' stands under no header; is a text with a comma not in quotation marks?"
+            raise sheet.wrong(what, number, n + 1)
+        if n in sheet.columns and FAULTS.fullmatch(alike(cell)):
+            what = f"'{alike(cell)}' is what a formula shows that went wrong, and no text; mend or empty it"
+            raise sheet.wrong(what, number, sheet.header[n])
+        if n in sheet.columns and cell.strip():
+            value = cell if sheet.columns[n][0] in SIDES else alike(cell)
+            values[sheet.columns[n]] = (value, sheet.header[n])
+    return values
 
 
 def _language(sheet: Sheet, number: int, given: str) -> str:
