@@ -6,27 +6,24 @@ sentences around them stand in `facts.yaml`, where each name follows a colon and
 """
 
 import datetime
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from babel import Locale
+from .sets import LANGUAGES, bits_of
 
-LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 LATIN_SCRIPT_LANGUAGES = frozenset({"de", "en", "es", "tr", "vi"})
 AS_OF = datetime.date(2025, 7, 1)
 TEST_SHARE = 0.25
 TEST_ONLY_RELATIONS = frozenset({"language-script"})
 MAX_LATIN_SCRIPT_FACTS = 40
+KINDS = {"territory": "territories", "currency": "currencies", "language": "languages", "script": "scripts"}
 # CLDR has codes for groups of territories, test locales, and what is not known: no facts are made of these.
-NOT_A_TERRITORY = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
-NOT_A_LANGUAGE = frozenset({"mul", "und", "zxx"})
+NO_NAMES = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ", "mul", "und", "zxx"})
 # Their old ids were other places (Coral Harbour, Enderbury), which CLDR's names in some languages still are.
 MIXED_UP_ZONES = frozenset({"America/Atikokan", "Pacific/Kanton"})
 SOFT_HYPHEN = "\u00ad"  # in some German names
@@ -48,10 +45,10 @@ class Fact:
         return f"{self.relation}:{self.subject}"
 
     @property
-    def pair(self) -> frozenset[str]:
-        """What is stated, whichever of the two is asked about."""
+    def ends(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Kind and code of the subject and of the object: what is stated, whichever of the two is asked about."""
         subject_kind, object_kind = self.relation.split("-")
-        return frozenset({f"{subject_kind}:{self.subject}", f"{object_kind}:{self.object}"})
+        return (subject_kind, self.subject), (object_kind, self.object)
 
 
 @cache
@@ -64,10 +61,9 @@ def rows() -> list[dict]:
         or "test". Every row of a territory is on one side, and `TEST_ONLY_RELATIONS` are never trained on.
         The list is shared between callers: do not change it.
     """
-    names = _names()
-    templates = _templates()
-    facts = [fact for fact in _facts(names) if _named(fact, names)]
-    facts = [fact for fact in facts if _allowed(fact)]
+    names, templates = _names(), _templates()
+    stated = chain(_territory_facts(names), _city_facts(names), _language_facts(names))
+    facts = [fact for fact in stated if _is_usable(fact, names)]
     kept = _one_direction_in_test(_cap_latin_script(facts))
     order = list(templates)
     kept.sort(key=lambda fact: (order.index(fact.relation), fact.subject))
@@ -76,12 +72,7 @@ def rows() -> list[dict]:
 
 def split_of(territory: str) -> str:
     """Return the side, "train" or "test", that all rows of this territory code belong to."""
-    return "test" if _hash(f"facts:{territory}") < TEST_SHARE * 2**64 else "train"
-
-
-def _hash(text: str) -> int:
-    """Return 64 bits that are the same in every process, which the built-in `hash` are not."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return "test" if bits_of(f"facts:{territory}") < TEST_SHARE * 2**64 else "train"
 
 
 def _templates() -> dict[str, dict[str, dict[str, list[str]]]]:
@@ -91,119 +82,72 @@ def _templates() -> dict[str, dict[str, dict[str, list[str]]]]:
 
 
 def _row(fact: Fact, names: Names, templates: dict[str, dict[str, list[str]]]) -> dict:
-    subject_kind, object_kind = fact.relation.split("-")
-    variant = _hash(fact.id) % 2
-
-    def text(part: str, language: str) -> str:
-        return templates[language][part][variant].format(
-            subject=names[subject_kind][fact.subject][language],
-            object=names[object_kind][fact.object][language],
-        )
-
-    return {
-        "id": fact.id,
-        "q": {language: text("q", language) for language in LANGUAGES},
-        "p": {language: text("p", language) for language in LANGUAGES},
-        "relation": fact.relation,
-        "group": fact.group,
-        "split": split_of(fact.group),
+    subject, answer = (names[kind][code] for kind, code in fact.ends)
+    variant = bits_of(fact.id) % 2
+    texts = {
+        part: {x: templates[x][part][variant].format(subject=subject[x], object=answer[x]) for x in LANGUAGES}
+        for part in ("q", "p")
     }
+    return {"id": fact.id, **texts, "relation": fact.relation, "group": fact.group, "split": split_of(fact.group)}
 
 
 def _names() -> Names:
     """Return the names that exist in all languages, are unique there, and read well in a sentence."""
     from babel import Locale
 
-    def names_of(attribute: str) -> dict[str, dict[str, str]]:
-        return _in_every_language({language: getattr(locales[language], attribute) for language in LANGUAGES})
-
-    locales = {language: Locale.parse(language) for language in LANGUAGES}
-    territories, languages = names_of("territories"), names_of("languages")
     names = {
-        "territory": {code: territories[code] for code in territories if _is_territory(code)},
-        "currency": names_of("currencies"),
-        "language": {code: languages[code] for code in languages if _is_language(code)},
-        "script": names_of("scripts"),
-        "city": _in_every_language({language: _cities(locales[language]) for language in LANGUAGES}),
+        kind: _usable({language: _named(getattr(Locale.parse(language), listed)) for language in LANGUAGES})
+        for kind, listed in KINDS.items()
     }
-    return {kind: _unambiguous(_readable(items)) for kind, items in names.items()}
+    return names | {"city": _usable({language: _cities(language) for language in LANGUAGES})}
 
 
-def _is_territory(code: str) -> bool:
-    return code.isalpha() and code not in NOT_A_TERRITORY  # numbers stand for continents and their parts
+def _named(names: Mapping[str, str]) -> dict[str, str]:
+    """Drop what is no single territory or language: numbers stand for continents, en_GB and the like are varieties."""
+    return {code: name for code, name in names.items() if code.isalpha() and code not in NO_NAMES}
 
 
-def _is_language(code: str) -> bool:
-    return code.isalpha() and code not in NOT_A_LANGUAGE  # en_GB and the like are varieties
+def _usable(by_language: dict[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return code -> language -> name, of codes with a name in every language that reads well there.
 
-
-def _in_every_language(by_language: dict[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    Names that two codes share in some language are dropped, so that a question has one answer.
+    """
     common = set.intersection(*(set(items) for items in by_language.values()))
-    return {
-        code: {language: by_language[language][code].replace(SOFT_HYPHEN, "") for language in LANGUAGES}
-        for code in sorted(common)
-    }
+    names = {code: {x: by_language[x][code].replace(SOFT_HYPHEN, "") for x in LANGUAGES} for code in sorted(common)}
+    names = {code: name for code, name in names.items() if all(_reads_well(*item) for item in name.items())}
+    uses = Counter((language, text.lower()) for name in names.values() for language, text in name.items())
+    return {code: name for code, name in names.items() if all(uses[x, name[x].lower()] == 1 for x in LANGUAGES)}
 
 
-def _cities(locale: "Locale") -> dict[str, str]:
+def _reads_well(language: str, name: str) -> bool:
+    """Tell whether a name has no qualifier (brackets, commas, bars), and no Latin letters where these are foreign."""
+    is_foreign = language not in LATIN_SCRIPT_LANGUAGES and re.search("[A-Za-z]", name)
+    return not is_foreign and not re.search(r"[()\[\]（）,،、|]", name)
+
+
+def _cities(language: str) -> dict[str, str]:
     """Return time zone id -> its city's name, in one language.
 
     CLDR leaves a name out where it equals the zone's id, as "Paris" in "Europe/Paris": languages in the Latin
     script take it from there. CLDR keys zones by old ids (Asia/Calcutta); the current one has today's name.
     """
+    from babel import Locale
     from babel.core import get_global
 
     aliases = get_global("zone_aliases")
-    cities = {}
-    for old_id in _zones_of_cldr():
+    named, cities = Locale.parse(language).time_zones, {}
+    for old_id in sorted(Locale.parse("ar").time_zones):  # as CLDR spells them: Arabic can take no name from an id
         zone = aliases.get(old_id, old_id)
-        name = locale.time_zones.get(old_id, {}).get("city")
-        if name is None and locale.language in LATIN_SCRIPT_LANGUAGES:
+        name = named.get(old_id, {}).get("city")
+        if name is None and language in LATIN_SCRIPT_LANGUAGES:
             name = zone.rsplit("/", 1)[-1].replace("_", " ")
-        if name is not None and zone not in MIXED_UP_ZONES:
+        if name is not None and zone not in MIXED_UP_ZONES and not old_id.startswith("Etc/"):
             cities[zone] = name
     return cities
 
 
-@cache
-def _zones_of_cldr() -> list[str]:
-    """Return the zone ids as CLDR spells them: those in Arabic, which can take no name from an id."""
-    from babel import Locale
-
-    zones = Locale.parse("ar").time_zones
-    return sorted(zone for zone in zones if not zone.startswith("Etc/"))
-
-
-def _readable(items: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Drop names with a qualifier (brackets, commas, bars) or with Latin letters where these are foreign."""
-
-    def reads_well(language: str, name: str) -> bool:
-        foreign = language not in LATIN_SCRIPT_LANGUAGES and re.search("[A-Za-z]", name)
-        return not foreign and not re.search(r"[()\[\]（）,،、|]", name)
-
-    return {code: name for code, name in items.items() if all(reads_well(*item) for item in name.items())}
-
-
-def _unambiguous(items: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Drop names that two codes share in some language, so that a question has one answer."""
-    uses = Counter((language, name[language].lower()) for name in items.values() for language in LANGUAGES)
-    return {
-        code: name
-        for code, name in items.items()
-        if all(uses[language, name[language].lower()] == 1 for language in LANGUAGES)
-    }
-
-
-def _facts(names: Names) -> Iterator[Fact]:
-    """Yield every fact that CLDR states without doubt; its names may still be missing."""
-    for territory in names["territory"]:
-        yield from _territory_facts(territory)
-    yield from _city_facts(names)
-    yield from _language_facts(names)
-
-
-def _territory_facts(territory: str) -> Iterator[Fact]:
-    """Yield the currency and the official language of a territory that has exactly one of it.
+def _territory_facts(names: Names) -> Iterator[Fact]:
+    """Yield the currency and the official language of each territory that has exactly one of it.
 
     A language that is official only in practice or in a part of the territory counts too: South Africa, where
     CLDR gives English this rank everywhere and ten others in parts, does not have one official language.
@@ -211,12 +155,13 @@ def _territory_facts(territory: str) -> Iterator[Fact]:
     from babel.languages import get_official_languages
     from babel.numbers import get_territory_currencies
 
-    currencies = get_territory_currencies(territory, AS_OF, AS_OF, tender=True)
-    if len(currencies) == 1:
-        yield Fact("territory-currency", territory, currencies[0], territory)
-    languages = get_official_languages(territory, regional=True, de_facto=True)
-    if len(languages) == 1:
-        yield Fact("territory-language", territory, languages[0], territory)
+    for territory in names["territory"]:
+        currencies = get_territory_currencies(territory, AS_OF, AS_OF, tender=True)
+        if len(currencies) == 1:
+            yield Fact("territory-currency", territory, currencies[0], territory)
+        languages = get_official_languages(territory, regional=True, de_facto=True)
+        if len(languages) == 1:
+            yield Fact("territory-language", territory, languages[0], territory)
 
 
 def _city_facts(names: Names) -> Iterator[Fact]:
@@ -262,21 +207,16 @@ def _language_facts(names: Names) -> Iterator[Fact]:
         yield Fact("language-script", language, script, territory)
 
 
-def _named(fact: Fact, names: Names) -> bool:
-    """Tell whether subject, answer and territory all have a usable name in every language."""
-    subject_kind, object_kind = fact.relation.split("-")
-    wanted = [(subject_kind, fact.subject), (object_kind, fact.object), ("territory", fact.group)]
-    return all(code in names[kind] for kind, code in wanted)
-
-
-def _allowed(fact: Fact) -> bool:
-    return split_of(fact.group) == "test" or fact.relation not in TEST_ONLY_RELATIONS
+def _is_usable(fact: Fact, names: Names) -> bool:
+    """Tell whether subject, answer and territory have usable names, and its side may have facts of this relation."""
+    is_named = all(code in names[kind] for kind, code in (*fact.ends, ("territory", fact.group)))
+    return is_named and (split_of(fact.group) == "test" or fact.relation not in TEST_ONLY_RELATIONS)
 
 
 def _cap_latin_script(facts: list[Fact]) -> list[Fact]:
     """Keep at most `MAX_LATIN_SCRIPT_FACTS` languages in the Latin script, the script of most."""
     latin = [fact for fact in facts if fact.relation == "language-script" and fact.object == "Latn"]
-    surplus = set(sorted(latin, key=lambda fact: _hash(fact.id))[MAX_LATIN_SCRIPT_FACTS:])
+    surplus = set(sorted(latin, key=lambda fact: bits_of(fact.id))[MAX_LATIN_SCRIPT_FACTS:])
     return [fact for fact in facts if fact not in surplus]
 
 
@@ -287,10 +227,9 @@ def _one_direction_in_test(facts: list[Fact]) -> list[Fact]:
     the test passages the second would be an answer to "Where is Cairo?" that is counted as wrong.
     """
     kept, stated = [], set()
-    for fact in sorted(facts, key=lambda fact: _hash(fact.id)):
-        in_test = split_of(fact.group) == "test"
-        if in_test and fact.pair in stated:
-            continue
-        stated.add(fact.pair)
-        kept.append(fact)
+    for fact in sorted(facts, key=lambda fact: bits_of(fact.id)):
+        pair = frozenset(fact.ends)
+        if split_of(fact.group) == "train" or pair not in stated:
+            kept.append(fact)
+        stated.add(pair)
     return kept

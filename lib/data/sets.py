@@ -99,34 +99,28 @@ class ParallelSet:
 
     def only(self, keep: np.ndarray, name: str | None = None) -> "ParallelSet":
         """The questions where ``keep`` (bool [questions]) is true, against the unchanged pool."""
-        number = np.cumsum(keep) - 1
-        chosen = keep[self.queries["question"].to_numpy()]
-        query_number = np.cumsum(chosen) - 1
-        queries = self.queries[chosen].assign(question=lambda t: number[t["question"]])
-        qrels = self.qrels[chosen[self.qrels["query"]]].assign(query=lambda t: query_number[t["query"]])
+        asked = keep[self.queries["question"].to_numpy()]
         return replace(
             self,
             name=name or self.name,
-            questions=self.questions[keep].reset_index(drop=True),
-            queries=queries.reset_index(drop=True),
-            qrels=qrels.reset_index(drop=True),
+            questions=_kept(self.questions, keep),
+            queries=_kept(self.queries, asked, question=keep),
+            qrels=_kept(self.qrels, asked[self.qrels["query"]], query=asked),
             negatives=None if self.negatives is None else self.negatives[keep],
             asked=None if self.asked is None else self.asked[keep],
         )
 
     def within(self, languages: list[str], name: str) -> "ParallelSet":
         """The questions and passages in some languages."""
-        asked = self.queries["language"].isin(languages).to_numpy()
-        held = self.passages["language"].isin(languages).to_numpy()
-        qrels = self.qrels[asked[self.qrels["query"]] & held[self.qrels["passage"]]]
-        number = {"query": np.cumsum(asked) - 1, "passage": np.cumsum(held) - 1}
+        asked, held = (table["language"].isin(languages).to_numpy() for table in (self.queries, self.passages))
+        judged = asked[self.qrels["query"]] & held[self.qrels["passage"]]
         return replace(
             self,
             name=name,
             pool=name,
-            queries=self.queries[asked].reset_index(drop=True),
-            passages=self.passages[held].reset_index(drop=True),
-            qrels=qrels.assign(**{side: to[qrels[side]] for side, to in number.items()}).reset_index(drop=True),
+            queries=_kept(self.queries, asked),
+            passages=_kept(self.passages, held),
+            qrels=_kept(self.qrels, judged, query=asked, passage=held),
         )
 
     def repeats(self, other: "ParallelSet") -> np.ndarray:
@@ -138,6 +132,12 @@ class ParallelSet:
         found[self.queries["question"][asked]] = True
         found[self.queries["question"][self.qrels["query"][answered]]] = True
         return found
+
+
+def _kept(table: pd.DataFrame, keep: np.ndarray, **kept: np.ndarray) -> pd.DataFrame:
+    """The rows of a table that are kept; columns that number rows of other tables, of which some are kept, follow."""
+    rows = table[keep].reset_index(drop=True)
+    return rows.assign(**{column: (np.cumsum(those) - 1)[rows[column]] for column, those in kept.items()})
 
 
 def alike(text: str) -> str:
@@ -154,10 +154,14 @@ def _texts(table: pd.DataFrame) -> pd.Series:
     return table["language"] + " " + table["text"].map(folded)
 
 
+def bits_of(text: str) -> int:
+    """64 bits that are the same in every process, which those of the built-in `hash` are not."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
 def split_of(group: str) -> str:
     """``train`` (80%), ``dev`` (10%) or ``test`` (10%), by a fixed hash of the group's name."""
-    bucket = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") % 100
-    return next(split for split, buckets in SPLITS.items() if bucket in buckets)
+    return next(split for split, buckets in SPLITS.items() if bits_of(group) % 100 in buckets)
 
 
 def folds_of(questions: pd.DataFrame, count: int = FOLDS) -> np.ndarray:
@@ -177,9 +181,9 @@ def folds_of(questions: pd.DataFrame, count: int = FOLDS) -> np.ndarray:
 def assemble(
     name: str,
     questions: pd.DataFrame,
-    queries: list[tuple[int, str, str]],
-    passages: list[tuple[str, str, str]],
-    answers: list[tuple[int, int]],
+    queries: list[tuple[int, str, str]] | pd.DataFrame,
+    passages: list[tuple[str, str, str]] | pd.DataFrame,
+    answers: list[tuple[int, int]] | pd.DataFrame,
     pool: str | None = None,
 ) -> ParallelSet:
     """Put a set together from rows; a passage that answers a question answers it in each query language.
@@ -211,11 +215,8 @@ def from_rows(name: str, rows: list[dict]) -> ParallelSet:
         for number, text in enumerate(texts[language]):
             first[language, text] = len(passages)
             passages.append((f"{language}{mark}{number:0{width}d}", language, text))
-    queries, answers = [], []
-    for number, row in enumerate(rows):
-        answers += [(number, first[item]) for item in sorted(row["p"].items())]
-        for language in sorted(row["q"]):
-            queries.append((number, language, query_text(row, language)))
+    queries = [(number, x, query_text(row, x)) for number, row in enumerate(rows) for x in sorted(row["q"])]
+    answers = [(number, first[item]) for number, row in enumerate(rows) for item in row["p"].items()]
     groups = [group_of(row) for row in rows]
     splits = [row.get("split") or split_of(group) for row, group in zip(rows, groups, strict=True)]
     questions = pd.DataFrame({"id": [row["id"] for row in rows], "group": groups, "split": splits})
