@@ -141,7 +141,7 @@ def test_only_the_wanted_texts_are_kept(tmp_path):
 def test_an_incomplete_triple_or_one_that_says_the_same_twice_is_left_out():
     queries = {"de": {"1": "Frage", "2": "Frage 2"}, "en": {"1": "question", "2": ""}}
     passages = {"de": {"7": "ja", "8": "nein"}, "en": {"7": "yes", "8": "no", "9": "yes"}}
-    asked = [mmarco.Triple(*ids) for ids in (("1", "7", "8"), ("2", "7", "8"), ("1", "8", "9"), ("1", "7", "9"))]
+    asked = [("1", "7", "8"), ("2", "7", "8"), ("1", "8", "9"), ("1", "7", "9")]
     assert list(mmarco.rows(asked, queries, passages)) == [
         {
             "id": "1#7-8", "split": "train", "q": {"de": "Frage", "en": "question"},

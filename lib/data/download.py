@@ -38,9 +38,9 @@ class NotObtainable(UserError):
 @cache
 def registry() -> dict[str, RemoteFile]:
     """All known files by their path, such as ``xquad-r/de.json``."""
-    with open(Path(__file__).with_name("registry.tsv"), encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t")
-        return {r["path"]: RemoteFile(r["path"], int(r["bytes"]), r["sha256"], r["url"], r["licence"]) for r in rows}
+    lines = Path(__file__).with_name("registry.tsv").read_text(encoding="utf-8").splitlines()
+    rows = csv.DictReader(lines, delimiter="\t")
+    return {row["path"]: RemoteFile(**row | {"bytes": int(row["bytes"])}) for row in rows}
 
 
 def files_of(dataset: str) -> list[RemoteFile]:
@@ -79,15 +79,8 @@ def fetch(dataset: str) -> dict[str, Path]:
             f"{dataset}: not obtainable, neither from a mirror nor from its origin; "
             "set HYBRID_DATA_MIRROR to a folder that holds it, or connect to the network"
         )
-    found = {}
-    for file in files_of(dataset):
-        if where == "mirror":
-            path = paths.mirror() / file.path
-            _check(path, file, remedy="copy it again into the mirror")
-        else:
-            path = _downloaded(file)
-        found[file.path.split("/")[1]] = path
-    return found
+    get = _mirrored if where == "mirror" else _downloaded
+    return {file.path.split("/")[1]: get(file) for file in files_of(dataset)}
 
 
 def _downloads() -> Path:
@@ -111,13 +104,16 @@ def _downloaded(file: RemoteFile) -> Path:
     return path
 
 
-def _check(path: Path, file: RemoteFile, remedy: str) -> None:
+def _mirrored(file: RemoteFile) -> Path:
+    """The file in the mirror, checked."""
+    path, remedy = paths.mirror() / file.path, "copy it again into the mirror"
     if not path.exists():
         raise UserError(f"{path.name} of {file.path.split('/')[0]} is missing ({path}); {remedy}")
     if path.stat().st_size != file.bytes:
         raise UserError(f"{path}: {path.stat().st_size} bytes instead of {file.bytes}, truncated or wrong; {remedy}")
     if artifacts.file_digest(path) != file.sha256:
         raise UserError(f"{path}: the SHA-256 is not that of the published file, damaged or wrong; {remedy}")
+    return path
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .sets import ParallelSet
+from .sets import ParallelSet, assemble
 
 FOLDER = Path(__file__).with_name("outlines")
 DIGESTS = FOLDER / "digests.json"
@@ -26,24 +26,15 @@ def read(name: str) -> ParallelSet | None:
 
     Its questions have the further column ``fold`` (see `sets.folds_of`).
     """
-    tables = {table: _table(table) for table in TABLES}
-    own = {
-        table: rows[rows["set"] == name].drop(columns="set").reset_index(drop=True) for table, rows in tables.items()
-    }
+    mine = [("set", "==", name)]
+    own = {table: pd.read_parquet(FOLDER / f"{table}.parquet", filters=mine).drop(columns="set") for table in TABLES}
     if own["questions"].empty:
         return None
     questions = own["questions"].assign(id=lambda t: t.index.astype(str), group=lambda t: t["group"].astype(str))
     queries = own["queries"].assign(text=lambda t: t["text"].astype(str)).astype({"question": np.int64})
     passages = pd.DataFrame({"language": np.repeat(own["passages"]["language"], own["passages"]["count"])})
     passages = passages.reset_index(drop=True).assign(docid=lambda t: t.index.astype(str), text="")
-    pairs = queries["question"].rename_axis("query").reset_index().merge(own["answers"], on="question")
-    qrels = pairs[["query", "passage"]].sort_values(["query", "passage"], ignore_index=True).astype(np.int32)
-    return ParallelSet(name, name, questions, queries, passages, qrels)
-
-
-@cache
-def _table(table: str) -> pd.DataFrame:
-    return pd.read_parquet(FOLDER / f"{table}.parquet")
+    return assemble(name, questions, queries, passages, own["answers"])
 
 
 def known(name: str, beside: Iterable[str] | None, candidates: str) -> dict[str, Any] | None:

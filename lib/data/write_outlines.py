@@ -52,13 +52,10 @@ def write() -> list[Path]:
     Raises:
         NotObtainable: a set cannot be had.
     """
-    found: dict[str, list[pd.DataFrame]] = {table: [] for table in outlines.TABLES}
-    for name in catalog.OUTLINED:
-        for table, rows in of(catalog.evaluation_set(name)).items():
-            found[table].append(rows.assign(set=name))
+    made = {name: of(catalog.evaluation_set(name)) for name in catalog.OUTLINED}
     outlines.FOLDER.mkdir(exist_ok=True)
-    for table, parts in found.items():
-        whole = pd.concat(parts, ignore_index=True)
+    for table in outlines.TABLES:
+        whole = pd.concat([made[name][table].assign(set=name) for name in made], ignore_index=True)
         numbers = {column: np.int32 for column in whole.select_dtypes("number")}
         whole.astype(numbers).to_parquet(outlines.FOLDER / f"{table}.parquet", compression="zstd", index=False)
     store.write_text(outlines.DIGESTS, json.dumps(digests(), indent=1, sort_keys=True) + "\n")

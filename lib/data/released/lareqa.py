@@ -25,18 +25,16 @@ def read(name: str, candidates: str = "sentence") -> ParallelSet:
     """
     files = download.fetch(name)
     articles = {Path(f).stem: json.loads(path.read_text(encoding="utf-8"))["data"] for f, path in files.items()}
-    questions = pd.DataFrame(
-        [(qa["id"], article["title"].replace("_", " ")) for article, _, qa in _questions(articles["en"])],
-        columns=["id", "group"],
-    )
+    titled = [(qa["id"], title) for title, paragraph in _paragraphs(articles["en"]) for qa in paragraph["qas"]]
+    questions = pd.DataFrame(titled, columns=["id", "group"])
     questions["split"] = questions["group"].map(parallel.split_of)
     number = {id_: row for row, id_ in enumerate(questions["id"])}
     queries, passages, answers = [], [], []
     for language in sorted(articles):
         start = len(passages)
-        for paragraph, sentences in _paragraphs(articles[language]):
+        for _, paragraph in _paragraphs(articles[language]):
             first = len(passages)
-            for sentence in sentences:
+            for sentence in paragraph["sentences"]:
                 text = sentence if candidates == "sentence" else f"{sentence} {paragraph['context']}"
                 passages.append((f"{language}-{len(passages) - start:05d}", language, text))
             for qa in paragraph["qas"]:
@@ -46,17 +44,11 @@ def read(name: str, candidates: str = "sentence") -> ParallelSet:
     return parallel.assemble(name, questions, queries, passages, answers, pool)
 
 
-def _questions(articles: list[dict]) -> Iterator[tuple[dict, dict, dict]]:
+def _paragraphs(articles: list[dict]) -> Iterator[tuple[str, dict]]:
+    """Each paragraph, after the title of its article."""
     for article in articles:
         for paragraph in article["paragraphs"]:
-            for qa in paragraph["qas"]:
-                yield article, paragraph, qa
-
-
-def _paragraphs(articles: list[dict]) -> Iterator[tuple[dict, list[str]]]:
-    for article in articles:
-        for paragraph in article["paragraphs"]:
-            yield paragraph, paragraph["sentences"]
+            yield article["title"].replace("_", " "), paragraph
 
 
 def _answer_sentence(paragraph: dict, qa: dict) -> int:

@@ -28,39 +28,36 @@ Shard = list[tuple[str, str]]  # (docid, text)
 @cache
 def full() -> ParallelSet:
     """The dev topics of all our languages, and the docids that answer them; no text of a passage."""
-    questions, queries, passages, answers = [], [], [], []
+    ids, queries, passages, answers = [], [], [], []
     for language in LANGUAGES:
-        judged = qrels(language)
-        relevant = judged[judged["grade"] > 0]
-        first = len(passages)
-        docids = sorted(set(relevant["docid"]))
-        passages += [(f"{language}-{docid}", language, "") for docid in docids]
-        place = {docid: first + row for row, docid in enumerate(docids)}
+        relevant = qrels(language).loc[lambda judged: judged["grade"] > 0]
+        place = {docid: len(passages) + row for row, docid in enumerate(sorted(set(relevant["docid"])))}
+        passages += [(f"{language}-{docid}", language, "") for docid in place]
         found = {question: list(rows) for question, rows in relevant.groupby("question")["docid"]}
         for question, text in topics(language).itertuples(index=False):
-            answers += [(len(questions), place[docid]) for docid in found.get(question, ())]
-            queries.append((len(questions), language, text))
-            questions.append((f"{language}-{question}", f"{language}-{question}", "test"))
-    table = pd.DataFrame(questions, columns=["id", "group", "split"])
-    return parallel.assemble(NAME, table, queries, passages, answers)
+            answers += [(len(ids), place[docid]) for docid in found.get(question, ())]
+            queries.append((len(ids), language, text))
+            ids.append(f"{language}-{question}")
+    questions = pd.DataFrame({"id": ids, "group": ids, "split": "test"})
+    return parallel.assemble(NAME, questions, queries, passages, answers)
 
 
 @cache
 def mini() -> ParallelSet:
     """Real MIRACL queries (dev and train) against a small pool of real passages: 8 languages, monolingual."""
     files = download.fetch("miracl-mini")
-    passages, queries, answers, questions = [], [], [], []
+    ids, queries, passages, answers = [], [], [], []
     for name in sorted(f for f in files if f.endswith(".passages.jsonl.gz")):
         language, row = name.split(".")[0], {}
         for passage in sorted(jsonl.read_lines(files[name]), key=lambda p: p["docid"]):
             row[passage["docid"]] = len(passages)
             passages.append((f"{language}-{passage['docid']}", language, passage["text"]))
         for query in jsonl.read_lines(files[f"{language}.queries_qrels.jsonl"]):
-            answers += [(len(questions), row[d]) for d, grade in query["qrels"].items() if grade > 0 and d in row]
-            queries.append((len(questions), language, query["query"]))
-            questions.append((f"{language}-{query['qid']}", f"{language}-{query['qid']}", "test"))
-    table = pd.DataFrame(questions, columns=["id", "group", "split"])
-    return parallel.assemble("miracl-mini", table, queries, passages, answers)
+            answers += [(len(ids), row[d]) for d, grade in query["qrels"].items() if grade > 0 and d in row]
+            queries.append((len(ids), language, query["query"]))
+            ids.append(f"{language}-{query['qid']}")
+    questions = pd.DataFrame({"id": ids, "group": ids, "split": "test"})
+    return parallel.assemble("miracl-mini", questions, queries, passages, answers)
 
 
 def identity() -> dict[str, str]:

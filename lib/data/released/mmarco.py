@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...base import progress
 from ...base import store as artifacts
@@ -28,13 +28,7 @@ SOURCES = {x: "msmarco-passage/train" if x == "en" else f"mmarco/v2/{x}/train" f
 INCOMPLETE = 0.01  # the share of triples that may lack a text before the files are taken for damaged
 FILE = "mmarco.jsonl"
 
-
-class Triple(NamedTuple):
-    """Ids of a query, of a passage that answers it, and of one that does not."""
-
-    query: str
-    positive: str
-    negative: str
+Triple = tuple[str, str, str]  # ids of a query, of a passage that answers it, and of one that does not
 
 
 def fetch(number: int = TRIPLES, seed: int = SEED) -> Path:
@@ -68,7 +62,7 @@ def sample(path: Path, number: int, seed: int = SEED) -> list[Triple]:
 
     with open(path, "rb") as file:
         chosen = heapq.nsmallest(number, (line.strip() for line in file), key=place)
-    return [Triple(*line.decode().split("\t")) for line in dict.fromkeys(chosen)]
+    return [tuple(line.decode().split("\t")) for line in dict.fromkeys(chosen)]
 
 
 def texts(path: Path, wanted: set[str]) -> dict[str, str]:
@@ -128,8 +122,8 @@ def released(language: str, part: str) -> Path:
 
 def _build(folder: Path, number: int, seed: int) -> None:
     triples = sample(released("de", "docpairs"), number, seed)  # the file is the same for all of mMARCO's languages
-    query_ids = {triple.query for triple in triples}
-    passage_ids = {id_ for triple in triples for id_ in (triple.positive, triple.negative)}
+    query_ids = {query for query, _, _ in triples}
+    passage_ids = {id_ for _, *answers in triples for id_ in answers}
     queries, passages = {}, {}
     with progress.task("reading mMARCO, languages", len(LANGUAGES)) as task:
         for language in LANGUAGES:
@@ -147,7 +141,7 @@ def _build(folder: Path, number: int, seed: int) -> None:
 
 def _incomplete(triples: list[Triple], queries: dict, passages: dict, written: int) -> str:
     """Which language lacks most, in one line."""
-    lacking = {x: sum(not (queries[x].get(t.query) and passages[x].get(t.positive)) for t in triples) for x in queries}
+    lacking = {x: sum(not (queries[x].get(q) and passages[x].get(p)) for q, p, _ in triples) for x in queries}
     worst = max(lacking, key=lacking.__getitem__)
     return (
         f"mMARCO: only {written:,} of {len(triples):,} triples have all their texts, and {worst} lacks most; "

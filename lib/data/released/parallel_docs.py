@@ -22,10 +22,7 @@ def whole() -> ParallelSet:
 @cache
 def heldout(count: int = 800, languages: int = 9) -> ParallelSet:
     """Rows of held-out pages that have at least 9 languages, against a pool of just their passages."""
-    held = [
-        row
-        for row in rows()
-        if parallel.split_of(parallel.group_of(row)) == "test" and len(set(row["q"]) & set(row["p"])) >= languages
-    ]
+    held = [row for row in rows() if parallel.split_of(parallel.group_of(row)) == "test"]
+    held = [row for row in held if len(set(row["q"]) & set(row["p"])) >= languages]
     held.sort(key=lambda row: hashlib.sha256(row["id"].encode()).digest())
     return parallel.from_rows("parallel-docs-heldout", held[:count])
