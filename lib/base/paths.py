@@ -21,7 +21,7 @@ FIGURES = ROOT / "figures"
 TRACKED = ROOT / "results"  # what comes with the repository, also where results go elsewhere
 FROM = "HYBRID_FROM"  # where the person stands that typed a command; else the current folder
 LONGEST = 60  # characters of a name that becomes a part of other names
-ROWS = re.compile(r"\.(jsonl|csv|tsv)(\.gz)?\Z", re.IGNORECASE)  # files of questions and answers
+ROWS = re.compile(r"\.(jsonl|csv|tsv)(\.gz)?\Z", re.IGNORECASE)  # files of questions and answers, perhaps gzipped
 NO_NAMES = ("", ".", "..")  # they would be the folder itself, or the one above
 BESIDE = ROOT.parent / "shared" / "data"
 
@@ -35,7 +35,11 @@ def store() -> Path:
     """The folder of large artifacts that can be made again (``HYBRID_STORE``, ``.store/``, or the cache)."""
     if named := os.environ.get("HYBRID_STORE"):
         return Path(named)
-    return ROOT / ".store" if IS_CHECKOUT else _cache()
+    if IS_CHECKOUT:
+        return ROOT / ".store"
+    import pooch
+
+    return Path(pooch.os_cache("hybrid-batches"))
 
 
 def mirror() -> Path | None:
@@ -45,21 +49,10 @@ def mirror() -> Path | None:
     return BESIDE if IS_CHECKOUT and BESIDE.is_dir() else None
 
 
-def _cache() -> Path:
-    import pooch
-
-    return Path(pooch.os_cache("hybrid-batches"))
-
-
 def brought(name: str) -> Path:
     """The file or folder that a person names: ``~`` is theirs, and what is relative begins where they stand."""
     path = Path(name).expanduser() if name.startswith("~") else Path(name)
     return path if path.is_absolute() else Path(os.environ.get(FROM) or "") / path
-
-
-def is_rows(name: str) -> bool:
-    """Whether a name is that of a file of questions and answers: JSONL, CSV or TSV, plain or gzipped."""
-    return ROWS.search(name) is not None
 
 
 def called(name: str) -> str:

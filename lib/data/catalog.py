@@ -115,7 +115,7 @@ def is_part(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Whether it is the path of a file of one's own, or means its held-out rows; not a name of ours."""
-    return paths.is_rows(name.removesuffix(HELDOUT))
+    return bool(paths.ROWS.search(name.removesuffix(HELDOUT)))
 
 
 def file_of(name: str) -> Path:
@@ -173,9 +173,7 @@ def evaluation_digest(name: str, candidates: str = "sentence") -> str:
     """What identifies the content of an evaluated set; of MIRACL's corpora without downloading them."""
     if name == BY_SHARD:
         return artifacts.digest(miracl.identity())[:16]
-    if (name in EVALUATED or FOLD.fullmatch(name)) and _stays(base(name)):
-        return _kept(name, None, candidates)["digest"]
-    return _evaluated(name, candidates).digest
+    return _known(name, None, candidates)["digest"]
 
 
 def training_set(name: str, evaluated: Iterable[str], candidates: str = "sentence") -> ParallelSet:
@@ -210,22 +208,18 @@ def training_languages(name: str, evaluated: Iterable[str], candidates: str = "s
     return _known(name, evaluated, candidates)["languages"]
 
 
-def _known(name: str, evaluated: Iterable[str], candidates: str) -> dict[str, Any]:
-    """Digest and languages of a training set; of released files and of the facts without reading them again."""
-    if (name in TRAINED or FOLD.fullmatch(name) or CUT.fullmatch(name)) and _stays(base(name)):
-        return _kept(name, frozenset(evaluated) & set(LAREQA), candidates)
-    return described(name, frozenset(evaluated), candidates)
+def _known(name: str, beside: Iterable[str] | None, candidates: str) -> dict[str, Any]:
+    """What `described` gives; of released files and of the facts, which stay the same, without reading them again."""
+    is_ours = name in EVALUATED if beside is None else name in TRAINED or CUT.fullmatch(name)
+    if (is_ours or FOLD.fullmatch(name)) and (base(name) == "facts" or download.files_of(base(name))):
+        return _kept(name, None if beside is None else frozenset(beside) & set(LAREQA), candidates)
+    return described(name, beside, candidates)
 
 
-def described(name: str, beside: frozenset[str] | None, candidates: str) -> dict[str, Any]:
+def described(name: str, beside: Iterable[str] | None, candidates: str) -> dict[str, Any]:
     """Digest and languages of a set to train on, beside those that are scored, or (None) to score on; reads it."""
     found = _evaluated(name, candidates) if beside is None else _trained(name, beside, candidates)
     return {"digest": found.digest, "languages": found.languages}
-
-
-def _stays(name: str) -> bool:
-    """Whether a set is the same until its code changes: it is made of released files, or of the facts."""
-    return name == "facts" or bool(download.files_of(name))
 
 
 @cache
@@ -239,10 +233,8 @@ def _kept(name: str, beside: frozenset[str] | None, candidates: str) -> dict[str
         download.fetch(dataset)
     files = {file.path: file.sha256 for dataset in datasets for file in download.files_of(dataset)}
     wanted = {"set": name, "candidates": candidates, "files": files, "code": artifacts.code(READ_BY)}
-    if beside is not None:
-        wanted["evaluated"] = sorted(beside)
-    if base(name) == "facts":
-        wanted["babel"] = version("babel")  # of which the facts are made
+    # Of babel, whose names change, the facts are made.
+    wanted |= {"evaluated": None if beside is None else sorted(beside), "babel": version("babel")}
     return artifacts.known("sets", wanted, lambda: described(name, beside, candidates))
 
 
@@ -280,10 +272,8 @@ def _facts(split: str) -> ParallelSet:
 @cache
 def _facts_test(name: str) -> ParallelSet:
     full = _facts("test")
-    if name == "facts":
-        return full
     new = full.questions["id"].str.split(":").str[0].isin(facts.TEST_ONLY_RELATIONS)
-    return full.only((new == (name == "facts-new")).to_numpy(), name)
+    return full if name == "facts" else full.only((new == (name == "facts-new")).to_numpy(), name)
 
 
 @cache
