@@ -2,6 +2,7 @@
 
 import ast
 import re
+import textwrap
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -17,6 +18,7 @@ STAIRCASE = [
     {"interop"}, {"__main__"},
 ]  # fmt: skip
 LINES, FUNCTION, FILES = 300, 45, 9
+CODE = 10_000  # lines of all files, without imports, docstrings, comments and blank lines
 
 # What breaks a rule today. A line goes when it is mended; none is added.
 LONG_FILES: set[str] = set()
@@ -73,6 +75,43 @@ def test_no_files_import_each_other_in_a_circle():
 def test_files_are_short():
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
     assert {name for name, lines in lengths.items() if lines > LINES} == LONG_FILES
+
+
+def code_lines(path: Path) -> int:
+    """The lines of a file that are neither blank nor part of a comment, a docstring or an import."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    left = {number for number, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#")}
+    for node in ast.walk(tree(path)):
+        is_documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+        said = node.body[0] if is_documented else node
+        if is_documented or isinstance(node, ast.Import | ast.ImportFrom):
+            left -= set(range(said.lineno, said.end_lineno + 1))
+    return len(left)
+
+
+def test_lib_is_small():
+    assert sum(map(code_lines, paths.LIB.rglob("*.py"))) < CODE
+
+
+def test_lines_of_code_are_counted_without_what_is_read_around_them(tmp_path):
+    text = '''
+        """A file.
+
+        Of two paragraphs.
+        """
+        from a import (
+            b,
+        )
+
+        # why
+        def f():
+            """Do it."""
+            text = """one
+        two"""
+            return b(text)  # so
+        '''
+    (tmp_path / "file.py").write_text(textwrap.dedent(text))
+    assert code_lines(tmp_path / "file.py") == 4
 
 
 def test_functions_are_short():
