@@ -81,3 +81,16 @@ def test_what_was_set_is_set_again_after_a_failure():
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("state", [nullcontext, STATES["autocast"], lambda: torch.autocast("cpu", enabled=False)])
+def test_weights_that_were_trained_are_used_in_the_next_step(state):
+    """Autocast keeps weights that it has cast until the outermost one ends: a step must not see those of another."""
+    layer, given = torch.nn.Linear(4, 4), torch.ones(1, 4)
+    with state(), device.as_fresh(), device.as_fresh():
+        seen = []
+        for _ in range(2):
+            with torch.autocast("cpu", torch.bfloat16):
+                seen.append(layer(given).detach().float())
+            layer.weight.data.add_(1)
+    torch.testing.assert_close(seen[1] - seen[0], torch.full((1, 4), 4.0), atol=0.1, rtol=0)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from typing import Any
 
 CALIBRATION = 1.0  # seconds
 
@@ -53,12 +54,25 @@ def as_fresh() -> Iterator[None]:
     usual = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     torch.set_default_dtype(torch.float32)
     try:
-        with forked, usual, torch.autocast(device(), enabled=False), torch.inference_mode(False), torch.enable_grad():
+        with forked, usual, _without_autocast(), torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
         torch.set_default_dtype(dtype)
         random.setstate(of_python)
         np.random.set_state(of_numpy)
+
+
+def _without_autocast() -> Any:
+    """Set an autocast around us aside, if there is one.
+
+    Weights that autocast has cast to bf16 are kept until the outermost one ends. Within another one, a training would
+    see the weights of its first step in each step: nothing is kept there, and where there is none, none is begun.
+    """
+    import torch
+
+    is_within_one = torch.autocast_increment_nesting() > 1
+    torch.autocast_decrement_nesting()
+    return torch.autocast(device(), enabled=False, cache_enabled=False) if is_within_one else nullcontext()
 
 
 @cache
