@@ -91,7 +91,12 @@ def test_how_far_the_farther_set_is(numbers):
     assert interval(of("use-m")["shift"]["mlqa-r"]["far"]["monolingual"]["cost"]["hybrid-0.5"]["-"]) in text
 
 
-@pytest.mark.parametrize(("encoder", "test"), [("use-m", "mlqa-r"), ("use-m", "xquad-r"), ("e5-small-q4", "mlqa-r")])
+FROM_HOME = [
+    ("use-m", "mlqa-r"), ("use-m", "xquad-r"), ("e5-small-q4", "mlqa-r"), ("static", "mlqa-r"), ("static", "xquad-r")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoder", "test"), FROM_HOME)
 def test_shifts_from_home(encoder, test):
     text, shifts = line("One split into training"), of(encoder)["shift"][test]
     for kind in ("near", "home to far"):
@@ -102,16 +107,23 @@ def test_shifts_from_home(encoder, test):
 
 
 def test_which_shifts_from_home_are_sure():
-    sure = {
-        (encoder, test, kind, baseline): row["verdict"]
-        for encoder, test in (("use-m", "mlqa-r"), ("use-m", "xquad-r"), ("e5-small-q4", "mlqa-r"))
+    found = {
+        (encoder, test, kind, baseline): row
+        for encoder, test in FROM_HOME
         for kind in ("near", "home to far")
         for baseline, row in of(encoder)["shift"][test][kind]["multilingual"][shift.DIFFERENCE]["hybrid-0.5"].items()
-        if "robust" in row["verdict"]
+        if baseline in ("x-x-mono", "x-y")
     }
-    assert list(sure) == [("use-m", "xquad-r", "home to far", "x-y")] and "less robust" in sure.values()
+    sure = {place: row["verdict"] for place, row in found.items() if "robust" in row["verdict"]}
+    assert sure.pop(("use-m", "xquad-r", "home to far", "x-y")) == "less robust"
+    words = {"x-x-mono": "less robust", "x-y": "more robust"}
+    assert sure == {
+        ("static", "xquad-r", kind, name): words[name] for kind in ("near", "home to far") for name in words
+    }
+    assert {signed(found[place]["value"]) for place in sure if place[3] == "x-y"} == {"-.002"}
     text = line("One split into training")
-    assert "of these 12 one is sure: use-m's hybrid is less robust than x-y from XQuAD-R to documentation." in text
+    assert f"of these {len(found)} five are sure: use-m's hybrid is less robust than x-y from XQuAD-R to doc" in text
+    assert "static's hybrid from XQuAD-R to either, less than x-x-mono and, by .002, more than x-y." in text
 
 
 @pytest.mark.parametrize(("test", "train"), [("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")])
