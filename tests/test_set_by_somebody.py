@@ -5,6 +5,7 @@ import random
 from contextlib import nullcontext
 
 import numpy as np
+import odd_encoders
 import pytest
 import synthetic
 import torch
@@ -81,6 +82,23 @@ def test_what_was_set_is_set_again_after_a_failure():
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_a_training_in_bfloat16_learns_as_one_in_float32_does(tmp_path, monkeypatch):
+    """Step by step the losses are alike; they are not if a step sees weights of the first."""
+    monkeypatch.setenv("HYBRID_STORE", str(tmp_path / "store"))
+    file = tmp_path / "my.jsonl"
+    file.write_text("".join(json.dumps(row | {"split": "train"}) + "\n" for row in synthetic.rows(48)))
+    encoder = odd_encoders.whole(tmp_path)
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        mine = [f"encoder={encoder}", f"train={file}", "eval=facts", f"precision={precision}", "strategies=[hybrid]"]
+        mine += ["steps=16", "batch_size=8", "warmup_steps=1", "learning_rate=0.03"]
+        run = config.load("smoke", mine)
+        log = cells.training_log(run, grid.plan(run.config)[0])
+        losses[precision] = np.array([step["loss"] for step in log["steps"]])
+    assert losses["float32"][-4:].mean() < losses["float32"][:4].mean() / 2
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], atol=0.02)
 
 
 @pytest.mark.parametrize("state", [nullcontext, STATES["autocast"], lambda: torch.autocast("cpu", enabled=False)])
