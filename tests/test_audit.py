@@ -271,9 +271,9 @@ def test_an_audit_takes_from_a_run_the_settings_of_the_encoder(own_folders, monk
     records.remember(run)
     cell = next(cell for cell in grid.trainings(grid.plan(run.config)) if cell.encoder == "use-m")
     for name, model, tokens in (("use-m", "", 32), (cell.id, f"the model of {cell.id}", 32), ("static", "", 128)):
-        encoder, settings = exports.of_run(run.name, [], name)
+        [(encoder, settings)] = exports.of_run(run.name, [], [name])
         assert encoder == (model or name) and f"max_tokens={tokens}" in settings
-    _, settings = exports.of_run(run.name, ["max_tokens=64"], "use-m")
+    [(_, settings)] = exports.of_run(run.name, ["max_tokens=64"], ["use-m"])
     assert settings.count("max_tokens=64") == 1 and "max_tokens=32" not in settings
 
 

@@ -43,13 +43,13 @@ def _main(arguments: list[str] | None) -> None:
         raise UserError(f"--out {asked.out}: it is a folder; name a file in it, such as {asked.out / 'audit.csv'}")
     if asked.out:
         check_writable(asked.out)
-
-    def taken(name: str) -> tuple[str, list[str]]:
-        return exports.of_run(asked.profile, asked.overrides, name) if asked.profile else (name, asked.overrides)
-
-    encoder, own = taken(asked.encoder)
+    names = [asked.encoder, asked.against] if asked.against else [asked.encoder]
+    taken = [(name, asked.overrides) for name in names]
+    if asked.profile:
+        taken = exports.of_run(asked.profile, asked.overrides, names)
+    encoder, own = taken[0]
     if asked.against:
-        other, others = taken(asked.against)
+        other, others = taken[1]
         found = against.compare(encoder, other, asked.eval, own, others)
         found = found.assign(encoder=asked.encoder, against=asked.against)
         print(against.text(found))

@@ -29,25 +29,29 @@ def parser(module: str, description: str, place: str = "") -> argparse.ArgumentP
     return take
 
 
-def of_run(profile: str, overrides: Sequence[str], encoder: str) -> tuple[str, list[str]]:
-    """What an audit takes from a run: an encoder, and how the run evaluates it.
+def of_run(profile: str, overrides: Sequence[str], names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """What an audit takes from a run: encoders, and how the run evaluates each.
 
     Args:
         overrides: of the audit, which go before those of the run.
-        encoder: its name, or that of a trained cell.
+        names: of encoders, or of trained cells.
 
     Returns:
-        The encoder, which for a cell is the folder of its model, and settings as ``key=value``.
+        For each the encoder, which for a cell is the folder of its model, and settings as ``key=value``.
 
     Raises:
-        UserError: the model of the cell is not in the store; says how to make it.
+        UserError: the model of a cell is not in the store; says how to make it.
     """
     run = runs.open_run(profile, [text for text in overrides if text.partition("=")[0] not in EVALUATING])
-    cell = next((cell for cell in grid.trainings(cells.of(run)) if cell.id == encoder), None)
-    own = run.config.of(cell.encoder if cell else encoder)
+    trained = {cell.id: cell for cell in grid.trainings(cells.of(run))}
     given = [text.partition("=")[0] for text in overrides]
-    settings = [*(f"{key}={getattr(own, key)}" for key in EVALUATING if key not in given), *overrides]
-    return str(cells.model(run, cell)) if cell else encoder, settings
+    taken = []
+    for name in names:
+        cell = trained.get(name)
+        own = run.config.of(cell.encoder if cell else name)
+        settings = [*(f"{key}={getattr(own, key)}" for key in EVALUATING if key not in given), *overrides]
+        taken.append((str(cells.model(run, cell)) if cell else name, settings))
+    return taken
 
 
 def finished(profile: str, overrides: Sequence[str], pattern: str, trained: bool = False) -> tuple[Run, list[Cell]]:
