@@ -37,6 +37,15 @@ def test_a_difference_is_written_with_its_interval(row, text):
     assert texts.interval(row) == text
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("de", "German"), ("pt-BR", "Brazilian Portuguese"), ("pt-AO", "Portuguese (AO)"), ("zh-Hant", "Traditional Chinese"),
+     ("xyz", "xyz"), ("xyz-BR", "xyz-BR")],
+)  # fmt: skip
+def test_languages_are_named_in_english_wherever_people_read_them(code, name):
+    assert texts.language(code) == name
+
+
 def test_a_changed_number_changes_the_text_where_it_stands(numbers):
     before = texts.answer(numbers)
     changed = copy.deepcopy(numbers)

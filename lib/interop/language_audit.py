@@ -93,7 +93,7 @@ def verdict(found: pd.DataFrame) -> str:
         first_by_chance=_interval(found, "own_first", "by chance").value,
         gap=gap,
         compared=stats.compared(gap, effects.MARGIN),
-        pooled=_by_language(found, "map")[POOL].rename(_in_english),
+        pooled=_by_language(found, "map")[POOL].rename(texts.language),
     )
 
 
@@ -250,12 +250,6 @@ def _vector_table(found: pd.DataFrame) -> pd.DataFrame:
     shown = wide.loc[list(PROBES), list(VECTORS.values())].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
     shown.columns = ["as they are", "centred", "by chance"]
     return shown.rename(index=PROBES).rename_axis("measure", columns=None).reset_index()
-
-
-def _in_english(code: str) -> str:
-    from babel import Locale
-
-    return Locale("en").languages.get(code, code)
 
 
 def _ends(sure: stats.Interval, form: str = ".3f") -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from babel import Locale
 from IPython.display import clear_output, display
 from jinja2 import Template
 
@@ -79,7 +78,7 @@ class Explorer(widgets.VBox):
             asked = (own, None, "your question: no right answers are known")
         else:
             text = chosen.queries["text"].iloc[self._query()]
-            asked = (text, language, f"question {self.number + 1}, asked in {language_name(language)}")
+            asked = (text, language, f"question {self.number + 1}, asked in {texts.language(language)}")
         self.lists.value = page(*asked, sides, chosen.languages, len(chosen.passages))
         self._say(f"{len(chosen.passages):,} passages ranked twice in {time.perf_counter() - begun:.2f} s")
 
@@ -135,7 +134,7 @@ class Explorer(widgets.VBox):
         _offer(self.right, options, (hybrid or ready)[-1])
         chosen = self.chosen()
         asked = [name for name in chosen.languages if name in set(chosen.queries["language"])]
-        _offer(self.language, [(f"{language_name(x)} ({x})", x) for x in asked], "en" if "en" in asked else asked[0])
+        _offer(self.language, [(f"{texts.language(x)} ({x})", x) for x in asked], "en" if "en" in asked else asked[0])
 
     def _offer_questions(self) -> None:
         """Offer the questions that exist in the language; the same one stays, if it does."""
@@ -190,18 +189,13 @@ def page(
 @cache
 def _template() -> Template:
     jinja = texts.templates(texts.TEMPLATES, autoescape=True)
-    jinja.filters.update(names=_names, label=cell_label, english=language_name)
+    jinja.filters.update(names=_names, label=cell_label, english=texts.language)
     return jinja.get_template("explorer.html.j2")
 
 
 def cell_label(cell: Cell) -> str:
     """A model as people choose it: ``hybrid 0.5, use-m trained on XQuAD-R, seed 0``."""
     return ", ".join(_names(cell))
-
-
-def language_name(code: str) -> str:
-    """The English name of a language, such as German for ``de``; the code where it has none."""
-    return Locale("en").languages.get(code.split("-")[0], code)
 
 
 def _names(cell: Cell) -> list[str]:
