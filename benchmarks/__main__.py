@@ -15,7 +15,7 @@ SPEED = (
 OTHERS = (
     ["scale"], ["kill"], ["kill", "--profile", "quick", "--set", "steps=10", "--kills", "5", "--one-run"],
     ["hyperparameters", "use-m"], ["hyperparameters", "static"], ["dropout_on_development"], ["checkpoint_choice"],
-    ["machines"], ["rows", "static"], ["sampler_versions"], ["languages"],
+    ["machines"], ["rows", "static"], ["equal_headings"], ["sampler_versions"], ["languages"],
 )  # fmt: skip
 
 

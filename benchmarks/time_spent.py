@@ -1,4 +1,4 @@
-"""Where the time of `default` goes: of its training steps and its encoding, by kind of operation; of an evaluation.
+"""Where the time of a run of e5 goes: of its training steps and its encoding, by kind of operation; of an evaluation.
 
     .venv/bin/python -m benchmarks.time_spent
 
