@@ -224,8 +224,8 @@ def test_several_processes_run_no_notebooks(monkeypatch, capsys):
 
 def test_a_process_that_would_train_on_something_else_is_refused(monkeypatch):
     processes.agree({"train_digest": "a"})  # alone it always agrees
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(processes, "told", lambda number: number + 1)
     with pytest.raises(UserError, match="process 1 of 2 would train on something else"):
         processes.agree({"train_digest": "b"})

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from . import device
+from . import device, environment
 from . import store as artifacts
 from .errors import UserError
 
@@ -22,13 +22,12 @@ WAIT = timedelta(days=30)  # for the first one, which may evaluate for hours; a 
 
 def count() -> int:
     """How many processes train together; 1 unless torchrun or the like has started this one."""
-    size, rank = (os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK"))
-    return int(size) if size.isdecimal() and rank.isdecimal() and int(size) > 0 else 1
+    return int(os.environ["WORLD_SIZE"]) if environment.is_launched() else 1
 
 
 def rank() -> int:
     """The number of this process, from 0, the first."""
-    return int(os.environ.get("RANK", 0)) if count() > 1 else 0
+    return int(os.environ["RANK"]) if count() > 1 else 0
 
 
 def share(batch_size: int) -> int:
