@@ -130,7 +130,12 @@ def test_choices_of_several_changes_stand_in_squares_and_not_among_the_rows(own_
     assert any("20 thousandths either way" in " ".join(text.get_text().split()) for text in figure.findobj(Text))
     beside = robustness.choices(run)
     assert len(beside.axes[0].get_yticklabels()) == 3
-    tables.save(run, "specification.csv", pd.DataFrame([r for r in rows if ", " not in r["choice"]]))
+    for crossed, there in ((True, (False, True)), (False, (True, False))):  # of one kind alone
+        some = pd.DataFrame([row for row in rows if (", " in row["choice"]) == crossed])
+        tables.save(run, "specification.csv", some)
+        tables.save(run, "metrics.csv", pd.DataFrame(columns=["train", "dataset", "strategy"]))
+        tables.save(run, "robustness.csv", pd.DataFrame(columns=["encoder"]))
+        assert tuple(robustness.drawable(run)[name] for name in ("choices", "crossed")) == there
     assert "were not crossed" in style.title(robustness.crossed(run))
 
 

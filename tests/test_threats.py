@@ -92,7 +92,8 @@ def test_how_far_the_farther_set_is(numbers):
 
 
 FROM_HOME = [
-    ("use-m", "mlqa-r"), ("use-m", "xquad-r"), ("e5-small-q4", "mlqa-r"), ("static", "mlqa-r"), ("static", "xquad-r")
+    ("use-m", "mlqa-r"), ("use-m", "xquad-r"), ("e5-small-q4", "mlqa-r"), ("e5-small-q4", "xquad-r"),
+    ("static", "mlqa-r"), ("static", "xquad-r"),
 ]  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def test_which_shifts_from_home_are_sure():
     }
     assert {signed(found[place]["value"]) for place in sure if place[3] == "x-y"} == {"-.002"}
     text = line("One split into training")
-    assert f"of these {len(found)} five are sure: use-m's hybrid is less robust than x-y from XQuAD-R to doc" in text
+    assert f"of these {len(found)} five are sure, none of e5: use-m's hybrid is less robust than x-y from XQuAD-R to doc" in text
     assert "static's hybrid from XQuAD-R to either, less than x-x-mono and, by .002, more than x-y." in text
 
 
@@ -527,7 +528,16 @@ def test_means_of_other_texts(numbers):
         both = "{} and {}".format(*(interval(left["hybrid-0.5"][baseline]) for baseline in ("x-x-mono", "x-y")))
         where = {"mlqa-r": "MLQA-R", "xquad-r": "XQuAD-R"}[test]
         assert f"With {encoder} on {where}, one training each, it is {both}." in text
+    english = [
+        numbers["centring"][test][near]["parallel-docs"]["facts"]["multilingual"][shift.DIFFERENCE]["hybrid-0.5"]["en-en"]
+        for test, near in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
+    ]
+    assert "e5's D is {} on MLQA-R and {} on XQuAD-R".format(*map(interval, english)) in text
     mirror = numbers["centring"]["xquad-r"]
+    apart = [numbers["levels"]["xquad-r"][train]["x-x"]["multilingual"]["value"] for train in FOREIGN]
+    apart += [mirror[train]["-"]["facts"]["multilingual"]["mAP"]["x-x"]["-"]["value"] for train in FOREIGN]
+    said = "x-x, which has {} and {} on XQuAD-R, has {} and {} by them"
+    assert said.format(*(f"{value:.3f}".removeprefix("0") for value in apart)) in text
     leads = [mirror[train]["-"]["facts"]["multilingual"]["difference"]["hybrid-0.5"]["none"] for train in FOREIGN]
     assert "On XQuAD-R it is {} and {} from it.".format(*map(interval, leads)) in text
     best = max(
@@ -571,6 +581,106 @@ def test_shares_of_the_gain(numbers):
         assert said in text
     assert gains["x-x-mono"][0] / gains["x-x-mono"][1] < gains["hybrid-0.5"][0] / gains["hybrid-0.5"][1]
     assert gains["hybrid-0.5"][0] / gains["hybrid-0.5"][1] < gains["x-y"][0] / gains["x-y"][1]
+
+
+def test_the_share_that_is_kept_of_what_was_gained_has_one_order():
+    text, xquad = line("An absolute loss"), []
+    for encoder in ("e5-small-q4", "use-m", "static"):
+        for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+            levels = of(encoder)["levels"][test]
+            before = levels["none"]["none"]["multilingual"]["value"]
+            far_away, near = (
+                [levels[train][label]["multilingual"]["value"] - before for label in ("x-y", "hybrid-0.5", "x-x-mono")]
+                for train in ("parallel-docs", other)
+            )
+            kept = [far / near for far, near in zip(far_away, near, strict=True)]
+            assert kept == sorted(kept, reverse=True), (encoder, test)
+            xquad += [f"{share:.0%}" for share in kept] if test == "xquad-r" else []
+    said = "on XQuAD-R {}, {} and {} with e5, {}, {} and {} with use-m, {}, {} and {} with static"
+    assert said.format(*xquad) in text and far(of("static"), "xquad-r")["x-x-mono"]["verdict"] == "less robust"
+
+
+def test_questions_that_are_asked_twice():
+    table = pd.read_csv(PUBLISHED / "metrics_variants.csv.bz2").query(
+        "variant == 'distinct queries' and encoder == 'e5-small-q4' and metric == 'map' and setting == 'multilingual'"
+        " and (strategy != 'hybrid' or alpha == 0.5)"
+    )
+    means = table.groupby(["dataset", "train", "strategy"])["value"].mean()
+    found = []
+    for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+        cost = means[test, other] - means[test, "parallel-docs"]
+        found += [signed(cost["hybrid"] - cost[name]) for name in ("x-x-mono", "x-y")]
+    text = line("Do questions that are asked twice")
+    assert "x-x-mono and x-y is {} and {} on MLQA-R, {} and {} on XQuAD-R".format(*found) in text
+
+
+def test_the_preference_for_one_s_own_language_comes_back_in_the_order_of_the_costs(numbers):
+    found = []
+    for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+        levels, kinds = numbers["levels"][test], ("x-x-mono", "hybrid-0.5", "x-y")
+        near, far_away = ([levels[train][k]["own_share"]["value"] for k in kinds] for train in (other, "parallel-docs"))
+        rises = [after - before for after, before in zip(far_away, near, strict=True)]
+        costs = [numbers["shift"][test]["far"]["multilingual"]["cost"][kind]["-"]["value"] for kind in kinds]
+        assert rises == sorted(rises, reverse=True) and costs == sorted(costs, reverse=True)
+        found += [signed(rise)[1:] for rise in rises]
+    said = "by {} with x-x-mono, {} with hybrid and {} with x-y on MLQA-R, by {}, {} and {} on XQuAD-R".format(*found)
+    assert said in line("Is what is lost a return")
+
+
+def test_the_lead_without_any_shift(numbers):
+    table = pd.read_csv(PUBLISHED / "effects.csv").query(
+        "metric == 'map' and languages == 'all' and setting == 'multilingual' and strategy == 'hybrid-0.5'"
+    )
+    rows = table.rename(columns={"difference": "value"}).set_index(["encoder", "train", "dataset", "baseline"])
+
+    def at_home(train: str, baseline: str = "x-x-mono", encoder: str = "e5-small-q4") -> str:
+        return interval(rows.loc[encoder, train, f"{train}-heldout", baseline])
+
+    text = line("Does hybrid lead after documentation")
+    from_both = [at_home("parallel-docs", baseline) for baseline in ("x-x-mono", "x-y")]
+    assert "by {} in the pool and is {} from x-y".format(*from_both) in text
+    assert f"one seed, by {at_home('parallel-docs', encoder='use-m')}" in text
+    assert f"leads by {at_home('xquad-r')}, of MLQA-R by {at_home('mlqa-r')}" in text
+    assert f"the lead of {signed(far(numbers, 'mlqa-r', shift.FARTHER)['x-x-mono']['value'])} on MLQA-R" in text
+
+
+def test_other_alphas():
+    text, kinds = line("Is α = .5 special"), ("x-y", "hybrid-0.25", "hybrid-0.5", "hybrid-0.75", "x-x-mono")
+    found = {}
+    for encoder in ("e5-small-q4", "use-m"):
+        for test in ("mlqa-r", "xquad-r"):
+            cost = of(encoder)["shift"][test]["far"]["multilingual"]["cost"]
+            found[encoder, test] = [cost[kind]["-"]["value"] for kind in kinds]
+    said = [f"{value:.3f}".replace("0.", ".", 1) for values in found.values() for value in values]
+    numbers = "{}, {}, {}, {} and {}"
+    assert f"cost is {numbers} on MLQA-R, {numbers} on XQuAD-R; use-m's {numbers}, and {numbers}.".format(*said) in text
+    for encoder, signs in (("e5-small-q4", {-1}), ("use-m", {-1, 1})):
+        against = [found[encoder, "mlqa-r"][place] - found[encoder, "mlqa-r"][-1] for place in (1, 2, 3)]
+        assert {1 if value > 0 else -1 for value in against} == signs
+    for test in ("mlqa-r", "xquad-r"):
+        assert found["e5-small-q4", test][3] - found["e5-small-q4", test][0] > 0.01
+
+
+def test_what_is_gained_without_language_means(numbers):
+    found = []
+    for test, trains in (("mlqa-r", ["xquad-r"]), ("xquad-r", ["mlqa-r", "parallel-docs"])):
+        centring = numbers["centring"][test]
+        before = centring["none"]["-"]["own"]["multilingual"]["mAP"]["none"]["-"]["value"]
+        for train in trains:
+            reached = centring[train]["-"]["own"]["multilingual"]["mAP"]
+            found += [signed(reached[k]["-"]["value"] - before) for k in ("hybrid-0.5", "x-x-mono", "x-y")]
+    text = line("Is D without language means")
+    assert "hybrid, x-x-mono and x-y are {}, {} and {} from the centred".format(*found[:3]) in text
+    said = "they are {}, {} and {} from it after MLQA-R, {}, {} and {} after documentation".format(*found[3:])
+    assert said in text and all(value.startswith("-") for value in found[:3])
+
+
+def test_which_training_sets_are_parallel_throughout():
+    languages = {name: len(data.evaluation_set(name).languages) for name in ("xquad-r", "mlqa-r")}
+    assert "MLQA-R in 2 to 4 of its {}".format(languages["mlqa-r"]) in line("What if few texts")
+    for name, asked in (("xquad-r", {11}), ("parallel-docs-heldout", {9, 10, 11}), ("mlqa-r", {2, 3, 4})):
+        queries = data.evaluation_set(name).queries
+        assert set(queries.groupby("question")["language"].nunique()) == asked, name
 
 
 def test_what_open_leaves_room_for(numbers):

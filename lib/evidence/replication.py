@@ -55,7 +55,7 @@ def make(run: Run) -> pd.DataFrame:
     took = float(read(run)["seconds"].iloc[0]) if was_done and path.exists() else time.monotonic() - begun
     published, anew = means(published_scores(run, cell, test)), means(cells.scores(here, copy))
     table = pd.DataFrame({"cell": cell.id, "dataset": test, "setting": metrics.SETTINGS})
-    table = table.assign(published=[*published], here=[*anew], difference=[*(anew - published)])
+    table = table.assign(published=[*published], here=[*anew], difference=[*(anew - published).round(6) + 0.0])
     table = table.assign(verdict=table["difference"].map(verdict), seconds=round(took, 1))
     table = table.assign(published_on=machine(cells.record(run, cell)["made"]), made_on=machine(made["made"]))
     store.write_text(path, table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))

@@ -98,8 +98,11 @@ def _plane(axes: Axes, part: pd.DataFrame) -> None:
         points = _points(each)
         if len(points):
             _cross(axes, points.iloc[0], "none", {"marker": "X", "markersize": 7})
-            name, aside = ("own texts", (0, 7)) if source == centring.OWN else (style.name(source), (9, -17))
-            panels.label(axes, name, *points.iloc[0][["x", "y"]], aside)
+            if source == centring.OWN:
+                panels.label(axes, "own texts", *points.iloc[0][["x", "y"]], (0, 7))
+            else:  # below the right end of its cross, where few marks are
+                name = style.name(source).removeprefix("the ")
+                panels.label(axes, name, *points.iloc[0][["x_high", "y"]], (3, -6))
     axes.margins(0.12)
     axes.grid()
 

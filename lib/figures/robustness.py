@@ -261,10 +261,11 @@ def other(choice: str) -> str:
 def drawable(run: Run) -> dict[str, bool]:
     """Whether a run has numbers for each of these figures."""
     metrics = tables.read(run, "metrics.csv")
+    changed = _changed(_tried(run))
     foreign = metrics[metrics["train"].isin(shift.FARTHEST) & metrics["dataset"].isin(TESTS)]
     return {
         "confound": foreign["dataset"].nunique() == len(TESTS) and (foreign["strategy"] == "x-x-mono").any(),
         "robustness": len(tables.read(run, "robustness.csv")) > 0,
-        "choices": len(tried := tables.read(run, "specification.csv")) > 0,
-        "crossed": (_changed(tried) > 1).any(),
+        "choices": (changed < 2).any(),
+        "crossed": (changed > 1).any(),
     }
