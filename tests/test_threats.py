@@ -3,6 +3,8 @@
 import json
 import math
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from lib.show import texts
 
 PUBLISHED = paths.ROOT / "results" / "full" / "published"
 LATER = "_centred=true_on_mlqa-r"
+BOTH = (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))  # a test, and the nearer training set of its far shift
 FOREIGN = ("mlqa-r", "parallel-docs")  # what models that are tested on XQuAD-R are trained on
 SCALES = ("scale=50", "scale=100")
 SAME, CHANGE = "profile, seeds 0 1", specification.CHANGE
@@ -34,6 +37,10 @@ def of(encoder: str) -> dict:
 
 def signed(value: float, places: int = 3) -> str:
     return f"{value:+.{places}f}".replace("0.", ".", 1)
+
+
+def plain(value: float, places: int = 3) -> str:
+    return f"{value:.{places}f}".replace("0.", ".", 1)
 
 
 def interval(row: dict) -> str:
@@ -129,7 +136,7 @@ def test_which_shifts_from_home_are_sure():
     assert "static's hybrid from XQuAD-R to either, less than x-x-mono and, by .002, more than x-y." in text
 
 
-@pytest.mark.parametrize(("test", "train"), [("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")])
+@pytest.mark.parametrize(("test", "train"), BOTH)
 def test_what_centring_leaves(numbers, test, train):
     text, found = line("Is it more than where"), numbers["centring"][test][train]
     left = found["parallel-docs"]["own"]["multilingual"][shift.DIFFERENCE]["hybrid-0.5"]
@@ -150,16 +157,20 @@ def test_the_size_of_what_fine_tuning_does(numbers):
     assert "({} and {})".format(*map(signed, ahead)) in text
 
 
+def english(steps: Iterable[str]) -> str:
+    """The share of English questions in steps that hold pairs of languages as ``en>de:3 ar>ar:29``."""
+    asked: Counter[str] = Counter()
+    for pair, number in (part.split(":") for step in steps for part in step.split()):
+        asked[pair.split(">")[0]] += int(number)
+    return f"{asked['en'] / asked.total():.0%}"
+
+
 def test_which_languages_are_asked_in():
     text, shares = line("Batches differ in more"), []
     for label in ("x-y", "x-x-mono"):
-        asked: dict[str, int] = {}
-        for path in (PUBLISHED / "cells").glob(f"use-m_mlqa-r_{label}_seed?.json.gz"):
-            for step in artifacts.read_sealed(path)["training"]["steps"]:
-                for pair, number in (part.split(":") for part in step["languages"].split()):
-                    language = pair.split(">")[0]
-                    asked[language] = asked.get(language, 0) + int(number)
-        shares.append(f"{asked['en'] / sum(asked.values()):.0%}")
+        paths_of = (PUBLISHED / "cells").glob(f"use-m_mlqa-r_{label}_seed?.json.gz")
+        steps = [step for path in paths_of for step in artifacts.read_sealed(path)["training"]["steps"]]
+        shares.append(english(step["languages"] for step in steps))
     assert "{} of x-y's questions are English, of x-x-mono's {}".format(*shares) in text
 
 
@@ -300,7 +311,7 @@ def test_trainings_at_scale_100_are_above_the_centred_encoder(numbers):
         tried("scale=100", "none", shift.NEARER, encoder="e5-small-q4", strategy=name)["value"]
         for name in ("hybrid-0.5", "x-y")
     ]
-    levels = [f"{before + gain:.3f}".removeprefix("0") for gain in gains]
+    levels = [plain(before + gain) for gain in gains]
     assert "hybrid and x-y have {} and {} on MLQA-R, which is more".format(*levels) in line("Does it need training")
     centred = numbers["centring"]["mlqa-r"]["none"]["-"]["own"]["multilingual"]["mAP"]["none"]["-"]["value"]
     assert before + min(gains) > centred
@@ -317,13 +328,13 @@ def test_equal_headings():
     found = json.loads((paths.ROOT / "benchmarks" / "results" / "equal_headings.json").read_text())
     counts = [found["batches"][name]["pairs of one heading a batch"] for name in ("x-x-mono", "x-y", "hybrid-0.5")]
     said = "holds {}, {} and {} pairs of one heading with x-x-mono, x-y and hybrid"
-    assert said.format(*(f"{count:.2f}".removeprefix("0") for count in counts)) in line("Do equal headings")
+    assert said.format(*(plain(count, 2) for count in counts)) in line("Do equal headings")
     assert 0.2 < found["questions whose heading another has"] < 0.25
 
 
 def test_another_measure_of_bias(numbers):
     levels = numbers["levels"]["mlqa-r"]["parallel-docs"]
-    shares = (f"{levels[name]['own_share']['value']:.3f}".removeprefix("0") for name in ("x-x-mono", "hybrid-0.5"))
+    shares = (plain(levels[name]["own_share"]["value"]) for name in ("x-x-mono", "hybrid-0.5"))
     assert "from {} with x-x-mono to {} with hybrid".format(*shares) in line("Does rank distance measure")
     assert texts.CHANCE.split(" / ")[0] in line("Does rank distance measure")
 
@@ -383,7 +394,7 @@ def test_machines():
         "largest difference of mAP in a setting"
     ]
     text = line("Machines differ")
-    assert all(f"{value:.4f}".replace("0.", ".", 1) in text for value in most.values())
+    assert all(plain(value, 4) in text for value in most.values())
 
 
 def test_trainings_made_again_on_the_other_kind_of_machine():
@@ -400,7 +411,7 @@ def test_trainings_made_again_on_the_other_kind_of_machine():
             now = {row["setting"]: row["value"] for row in again["means"] if row["metric"] == "map"}
             apart[of_cell["train"], of_cell["strategy"]] = max(abs(before[name] - now[name]) for name in now)
     assert {strategy for _, strategy in apart} >= {"en-en", "x-x", "x-x-mono", "x-y", "hybrid"}
-    most = f"{max(apart.values()):.4f}".removeprefix("0")
+    most = plain(max(apart.values()), 4)
     said, text = f"Of {len(apart)} e5 models made again", line("Machines differ")
     assert said in text and f"by {most} at most" in text
 
@@ -490,7 +501,7 @@ def test_other_measures():
     assert max(map(abs, first)) < 0.005 and "By R@1 all are within .005" in text
     before = means["recall@1", "mlqa-r", "none", "none"]
     after = [means["recall@1", "mlqa-r", name, "parallel-docs"] for name in ("hybrid", "x-x-mono", "x-y")]
-    levels = [f"{value:.3f}".removeprefix("0") for value in (before, *after)]
+    levels = [plain(value) for value in (before, *after)]
     assert "{} before fine-tuning, and after documentation {} with hybrid, {} with x-x-mono, {} with".format(
         *levels
     ) in text  # fmt: skip
@@ -501,7 +512,7 @@ def test_a_learning_rate_for_each_kind():
     for strategy in ("hybrid-0.5", "x-x-mono", "x-y"):
         asked = {"encoder": "e5-small-q4", "strategy": strategy}
         gains = [tried(choice, "none", shift.NEARER, **asked)["value"] for choice in choices]
-        low, middle, high = (f"{gain:.3f}".removeprefix("0") for gain in gains)
+        low, middle, high = (plain(gain) for gain in gains)
         assert f"{low}, {middle} and {high}" in text and max(gains) == gains[1]
 
 
@@ -517,7 +528,7 @@ def test_means_of_other_texts(numbers):
     assert f"scores {before:.3f}".replace("0.", ".") in text
     leads = [found[train]["-"]["facts"]["multilingual"] for train in ("xquad-r", "parallel-docs")]
     assert "{} and {} from".format(*(interval(one["difference"]["hybrid-0.5"]["none"]) for one in leads)) in text
-    levels = [f"{one['mAP']['hybrid-0.5']['-']['value']:.3f}".removeprefix("0") for one in leads]
+    levels = [plain(one["mAP"]["hybrid-0.5"]["-"]["value"]) for one in leads]
     assert "hybrid then has {} and {}".format(*levels) in text
     for encoder in ("e5-small-q4", "use-m"):
         left = of(encoder)["centring"]["mlqa-r"]["xquad-r"]["parallel-docs"]["facts"]["multilingual"][shift.DIFFERENCE]
@@ -534,14 +545,14 @@ def test_means_of_other_texts(numbers):
         numbers["centring"][test][near]["parallel-docs"]["facts"]["multilingual"][shift.DIFFERENCE]["hybrid-0.5"][
             "en-en"
         ]
-        for test, near in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r"))
+        for test, near in BOTH
     ]
     assert "e5's D is {} on MLQA-R and {} on XQuAD-R".format(*map(interval, english)) in text
     mirror = numbers["centring"]["xquad-r"]
     apart = [numbers["levels"]["xquad-r"][train]["x-x"]["multilingual"]["value"] for train in FOREIGN]
     apart += [mirror[train]["-"]["facts"]["multilingual"]["mAP"]["x-x"]["-"]["value"] for train in FOREIGN]
     said = "x-x, which has {} and {} on XQuAD-R, has {} and {} by them"
-    assert said.format(*(f"{value:.3f}".removeprefix("0") for value in apart)) in text
+    assert said.format(*(plain(value) for value in apart)) in text
     leads = [mirror[train]["-"]["facts"]["multilingual"]["difference"]["hybrid-0.5"]["none"] for train in FOREIGN]
     assert "On XQuAD-R it is {} and {} from it.".format(*map(interval, leads)) in text
     best = max(
@@ -569,17 +580,23 @@ def test_what_subtracting_means_costs(numbers):
 
 def test_levels_near(numbers):
     near, kinds = numbers["levels"]["mlqa-r"]["xquad-r"], ("x-x-mono", "hybrid-0.5", "x-y")
-    found = [f"{near[name]['multilingual']['value']:.3f}".removeprefix("0") for name in kinds]
+    found = [plain(near[name]["multilingual"]["value"]) for name in kinds]
     assert "have {}, {} and {} in the pool".format(*found) in line("Do the kinds look alike near")
 
 
-def test_shares_of_the_gain(numbers):
-    levels, text = numbers["levels"]["mlqa-r"], line("An absolute loss")
+def gained(numbers: dict, test: str, other: str) -> dict[str, tuple[float, float]]:
+    """By kind of batches what documentation, and the other Wikipedia set, give in the pool of a test."""
+    levels = numbers["levels"][test]
     before = levels["none"]["none"]["multilingual"]["value"]
-    gains = {
-        label: [levels[train][label]["multilingual"]["value"] - before for train in ("parallel-docs", "xquad-r")]
-        for label in ("hybrid-0.5", "x-x-mono", "x-y")
+    trains = ("parallel-docs", other)
+    return {
+        label: tuple(levels[train][label]["multilingual"]["value"] - before for train in trains)
+        for label in ("x-y", "hybrid-0.5", "x-x-mono")
     }
+
+
+def test_shares_of_the_gain(numbers):
+    text, gains = line("An absolute loss"), gained(numbers, "mlqa-r", "xquad-r")
     for label, (far_away, near) in gains.items():
         said = f"{far_away:.3f} of {near:.3f} with {label.removesuffix('-0.5')}".replace("0.", ".")
         assert said in text
@@ -590,14 +607,8 @@ def test_shares_of_the_gain(numbers):
 def test_the_share_that_is_kept_of_what_was_gained_has_one_order():
     text, xquad = line("An absolute loss"), []
     for encoder in ("e5-small-q4", "use-m", "static"):
-        for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
-            levels = of(encoder)["levels"][test]
-            before = levels["none"]["none"]["multilingual"]["value"]
-            far_away, near = (
-                [levels[train][label]["multilingual"]["value"] - before for label in ("x-y", "hybrid-0.5", "x-x-mono")]
-                for train in ("parallel-docs", other)
-            )
-            kept = [far / near for far, near in zip(far_away, near, strict=True)]
+        for test, other in BOTH:
+            kept = [far_away / near for far_away, near in gained(of(encoder), test, other).values()]
             assert kept == sorted(kept, reverse=True), (encoder, test)
             xquad += [f"{share:.0%}" for share in kept] if test == "xquad-r" else []
     said = "on XQuAD-R {}, {} and {} with e5, {}, {} and {} with use-m, {}, {} and {} with static"
@@ -607,7 +618,7 @@ def test_the_share_that_is_kept_of_what_was_gained_has_one_order():
 def test_another_scale_of_map():
     found = []
     for encoder in ("e5-small-q4", "use-m", "static"):
-        for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+        for test, other in BOTH:
             levels, cost = of(encoder)["levels"][test], {}
             for kind in ("hybrid-0.5", "x-x-mono", "x-y"):
                 near, away = (levels[train][kind]["multilingual"]["value"] for train in (other, "parallel-docs"))
@@ -632,7 +643,7 @@ def test_less_preference_than_by_chance():
     chance, *own = (means["chance", "none"], *(means["before", kind] for kind in ("none", "x-x-mono", "hybrid", "x-y")))
     said = "{} are in its language by chance; e5 has {} without fine-tuning, after MLQA-R {} with x-x-mono, {} with"
     text = line("Is less preference always")
-    shown = [f"{value:.3f}".removeprefix("0") for value in (chance, *own)]
+    shown = [plain(value) for value in (chance, *own)]
     assert said.format(*shown) in text and f"with hybrid and {shown[-1]} with x-y" in text
     assert own[-1] < own[-2] < chance < own[-3]
 
@@ -649,11 +660,7 @@ def test_the_share_of_english_questions():
     table, found = pd.read_csv(PUBLISHED / "training_log.csv.bz2").query("encoder == 'e5-small-q4'"), []
     for label in ("x-y", "x-x-mono"):
         for train in ("mlqa-r", "parallel-docs", "xquad-r"):
-            asked: dict[str, int] = {}
-            for step in table.loc[(table["strategy"] == label) & (table["train"] == train), "languages"]:
-                for pair, number in (part.split(":") for part in step.split()):
-                    asked[pair.split(">")[0]] = asked.get(pair.split(">")[0], 0) + int(number)
-            found.append(f"{asked['en'] / sum(asked.values()):.0%}")
+            found.append(english(table.loc[(table["strategy"] == label) & (table["train"] == train), "languages"]))
     said = (
         "{} of x-y's are English after MLQA-R, {} after documentation and {} after XQuAD-R, of x-x-mono's {}, {} and {}"
     )
@@ -667,7 +674,7 @@ def test_questions_that_are_asked_twice():
     )
     means = table.groupby(["dataset", "train", "strategy"])["value"].mean()
     found = []
-    for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+    for test, other in BOTH:
         cost = means[test, other] - means[test, "parallel-docs"]
         found += [signed(cost["hybrid"] - cost[name]) for name in ("x-x-mono", "x-y")]
     text = line("Do questions that are asked twice")
@@ -676,7 +683,7 @@ def test_questions_that_are_asked_twice():
 
 def test_the_preference_for_one_s_own_language_comes_back_in_the_order_of_the_costs(numbers):
     found = []
-    for test, other in (("mlqa-r", "xquad-r"), ("xquad-r", "mlqa-r")):
+    for test, other in BOTH:
         levels, kinds = numbers["levels"][test], ("x-x-mono", "hybrid-0.5", "x-y")
         near, far_away = ([levels[train][k]["own_share"]["value"] for k in kinds] for train in (other, "parallel-docs"))
         rises = [after - before for after, before in zip(far_away, near, strict=True)]
@@ -711,7 +718,7 @@ def test_other_alphas():
         for test in ("mlqa-r", "xquad-r"):
             cost = of(encoder)["shift"][test]["far"]["multilingual"]["cost"]
             found[encoder, test] = [cost[kind]["-"]["value"] for kind in kinds]
-    said = [f"{value:.3f}".replace("0.", ".", 1) for values in found.values() for value in values]
+    said = [plain(value) for values in found.values() for value in values]
     numbers = "{}, {}, {}, {} and {}"
     assert f"cost is {numbers} on MLQA-R, {numbers} on XQuAD-R; use-m's {numbers}, and {numbers}.".format(*said) in text
     for encoder, signs in (("e5-small-q4", {-1}), ("use-m", {-1, 1})):

@@ -41,9 +41,8 @@ def language(code: str) -> str:
     """The English name of a language: German for ``de``, Portuguese (AO) for ``pt-AO``; the code where it has none."""
     from babel import Locale
 
-    names_of, (base, dash, rest) = Locale("en").languages, code.partition("-")
-    region = f" ({rest})" if dash else ""
-    return names_of.get(code.replace("-", "_")) or (f"{names_of[base]}{region}" if base in names_of else code)
+    known, (base, _, region) = Locale("en").languages, code.partition("-")
+    return known.get(code.replace("-", "_"), f"{known[base]} ({region})") if base in known else code
 
 
 def answer(numbers: dict[str, Any]) -> str:
